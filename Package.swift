@@ -1,0 +1,76 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target: Swift 6 mode, warnings are errors, and no internal import leaks.
+let swiftSettings: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// Debug kernels are 30–165× slower than optimised ones, so numeric targets are optimised in every configuration.
+let kernelSettings: [SwiftSetting] = swiftSettings + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
+func target(
+  _ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = swiftSettings
+) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []
+) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+  name: "sft",
+  products: [.executable(name: "sft", targets: ["sft"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+  ],
+  targets: [
+    // Debian's libraries.
+    .systemLibrary(name: "CJSON", pkgConfig: "json-c", providers: [.apt(["libjson-c-dev"])]),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+
+    // What every stage stands on.
+    target("Core"),
+    target("Files", ["Core", .product(name: "Crypto", package: "swift-crypto")]),
+    target("JSON", ["Core", "CJSON"]),
+
+    // The data's side: files → records → segments → ids → labels → batches.
+    target("Loading", ["Core", "Files", "JSON"]),
+    // `path: "."` because the templates in prompts/ are embedded as text.
+    .target(
+      name: "Templating", dependencies: ["Core", "Files"], path: ".", sources: ["Sources/Templating"],
+      resources: [.embedInCode("prompts")], swiftSettings: swiftSettings),
+    target("Tokenizing", ["Core", "Files", "JSON"]),
+    target("Masking", ["Core"]),
+    target("Packing", ["Core"]),
+
+    // The weights' side: checkpoint → decoder → training → adapter.
+    target("Weights", ["Core", "Files", "JSON"]),
+    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
+    target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
+    target("Models", ["Core", "Kernels", "Weights"], settings: kernelSettings),
+    target("Training", ["Core", "Files", "JSON", "Kernels", "Models", "Packing"], settings: kernelSettings),
+    target("Exporting", ["Core", "Files", "Models", "Weights"]),
+    target("Evaluating", ["Core", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
+
+    // What chains them.
+    target("Artifacts", ["Core", "Files", "CZstd"]),
+    target(
+      "Pipeline",
+      [
+        "Core", "Files", "JSON", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
+        "Kernels", "Models", "Training", "Evaluating", "Exporting",
+      ]),
+    .executableTarget(
+      name: "sft",
+      dependencies: ["Core", "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: swiftSettings),
+  ],
+  swiftLanguageModes: [.v6]
+)

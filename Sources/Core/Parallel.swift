@@ -1,0 +1,37 @@
+import Dispatch
+import Synchronization
+
+/// Runs `body(0) … body(count-1)` on at most `threads` threads and waits for all. Which thread runs which index is not
+/// fixed, so bodies must write disjoint places; results are then the same for any number of threads.
+public func parallelFor(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Void) {
+  let workers = min(threads, count)
+  guard workers > 1 else {
+    for index in 0..<count { body(index) }
+    return
+  }
+  let next = Atomic<Int>(0)
+  DispatchQueue.concurrentPerform(iterations: workers) { _ in
+    while true {
+      let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+      if index >= count { return }
+      body(index)
+    }
+  }
+}
+
+/// `items.map(transform)` on several threads, in order; the first error in order of items is thrown.
+public func parallelMap<Item: Sendable, Result: Sendable>(
+  _ items: [Item], threads: Int, _ transform: @Sendable (Item) throws -> Result
+) throws -> [Result] {
+  var results = [Swift.Result<Result, any Error>?](repeating: nil, count: items.count)
+  results.withUnsafeMutableBufferPointer { buffer in
+    nonisolated(unsafe) let slots = buffer
+    parallelFor(items.count, threads: threads) { index in
+      slots[index] = Swift.Result { try transform(items[index]) }
+    }
+  }
+  return try results.map { result in
+    guard let result else { throw SFTError(.internalError, "a parallel task left no result") }
+    return try result.get()
+  }
+}

@@ -1,0 +1,37 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// `value` with a fixed number of decimals, whatever the locale.
+public func fixed(_ value: Double, _ decimals: Int) -> String {
+  withVaList([Int32(decimals), value]) { arguments in
+    var buffer = [CChar](repeating: 0, count: 352)
+    let length = vsnprintf(&buffer, buffer.count, "%.*f", arguments)
+    return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
+
+/// 1234567 → "1,234,567".
+public func grouped(_ value: Int) -> String {
+  let digits = Array(String(value.magnitude))
+  var text = value < 0 ? "-" : ""
+  for (index, digit) in digits.enumerated() {
+    if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
+    text.append(digit)
+  }
+  return text
+}
+
+/// Bytes in decimal units: 1536000 → "1.5 MB".
+public func byteCount(_ bytes: Int) -> String {
+  let units = ["bytes", "kB", "MB", "GB", "TB"]
+  var value = Double(bytes)
+  var unit = 0
+  while value >= 1000, unit < units.count - 1 {
+    value /= 1000
+    unit += 1
+  }
+  return unit == 0 ? "\(bytes) bytes" : "\(fixed(value, 1)) \(units[unit])"
+}

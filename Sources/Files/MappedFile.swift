@@ -1,0 +1,55 @@
+import Core
+import Glibc
+
+/// A file mapped read-only and privately; unmapped when the last reference goes.
+///
+/// A file that another process shortens while it is mapped kills the reader (SIGBUS), as with every mapped file.
+public final class MappedFile: Sendable {
+  public let path: String
+  public let count: Int
+  private nonisolated(unsafe) let base: UnsafeRawPointer?
+
+  /// Throws `notFound` where there is no regular file, `inputOutput` where it cannot be mapped.
+  public init(_ path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      let number = errno
+      throw number == EACCES
+        ? SFTError(.notFound, "cannot read: permission denied", file: path) : systemError("read", path, number)
+    }
+    defer { close(descriptor) }
+    var info = stat()
+    guard fstat(descriptor, &info) == 0 else { throw systemError("read", path) }
+    guard info.st_mode & S_IFMT == S_IFREG else { throw SFTError(.notFound, "is not a regular file", file: path) }
+    self.path = path
+    count = Int(info.st_size)
+    if count == 0 {
+      base = nil
+    } else {
+      guard let mapped = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), mapped != MAP_FAILED else {
+        throw systemError("map", path)
+      }
+      base = UnsafeRawPointer(mapped)
+    }
+  }
+
+  deinit {
+    if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+  }
+
+  /// Valid for as long as this object lives.
+  public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+
+  /// Tells the kernel that a range will be read from start to end, or is not needed soon (frees its resident pages).
+  public func advise(_ range: Range<Int>, _ advice: Advice) {
+    guard let base, !range.isEmpty, range.lowerBound >= 0, range.upperBound <= count else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let start = range.lowerBound / page * page
+    madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, advice.rawValue)
+  }
+
+  public enum Advice: Int32, Sendable {
+    case willNeed = 3
+    case dontNeed = 4
+  }
+}

@@ -1,0 +1,107 @@
+import Core
+import Glibc
+
+/// The error for a failed system call on `path`: `errno` in words, and the exit code that fits it.
+public func systemError(_ action: String, _ path: String, _ number: Int32 = errno) -> SFTError {
+  let reason = String(cString: strerror(number))
+  switch number {
+  case ENOENT, ENOTDIR:
+    return SFTError(.notFound, "cannot \(action): \(reason)", file: path)
+  case EACCES, EPERM, EROFS, EEXIST, EISDIR:
+    return SFTError(.cannotCreate, "cannot \(action): \(reason)", file: path)
+  case ENOSPC, EDQUOT:
+    return SFTError(
+      .inputOutput, "cannot \(action): \(reason)", file: path, advice: "Free some space and run the same command again")
+  default:
+    return SFTError(.inputOutput, "cannot \(action): \(reason)", file: path)
+  }
+}
+
+/// What `stat` says of a path, links followed.
+public struct FileStatus: Sendable, Equatable {
+  public enum Kind: Sendable { case file, directory, other }
+  public var kind: Kind
+  public var size: Int
+  public var inode: UInt64
+  public var device: UInt64
+  /// Nanoseconds since 1970.
+  public var modified: Int
+
+  /// nil where there is nothing at `path`, or it cannot be reached.
+  public init?(_ path: String) {
+    var info = stat()
+    guard stat(path, &info) == 0 else { return nil }
+    self.init(info)
+  }
+
+  init(_ info: stat) {
+    switch info.st_mode & S_IFMT {
+    case S_IFREG: kind = .file
+    case S_IFDIR: kind = .directory
+    default: kind = .other
+    }
+    size = Int(info.st_size)
+    inode = UInt64(info.st_ino)
+    device = UInt64(info.st_dev)
+    modified = Int(info.st_mtim.tv_sec) * 1_000_000_000 + Int(info.st_mtim.tv_nsec)
+  }
+}
+
+public func fileExists(_ path: String) -> Bool { FileStatus(path) != nil }
+public func directoryExists(_ path: String) -> Bool { FileStatus(path)?.kind == .directory }
+
+/// Names in a directory, sorted, without "." and "..".
+public func directoryEntries(_ path: String) throws -> [String] {
+  guard let handle = opendir(path) else { throw systemError("read the folder", path) }
+  defer { closedir(handle) }
+  var names: [String] = []
+  while let entry = readdir(handle) {
+    let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+      pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+    }
+    if name != ".", name != ".." { names.append(name) }
+  }
+  return names.sorted()
+}
+
+/// Creates a folder and its parents; an existing folder is fine.
+public func createDirectory(_ path: String) throws {
+  if directoryExists(path) { return }
+  let parent = parentPath(path)
+  if !parent.isEmpty, parent != path { try createDirectory(parent) }
+  if mkdir(path, 0o777) != 0, errno != EEXIST { throw systemError("create the folder", path) }
+  guard directoryExists(path) else { throw SFTError(.cannotCreate, "is in the way of a folder", file: path) }
+}
+
+/// Removes a file or a whole folder; links are removed, not followed. Nothing there is fine.
+public func removeTree(_ path: String) throws {
+  var info = stat()
+  guard lstat(path, &info) == 0 else {
+    if errno == ENOENT { return }
+    throw systemError("remove", path)
+  }
+  if info.st_mode & S_IFMT == S_IFDIR {
+    for name in try directoryEntries(path) { try removeTree(path + "/" + name) }
+    if rmdir(path) != 0 { throw systemError("remove", path) }
+  } else if unlink(path) != 0, errno != ENOENT {
+    throw systemError("remove", path)
+  }
+}
+
+public func parentPath(_ path: String) -> String {
+  guard let slash = path.lastIndex(of: "/") else { return "." }
+  return slash == path.startIndex ? "/" : String(path[..<slash])
+}
+
+public func lastPathComponent(_ path: String) -> String {
+  var trimmed = path[...]
+  while trimmed.count > 1, trimmed.last == "/" { trimmed = trimmed.dropLast() }
+  return trimmed.lastIndex(of: "/").map { String(trimmed[trimmed.index(after: $0)...]) } ?? String(trimmed)
+}
+
+/// The path with links resolved, or nil where there is nothing.
+public func canonicalPath(_ path: String) -> String? {
+  guard let resolved = realpath(path, nil) else { return nil }
+  defer { free(resolved) }
+  return String(cString: resolved)
+}
