@@ -38,7 +38,7 @@ let package = Package(
     // What every stage stands on.
     target("Core"),
     target("Files", ["Core", .product(name: "Crypto", package: "swift-crypto")]),
-    target("JSON", ["Core", "CJSON"]),
+    target("JSON", ["Core", "Files", "CJSON"]),
 
     // The data's side: files → records → segments → ids → labels → batches.
     target("Loading", ["Core", "Files", "JSON"]),
