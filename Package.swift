@@ -38,7 +38,7 @@ let package = Package(
     // What every stage stands on.
     target("Core"),
     target("Files", ["Core", .product(name: "Crypto", package: "swift-crypto")]),
-    target("JSON", ["Core", "CJSON"]),
+    target("JSON", ["Core", "Files", "CJSON"]),
 
     // The data's side: files → records → segments → ids → labels → batches.
     target("Loading", ["Core", "Files", "JSON"]),
@@ -51,7 +51,7 @@ let package = Package(
     target("Packing", ["Core"]),
 
     // The weights' side: checkpoint → decoder → training → adapter.
-    target("Weights", ["Core", "Files", "JSON"]),
+    target("Weights", ["Core", "Files", "JSON"], settings: kernelSettings),
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
     target("Models", ["Core", "Kernels", "Weights"], settings: kernelSettings),
@@ -71,6 +71,8 @@ let package = Package(
       name: "sft",
       dependencies: ["Core", "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: swiftSettings),
+
+    tests("Weights", ["Core", "Files", "JSON", "Weights"]),
   ],
   swiftLanguageModes: [.v6]
 )
