@@ -71,6 +71,9 @@ let package = Package(
       name: "sft",
       dependencies: ["Core", "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: swiftSettings),
+
+    // Tests.
+    tests("JSON", ["Core", "Files", "JSON"]),
   ],
   swiftLanguageModes: [.v6]
 )
