@@ -72,6 +72,8 @@ let package = Package(
       dependencies: ["Core", "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: swiftSettings),
 
+    // Tests.
+    tests("JSON", ["Core", "Files", "JSON"]),
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),
   ],
   swiftLanguageModes: [.v6]
