@@ -54,7 +54,7 @@ let package = Package(
     target("Weights", ["Core", "Files", "JSON"], settings: kernelSettings),
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
-    target("Models", ["Core", "Kernels", "Weights"], settings: kernelSettings),
+    target("Models", ["Core", "Files", "JSON", "Kernels", "Weights"], settings: kernelSettings),
     target("Training", ["Core", "Files", "JSON", "Kernels", "Models", "Packing"], settings: kernelSettings),
     target("Exporting", ["Core", "Files", "Models", "Weights"]),
     target("Evaluating", ["Core", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
@@ -73,6 +73,12 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     // Tests.
+    .target(
+      name: "TestSupport", dependencies: ["Core", "Files", "JSON"], path: "Tests/TestSupport",
+      swiftSettings: swiftSettings),
+    tests("Packing", ["Core", "Packing"]),
+    tests("Kernels", ["Core", "Kernels"]),
+    tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Weights"]),
     tests("JSON", ["Core", "Files", "JSON"]),
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),
   ],

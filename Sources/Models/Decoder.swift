@@ -42,6 +42,9 @@ public final class Decoder: Sendable {
     }
   }
 
+  /// Whether the blocks' linears are stored [in, out], which PEFT calls `fan_in_fan_out`.
+  var storesInputMajor: Bool { blocks.first?.attentionInput.layout == .inputMajor }
+
   /// x[N, C] = token embedding + position embedding.
   func embed(_ tokens: [Int32], positions: [Int], _ x: MutableFloats) {
     let width = configuration.width
