@@ -42,10 +42,10 @@ let package = Package(
 
     // The data's side: files → records → segments → ids → labels → batches.
     target("Loading", ["Core", "Files", "JSON"]),
-    // `path: "."` because the templates in prompts/ are embedded as text.
+    // Sources/Templating/prompts is a link to prompts/, whose files are embedded in the binary.
     .target(
-      name: "Templating", dependencies: ["Core", "Files"], path: ".", sources: ["Sources/Templating"],
-      resources: [.embedInCode("prompts")], swiftSettings: swiftSettings),
+      name: "Templating", dependencies: ["Core", "Files"], resources: [.embedInCode("prompts")],
+      swiftSettings: swiftSettings),
     target("Tokenizing", ["Core", "Files", "JSON"]),
     target("Masking", ["Core"]),
     target("Packing", ["Core"]),

@@ -49,15 +49,12 @@ SFT_CLONES void sft_dropout(const float *x, float *y, size_t n, uint64_t seed, u
 }
 
 SFT_CLONES void sft_adamw(float *restrict parameters, const float *restrict gradients, float *restrict m,
-                          float *restrict v, size_t n, float gradient_scale, float learning_rate, float beta1,
-                          float beta2, float epsilon, float weight_decay, float bias_correction1,
-                          float bias_correction2_sqrt) {
-  float decay = 1.0f - learning_rate * weight_decay, step = learning_rate / bias_correction1;
+                          float *restrict v, size_t n, sft_adamw_factors f) {
   for (size_t i = 0; i < n; i++) {
-    float g = gradients[i] * gradient_scale;
-    m[i] = m[i] + (g - m[i]) * (1.0f - beta1);
-    v[i] = v[i] * beta2 + g * g * (1.0f - beta2);
-    float denominator = __builtin_sqrtf(v[i]) / bias_correction2_sqrt + epsilon;
-    parameters[i] = parameters[i] * decay - step * (m[i] / denominator);
+    float g = gradients[i] * f.gradient_scale;
+    m[i] = m[i] + (g - m[i]) * f.one_minus_beta1;
+    v[i] = v[i] * f.beta2 + g * g * f.one_minus_beta2;
+    float denominator = __builtin_sqrtf(v[i]) / f.bias_correction2_sqrt + f.epsilon;
+    parameters[i] = parameters[i] * f.decay - f.step_size * (m[i] / denominator);
   }
 }

@@ -1,20 +1,22 @@
 import CKernels
+import Glibc
 
-/// One AdamW update (Loshchilov & Hutter 2019), as `torch.optim.AdamW` computes it: bias-corrected moments, decoupled decay.
+/// One AdamW update (Loshchilov & Hutter 2019), as `torch.optim.AdamW` computes it: bias-corrected moments, decoupled
+/// decay. Scalars are worked out in double and rounded once, as PyTorch does.
 public struct AdamWStep: Sendable {
   /// Multiplies the gradients first: the clipping factor.
-  public var gradientScale: Float = 1
-  public var learningRate: Float
-  public var beta1: Float
-  public var beta2: Float
-  public var epsilon: Float
-  public var weightDecay: Float
+  public var gradientScale: Float
+  public var learningRate: Double
+  public var beta1: Double
+  public var beta2: Double
+  public var epsilon: Double
+  public var weightDecay: Double
   /// 1-based.
   public var step: Int
 
   public init(
-    gradientScale: Float = 1, learningRate: Float, beta1: Float, beta2: Float, epsilon: Float = 1e-8,
-    weightDecay: Float, step: Int
+    gradientScale: Float = 1, learningRate: Double, beta1: Double, beta2: Double, epsilon: Double = 1e-8,
+    weightDecay: Double, step: Int
   ) {
     self.gradientScale = gradientScale
     self.learningRate = learningRate
@@ -29,31 +31,28 @@ public struct AdamWStep: Sendable {
   public func apply(
     _ parameters: MutableFloats, gradients: Floats, m: MutableFloats, v: MutableFloats, count: Int, _ compute: Compute
   ) {
-    let correction1 = Float(1 - power(Double(beta1), step))
-    let correction2 = Float((1 - power(Double(beta2), step)).squareRoot())
+    let correction1 = 1 - pow(beta1, Double(step))
+    let correction2 = (1 - pow(beta2, Double(step))).squareRoot()
+    let factors = sft_adamw_factors(
+      gradient_scale: gradientScale, decay: Float(1 - learningRate * weightDecay),
+      one_minus_beta1: Float(1 - beta1), beta2: Float(beta2), one_minus_beta2: Float(1 - beta2),
+      step_size: Float(learningRate / correction1), bias_correction2_sqrt: Float(correction2), epsilon: Float(epsilon))
     nonisolated(unsafe) let (parameters, gradients, m, v) = (parameters, gradients, m, v)
     compute.overRanges(count, grain: 1 << 14) { range in
       let i = range.lowerBound
       switch compute.engine {
-      case .auto:
-        sft_adamw(
-          parameters + i, gradients + i, m + i, v + i, range.count, gradientScale, learningRate, beta1, beta2, epsilon,
-          weightDecay, correction1, correction2)
+      case .auto: sft_adamw(parameters + i, gradients + i, m + i, v + i, range.count, factors)
       case .plain:
         for i in range {
-          let g = gradients[i] * gradientScale
-          m[i] = beta1 * m[i] + (1 - beta1) * g
-          v[i] = beta2 * v[i] + (1 - beta2) * g * g
-          parameters[i] -= learningRate * weightDecay * parameters[i]
-          parameters[i] -= learningRate / correction1 * m[i] / (v[i].squareRoot() / correction2 + epsilon)
+          let g = Double(gradients[i] * gradientScale)
+          let first = beta1 * Double(m[i]) + (1 - beta1) * g
+          let second = beta2 * Double(v[i]) + (1 - beta2) * g * g
+          m[i] = Float(first)
+          v[i] = Float(second)
+          let update = learningRate / correction1 * first / (second.squareRoot() / correction2 + epsilon)
+          parameters[i] = Float(Double(parameters[i]) * (1 - learningRate * weightDecay) - update)
         }
       }
     }
-  }
-
-  private func power(_ base: Double, _ exponent: Int) -> Double {
-    var result = 1.0
-    for _ in 0..<exponent { result *= base }
-    return result
   }
 }

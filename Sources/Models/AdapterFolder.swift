@@ -30,7 +30,8 @@ public enum AdapterFolder {
     let (configuration, baseModel) = try readConfiguration(folder)
     let file = try SafetensorsFile(folder + "/" + weightsFile)
     return Description(
-      configuration: configuration, baseModel: baseModel, baseDigest: file.metadata[digestKey].flatMap(Digest.init(hex:)),
+      configuration: configuration, baseModel: baseModel,
+      baseDigest: file.metadata[digestKey].flatMap(Digest.init(hex:)),
       tensors: file.names.compactMap { name in file.tensors[name].map { (name, $0) } })
   }
 
@@ -87,7 +88,8 @@ public enum AdapterFolder {
     let configuration = PEFTConfiguration(adapter.configuration, decoder, baseModel: baseModel)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try writeAtomically(Array(try encoder.encode(configuration)) + [UInt8(ascii: "\n")], to: folder + "/" + configurationFile)
+    try writeAtomically(
+      Array(try encoder.encode(configuration)) + [UInt8(ascii: "\n")], to: folder + "/" + configurationFile)
   }
 
   private static func tensorName(_ pair: Adapter.Pair, _ which: Character) -> String {

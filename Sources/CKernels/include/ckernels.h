@@ -43,10 +43,13 @@ void sft_attention_backward(const float *q, size_t q_stride, size_t queries, con
                             size_t span_count, size_t head_width, float scale, const float *out, const float *dout,
                             size_t out_stride, const float *log_sum_exp, float *dq, size_t dq_stride, float *scratch);
 
+// What one AdamW update multiplies by, worked out in double by the caller.
+typedef struct {
+  float gradient_scale, decay, one_minus_beta1, beta2, one_minus_beta2, step_size, bias_correction2_sqrt, epsilon;
+} sft_adamw_factors;
+
 // AdamW (Loshchilov & Hutter 2019) as PyTorch computes it; gradients are multiplied by gradient_scale first.
-void sft_adamw(float *parameters, const float *gradients, float *m, float *v, size_t n, float gradient_scale,
-               float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float bias_correction1,
-               float bias_correction2_sqrt);
+void sft_adamw(float *parameters, const float *gradients, float *m, float *v, size_t n, sft_adamw_factors factors);
 
 // y += x.
 void sft_add(const float *x, float *y, size_t n);
