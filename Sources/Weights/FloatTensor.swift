@@ -6,7 +6,7 @@ public final class FloatTensor: Sendable {
   public let shape: [Int]
   /// Number of elements.
   public let count: Int
-  /// `count` values, valid for as long as this object lives.
+  /// `count` values, valid for as long as this object lives: keep the object, not only the pointer.
   public nonisolated(unsafe) let pointer: UnsafePointer<Float>
   /// What keeps a view's memory; nil where this object owns it.
   private let mapping: MappedFile?
@@ -45,6 +45,11 @@ public final class FloatTensor: Sendable {
   /// Whether the values lie in the mapped file and take no memory of their own.
   public var isView: Bool { mapping != nil }
 
-  /// All values; valid for as long as this object lives.
-  public var values: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: pointer, count: count) }
+  /// All values, valid during `body`.
+  public func withValues<Result>(_ body: (UnsafeBufferPointer<Float>) throws -> Result) rethrows -> Result {
+    try withExtendedLifetime(self) { try body(UnsafeBufferPointer(start: pointer, count: count)) }
+  }
+
+  /// A copy of all values.
+  public var array: [Float] { withValues { Array($0) } }
 }

@@ -14,7 +14,7 @@ public enum ModelFolder {
   }
 
   /// The same in a given environment.
-  static func resolve(_ nameOrPath: String, environment: (String) -> String?) throws -> String {
+  package static func resolve(_ nameOrPath: String, environment: (String) -> String?) throws -> String {
     guard !nameOrPath.isEmpty else { throw SFTError(.usage, "the model's name is empty") }
     guard nameOrPath != "embedded" else {
       throw SFTError(

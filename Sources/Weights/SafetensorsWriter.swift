@@ -26,7 +26,7 @@ public struct TensorOutput {
 
   /// A float32 tensor as it was read.
   public init(_ name: String, _ tensor: FloatTensor) {
-    self.init(name, .f32, tensor.shape) { sink in try sink(UnsafeRawBufferPointer(tensor.values)) }
+    self.init(name, .f32, tensor.shape) { sink in try tensor.withValues { try sink(UnsafeRawBufferPointer($0)) } }
   }
 }
 
