@@ -71,6 +71,9 @@ let package = Package(
       name: "sft",
       dependencies: ["Core", "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: swiftSettings),
+
+    tests("Files", ["Core", "Files"]),
+    tests("Artifacts", ["Core", "Files", "Artifacts"]),
   ],
   swiftLanguageModes: [.v6]
 )

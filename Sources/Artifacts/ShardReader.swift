@@ -79,25 +79,29 @@ public struct ShardReader: Sendable {
     try naming(frame) { try Zstd.decompress(compressed(frame), into: destination) }
   }
 
-  /// The raw content of all frames as values of one type. Throws `badData` where that does not come out even.
+  /// The raw content of all frames as values of one type. Throws `badData` where that does not come out even
+  /// or is more than `limit` bytes.
   public func decompressAll<Value: FixedWidthInteger & BitwiseCopyable & Sendable>(
-    as type: Value.Type, threads: Int
+    as type: Value.Type, limit: Int = 16 << 30, threads: Int
   ) throws -> [Value] {
     let width = MemoryLayout<Value>.stride
-    var starts: [Int] = []
+    var places: [Range<Int>] = []
     var total = 0
     for frame in frames {
       guard frame.rawSize % width == 0 else { throw damagedShard(file.path, "a frame holds part of a value") }
-      starts.append(total)
+      places.append(total..<(total + frame.rawSize))
       total += frame.rawSize
     }
-    // The index cannot make us take memory that the frames themselves do not claim.
+    guard total <= limit else {
+      throw SFTError(
+        .badData, "holds \(byteCount(total)), more than \(byteCount(limit)) expected here", file: file.path)
+    }
+    // Before memory is taken, each frame's own header must agree with the index.
     for frame in frames.indices { try naming(frame) { try Zstd.check(compressed(frame), frames[frame].rawSize) } }
     return try [Value](unsafeUninitializedCapacity: total / width) { buffer, count in
       nonisolated(unsafe) let raw = UnsafeMutableRawBufferPointer(buffer)
-      _ = try parallelMap(Array(frames.indices), threads: threads) { frame in
-        let range = starts[frame]..<(starts[frame] + frames[frame].rawSize)
-        try decompress(frame, into: UnsafeMutableRawBufferPointer(rebasing: raw[range]))
+      _ = try parallelMap(Array(places.enumerated()), threads: threads) { frame, place in
+        try decompress(frame, into: UnsafeMutableRawBufferPointer(rebasing: raw[place]))
       }
       count = total / width
     }
