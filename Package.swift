@@ -81,6 +81,8 @@ let package = Package(
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Weights"]),
     tests("JSON", ["Core", "Files", "JSON"]),
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),
+    tests("Files", ["Core", "Files"]),
+    tests("Artifacts", ["Core", "Files", "Artifacts"]),
   ],
   swiftLanguageModes: [.v6]
 )
