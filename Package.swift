@@ -47,6 +47,10 @@ let package = Package(
       name: "Templating", dependencies: ["Core", "Files"], resources: [.embedInCode("prompts")],
       swiftSettings: swiftSettings),
     target("Tokenizing", ["Core", "Files", "JSON"]),
+      name: "Templating", dependencies: ["Core", "Files"], path: ".", sources: ["Sources/Templating"],
+      resources: [.embedInCode("prompts")], swiftSettings: swiftSettings),
+    .target(
+      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["make_character_classes.py"],
     target("Masking", ["Core"]),
     target("Packing", ["Core"]),
 
