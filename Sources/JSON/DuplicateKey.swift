@@ -1,7 +1,7 @@
 import Core
 
 /// The error for valid JSON in which an object holds a name twice; O(bytes), for after it is known that one does.
-func duplicateKey(in bytes: UnsafeRawBufferPointer, file: String, firstLine: Int) -> SFTError {
+package func duplicateKey(in bytes: UnsafeRawBufferPointer, file: String, firstLine: Int) -> SFTError {
   var finder = DuplicateFinder(bytes)
   guard let (name, offset) = finder.firstDuplicate() else {
     return SFTError(.internalError, "json-c has lost a member of an object", file: file, line: firstLine)
@@ -49,7 +49,7 @@ private struct DuplicateFinder {
     scanner.skipSpace()
     guard scanner.peek == UInt8(ascii: ":"), !open.isEmpty, open[open.count - 1] != nil else { return nil }
     // json-c resolves the escapes.
-    let decoded = try? Tokener().withValue([literal]) { String(decoding: stringBytes($0), as: UTF8.self) }
+    let decoded = try? Tokener().withValue(literal) { String(decoding: stringBytes($0), as: UTF8.self) }
     guard let name = decoded else { return nil }
     let isNew = open[open.count - 1]?.insert(ExactKey(text: name)).inserted ?? true
     return isNew ? nil : (name, start)

@@ -4,7 +4,7 @@ extension JSONScanner {
   ///
   /// A valid value is always delimited as `scanValue` does it. White space before it is skipped, and a value that is no
   /// array, object or string ends before the next comma, bracket or white space. Throws where no end can be told: the
-  /// text ends, a string holds a control character, brackets do not match, or there is no value.
+  /// text ends, a string holds a control character, brackets do not match or are too many, or there is no value.
   public mutating func delimitValue() throws(JSONSyntaxError) -> Range<Int> {
     skipSpace()
     guard let base, position < count else { throw failure("a value is expected, but the text ends") }
@@ -18,6 +18,9 @@ extension JSONScanner {
       switch byte {
       case UInt8(ascii: "\""): try delimitString(base)
       case UInt8(ascii: "{"), UInt8(ascii: "["):
+        guard open.count < Self.depthLimit else {
+          throw failure("values are nested deeper than \(Self.depthLimit) levels")
+        }
         open.append(byte + 2)  // '}' and ']' are two after their openers.
         position += 1
       case UInt8(ascii: "}"), UInt8(ascii: "]"):

@@ -6,6 +6,11 @@ public struct JSONSyntaxError: Error, Equatable {
   public var offset: Int
   /// What is wrong, half a sentence.
   public var message: String
+
+  public init(offset: Int, message: String) {
+    self.offset = offset
+    self.message = message
+  }
 }
 
 /// A strict reader of RFC 8259 that builds nothing: it finds where a value ends and refuses what json-c would let pass.
@@ -149,14 +154,17 @@ extension JSONScanner {
 }
 
 extension JSONSyntaxError {
-  /// The error as a user sees it. `bytes` are those that were scanned, `firstLine` the line on which they start.
-  public func located(in bytes: UnsafeRawBufferPointer, file: String, firstLine: Int) -> SFTError {
+  /// The error as a user sees it. `bytes` are those that were scanned, and start on `firstLine` of the file: at its
+  /// start, or else no place within that line is named.
+  public func located(
+    in bytes: UnsafeRawBufferPointer, file: String, firstLine: Int, startsLine: Bool = true
+  ) -> SFTError {
     let before = UnsafeRawBufferPointer(rebasing: bytes[..<min(offset, bytes.count)])
-    let lineStart = before.lastIndex(of: 0x0a).map { $0 + 1 } ?? 0
-    let column = before.count - lineStart + 1
+    let lineFeed = before.lastIndex(of: 0x0a)
+    let column = before.count - (lineFeed ?? -1)
+    let place = lineFeed != nil || startsLine ? " at byte \(column) of the line" : ""
     return SFTError(
-      .badData, "is not valid JSON at byte \(column) of the line: \(message)", file: file,
-      line: firstLine + countLines(before))
+      .badData, "is not valid JSON\(place): \(message)", file: file, line: firstLine + countLines(before))
   }
 }
 

@@ -17,7 +17,7 @@ public func parseJSON(_ bytes: UnsafeRawBufferPointer, file: String, firstLine: 
   }
   let text = UnsafeRawBufferPointer(rebasing: bytes[range])
   var converter = Converter(longIntegers: scanner.longIntegers.map { scanner.text($0) })
-  let value = try Tokener().withValue([text]) { converter.value($0) }
+  let value = try Tokener().withValue(text) { converter.value($0) }
   guard converter.memberCount == scanner.memberCount else {
     throw duplicateKey(in: bytes, file: file, firstLine: firstLine)
   }

@@ -16,14 +16,10 @@ struct Tokener: ~Copyable {
 
   deinit { json_tokener_free(handle) }
 
-  /// Parses `pieces`, which together are one value, and hands it over for the time of `body`; nil stands for `null`.
-  func withValue<Result>(
-    _ pieces: [UnsafeRawBufferPointer], _ body: (OpaquePointer?) throws -> Result
-  ) throws -> Result {
+  /// Parses `text`, which must be one value, and hands it over for the time of `body`; nil stands for `null`.
+  func withValue<Result>(_ text: UnsafeRawBufferPointer, _ body: (OpaquePointer?) throws -> Result) throws -> Result {
     json_tokener_reset(handle)
-    var value: OpaquePointer?
-    var status = json_tokener_continue
-    for piece in pieces where status == json_tokener_continue { (value, status) = try feed(piece) }
+    var (value, status) = try feed(text)
     // A number at the top level ends only where the text does, which a NUL tells json-c.
     if status == json_tokener_continue {
       (value, status) = try withUnsafeBytes(of: UInt8(0)) { end throws in try feed(end) }

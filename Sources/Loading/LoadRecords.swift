@@ -1,0 +1,93 @@
+import Core
+import Files
+
+/// Reads instruction records in the Alpaca form from JSON Lines (an object a line) and JSON arrays of objects; which
+/// of the two a file is is seen by its content.
+///
+/// A record has an `instruction` and an `output`, which is not empty, and perhaps an `input`; all are strings, a
+/// missing or null input is an empty one, instruction and input are not both empty, and other members are ignored.
+/// Files are UTF-8, with or without a byte order mark.
+///
+/// `consume` is given the records in the order of the files, batch by batch, while the files are read: memory is
+/// bounded by the batches, whatever the length of the files. What is wrong with a file is an `SFTError` of kind
+/// `badData` that names file and line, thrown when all records before it have been consumed; with `skipBad` a bad
+/// record is counted instead, but an array is given up where the end of an element cannot be told. A file without
+/// records is an error, and so is it when none is left of all files.
+public func loadRecords(
+  files: [String], options: LoadingOptions = LoadingOptions(), _ consume: ([Record]) throws -> Void
+) throws -> LoadingReport {
+  var report = LoadingReport()
+  for (index, path) in files.enumerated() {
+    try loadFile(MappedFile(path), index: index, options: options, into: &report, consume)
+  }
+  guard report.records > 0 else { throw nothingLeft(files, report) }
+  return report
+}
+
+private func loadFile(
+  _ file: MappedFile, index: Int, options: LoadingOptions, into report: inout LoadingReport,
+  _ consume: ([Record]) throws -> Void
+) throws {
+  var splitter = try Splitter(file, chunkBytes: max(1, options.chunkBytes))
+  /// Line on which the next chunk starts.
+  var line = 1
+  var isEmpty = true
+  while true {
+    let (chunks, failure) = wave(&splitter, threads: options.threads)
+    let results = try parallelMap(chunks, threads: options.threads) { chunk in
+      try ChunkParser(file: file, fileIndex: index, options: options).parse(chunk)
+    }
+    for var result in results {
+      isEmpty = isEmpty && result.records.isEmpty && result.skippedBadCount + result.droppedWithInput == 0
+      result.shiftLines(by: line)
+      line += result.lines
+      report.add(result)
+      if !result.records.isEmpty { try consume(result.records) }
+      if let failure = result.failure { throw failure }
+    }
+    if let failure { throw failure }
+    guard let first = chunks.first, let last = chunks.last else { break }
+    file.advise(first.range.lowerBound..<last.range.upperBound, .dontNeed)
+  }
+  if isEmpty { throw SFTError(.badData, "holds no records", file: file.path) }
+}
+
+/// The next few chunks for every thread, and the error after them if one follows.
+private func wave(_ splitter: inout Splitter, threads: Int) -> (chunks: [Chunk], failure: (any Error)?) {
+  var chunks: [Chunk] = []
+  do {
+    while chunks.count < 4 * max(1, threads), let chunk = try splitter.next() { chunks.append(chunk) }
+  } catch {
+    return (chunks, error)
+  }
+  return (chunks, nil)
+}
+
+private func nothingLeft(_ files: [String], _ report: LoadingReport) -> SFTError {
+  guard let file = files.first else { return SFTError(.usage, "there is no file to read records from") }
+  let reasons =
+    "\(grouped(report.skippedBadCount)) were bad and \(grouped(report.droppedWithInput)) have an input"
+  return SFTError(.badData, "no record is left: \(reasons)", file: file)
+}
+
+extension ChunkResult {
+  /// Turns lines relative to the chunk into lines of the file.
+  fileprivate mutating func shiftLines(by line: Int) {
+    for index in records.indices { records[index].line += line }
+    for index in skippedBad.indices { skippedBad[index].shiftLine(by: line) }
+    failure?.shiftLine(by: line)
+  }
+}
+
+extension SFTError {
+  fileprivate mutating func shiftLine(by lines: Int) { line = line.map { $0 + lines } }
+}
+
+extension LoadingReport {
+  fileprivate mutating func add(_ result: ChunkResult) {
+    records += result.records.count
+    droppedWithInput += result.droppedWithInput
+    skippedBadCount += result.skippedBadCount
+    skippedBad += result.skippedBad.prefix(Self.listedLimit - skippedBad.count)
+  }
+}
