@@ -46,11 +46,9 @@ let package = Package(
     .target(
       name: "Templating", dependencies: ["Core", "Files"], resources: [.embedInCode("prompts")],
       swiftSettings: swiftSettings),
-    target("Tokenizing", ["Core", "Files", "JSON"]),
-      name: "Templating", dependencies: ["Core", "Files"], path: ".", sources: ["Sources/Templating"],
-      resources: [.embedInCode("prompts")], swiftSettings: swiftSettings),
     .target(
       name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["make_character_classes.py"],
+      swiftSettings: kernelSettings),
     target("Masking", ["Core"]),
     target("Packing", ["Core"]),
 
