@@ -58,8 +58,8 @@ let package = Package(
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
     target("Models", ["Core", "Files", "JSON", "Kernels", "Weights"], settings: kernelSettings),
     target("Training", ["Core", "Files", "JSON", "Kernels", "Models", "Packing"], settings: kernelSettings),
-    target("Exporting", ["Core", "Files", "Models", "Weights"]),
-    target("Evaluating", ["Core", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
+    target("Exporting", ["Core", "Files", "JSON", "Models", "Weights"]),
+    target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
 
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
