@@ -77,7 +77,7 @@ public final class ModelCheckpoint: Sendable {
     guard unexpected.isEmpty else {
       throw SFTError(
         .badData,
-        "the weights have \(unexpected.count) tensors that a \(configuration.architecture.rawValue) of this "
+        "the weights have \(counted(unexpected.count)) that a \(configuration.architecture.rawValue) of this "
           + "configuration does not: \(listed(unexpected))", file: weights.folder)
     }
     for tensor in expected {

@@ -77,3 +77,6 @@ func listed(_ names: [String], limit: Int = 4) -> String {
   let shown = names.prefix(limit).map(quoted).joined(separator: ", ")
   return names.count > limit ? "\(shown) and \(names.count - limit) more" : shown
 }
+
+/// "1 tensor", "2 tensors".
+func counted(_ tensors: Int) -> String { tensors == 1 ? "1 tensor" : "\(tensors) tensors" }

@@ -122,7 +122,7 @@ public final class WeightFiles: Sendable {
       if let first = missing.first, let file = map[first] {
         throw SFTError(
           .badData,
-          "the index lists \(missing.count) tensors that are not there, first \(quoted(first)) in "
+          "the index lists \(counted(missing.count)) not to be found, first \(quoted(first)) in "
             + quoted(file), file: index)
       }
     }

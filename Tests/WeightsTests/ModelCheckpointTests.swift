@@ -86,7 +86,7 @@ import Weights
       all.filter { !$0.name.hasSuffix("c_fc.bias") },
       "lack 2 of 28 tensors: 'transformer.h.0.mlp.c_fc.bias', 'transformer.h.1.mlp.c_fc.bias'")
     try refused(Array(all.dropFirst(20)), "lack 20 of 28 tensors: ")
-    try refused(all + [TensorOutput("score.weight", [2], [1, 2])], "have 1 tensors that a gpt2 of this")
+    try refused(all + [TensorOutput("score.weight", [2], [1, 2])], "have 1 tensor that a gpt2 of this")
     try refused(
       all + [TensorOutput("h.2.ln_1.bias", [6], values(6, seed: 1))], "'h.2.ln_1.bias'")
     try refused(all + [TensorOutput("ln_f.bias", [6], values(6, seed: 1))], "are the same one in two layouts")

@@ -163,29 +163,34 @@ import Weights
     #expect((error?.message.count ?? 0) < 200)
   }
 
+  /// The sound file with up to three bytes changed, removed or inserted.
+  private func mutated(_ generator: inout SeededGenerator) -> [UInt8] {
+    let digits = Array("0123456789-{}[]\",:eE.\\ \0\u{7f}".utf8)
+    var content = Self.sound
+    for _ in 0...generator.below(3) {
+      let place = generator.below(content.count)
+      switch generator.below(4) {
+      case 0: content[place] = UInt8(generator.below(256))
+      case 1: content[place] = digits[generator.below(digits.count)]
+      case 2: content.remove(at: place)
+      default: content.insert(digits[generator.below(digits.count)], at: place)
+      }
+    }
+    // Half of them with the header's length put right, so that the damage gets past the first check.
+    if generator.below(2) == 0, content.count > 36 {
+      content.replaceSubrange(0..<8, with: littleEndian(UInt64(content.count - 36)))
+    }
+    return content
+  }
+
   /// Thousands of seeded mutations of a sound file: each loads or throws one of our errors, and what loads can be read.
   @Test func mutations() throws {
     let folder = try TemporaryFolder()
     let path = folder.path + "/x.safetensors"
     var generator = SeededGenerator(seed: 20)
-    let digits = Array("0123456789-{}[]\",:eE.\\ \0\u{7f}".utf8)
     var loaded = 0
     for _ in 0..<3000 {
-      var content = Self.sound
-      for _ in 0...generator.below(3) {
-        let place = generator.below(content.count)
-        switch generator.below(4) {
-        case 0: content[place] = UInt8(generator.below(256))
-        case 1: content[place] = digits[generator.below(digits.count)]
-        case 2: content.remove(at: place)
-        default: content.insert(digits[generator.below(digits.count)], at: place)
-        }
-      }
-      // Half of them with the header's length put right, so that the damage gets past the first check.
-      if generator.below(2) == 0, content.count > 36 {
-        content.replaceSubrange(0..<8, with: littleEndian(UInt64(content.count - 36)))
-      }
-      try overwrite(path, content)
+      try overwrite(path, mutated(&generator))
       do {
         let file = try SafetensorsFile(path)
         for name in file.names {

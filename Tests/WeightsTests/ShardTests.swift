@@ -56,7 +56,7 @@ import Weights
     try refused(.notFound, "the shard 'model-00003.safetensors' is missing") {
       $0["transformer.ln_f.bias"] = "model-00003.safetensors"
     }
-    try refused(.badData, "lists 1 tensors that are not there, first 'extra'") { $0["extra"] = Self.first }
+    try refused(.badData, "lists 1 tensor not to be found, first 'extra'") { $0["extra"] = Self.first }
     try refused(.badData, "tensor 'transformer.ln_f.bias' is here, but the index does not list it") {
       $0["transformer.ln_f.bias"] = nil
     }
