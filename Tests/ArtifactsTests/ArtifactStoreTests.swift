@@ -97,6 +97,25 @@ import Testing
     #expect(try workspace.make(key()).reused)
   }
 
+  @Test func noChangedManifestIsBelieved() throws {
+    let workspace = try Workspace()
+    let path = try workspace.make(key()).path + "/manifest.json"
+    let text = try readFile(path)
+    var random = SeededGenerator(seed: 4)
+    for round in 0..<3000 {
+      var changed = text
+      let place = random.below(text.count)
+      switch round % 3 {
+      case 0: changed[place] ^= UInt8(1 << random.below(8))
+      case 1: changed.removeSubrange(place..<min(text.count, place + 1 + random.below(40)))
+      default: changed.insert(contentsOf: Array("[{\"\\u,9".utf8).prefix(1 + random.below(8)), at: place)
+      }
+      let error = #expect(throws: SFTError.self) { try Manifest<Summary>.parse(changed, path, key: key().digest) }
+      #expect(error?.kind == .badData)
+    }
+    #expect(try Manifest<Summary>.parse(text, path, key: key().digest).summary.records == 3)
+  }
+
   @Test func aSummaryOfAnotherShapeIsRebuilt() throws {
     let workspace = try Workspace()
     try workspace.make(key())
