@@ -78,7 +78,11 @@ extension Manifest {
   /// Throws `badData`, with the reason as its message, unless the manifest is intact and describes the artifact that
   /// `key` names (nil: any).
   static func read(_ path: String, key: Digest?) throws -> Manifest {
-    var text = try readFile(path, limit: ManifestFormat.sizeLimit)
+    try parse(try readFile(path, limit: ManifestFormat.sizeLimit), path, key: key)
+  }
+
+  static func parse(_ text: [UInt8], _ path: String, key: Digest?) throws -> Manifest {
+    var text = text
     let manifest: Manifest
     do { manifest = try JSONDecoder().decode(Manifest.self, from: Data(text)) } catch {
       throw SFTError(.badData, "the manifest cannot be read", file: path)

@@ -56,6 +56,8 @@ extension ArtifactStore {
       guard directoryExists(entry.path), let use = try FileLock.attempt(entry.path, .exclusive, .existing) else {
         continue
       }
+      // Since it was listed, somebody may have used it, and be about to refer to it.
+      guard lastUse(entry.path) == entry.lastUsed else { continue }
       removals.append(Removal(kind: .unused, path: entry.path, bytes: entry.bytes))
       if dryRun { continue }
       // Renamed first, so that nobody ever sees half of it.

@@ -37,16 +37,20 @@ extension ArtifactStore {
       guard let manifest = try? Manifest<AnySummary>.read(folder.path + "/" + ManifestFormat.fileName, key: nil),
         manifest.stage == folder.stage, manifest.key.hex.hasPrefix(folder.name)
       else { continue }
-      let used = (FileStatus(folder.path + "/" + ManifestFormat.fileName)?.modified ?? 0) / 1_000_000_000
       entries.append(
         ArtifactEntry(
           stage: manifest.stage, digest: manifest.key, path: folder.path, bytes: treeSize(folder.path),
-          created: manifest.created, lastUsed: isoTime(Double(used)), settings: manifest.settings,
+          created: manifest.created, lastUsed: lastUse(folder.path), settings: manifest.settings,
           inputs: manifest.inputs, referencedBy: []))
     }
     let referrers = needed(references.merging(latestReferences()) { $0 + $1 }, among: entries)
     for index in entries.indices { entries[index].referencedBy = referrers[entries[index].digest] ?? [] }
     return entries.sorted { ($0.stage, $0.created, $0.digest.hex) < ($1.stage, $1.created, $1.digest.hex) }
+  }
+
+  /// ISO 8601, UTC: what `markUsed` recorded.
+  func lastUse(_ folder: String) -> String {
+    isoTime(Double((FileStatus(folder + "/" + ManifestFormat.fileName)?.modified ?? 0) / 1_000_000_000))
   }
 
   /// Reads every artifact completely and sets aside what is damaged. One that is being made at this moment is left out.

@@ -1,5 +1,7 @@
 import Core
+import Dispatch
 import Glibc
+import Synchronization
 import Testing
 
 @testable import Files
@@ -28,6 +30,31 @@ import Testing
     }
     #expect(try text(folder("out/x")) == "old")
     #expect(try directoryEntries(folder.path) == ["out"])
+  }
+
+  /// What a reader sees at any instant is what a killed writer leaves.
+  @Test func thereIsNoInstantWithoutTheFolder() throws {
+    let folder = try TemporaryFolder()
+    let path = folder("out")
+    func write(_ round: Int) throws {
+      try writeDirectoryAtomically(path) { try writeAtomically("\(round)", to: $0 + "/x") }
+    }
+    try write(0)
+    let done = Atomic<Bool>(false)
+    let misses = Atomic<Int>(0)
+    let reader = DispatchGroup()
+    DispatchQueue.global().async(group: reader) {
+      while !done.load(ordering: .relaxed) {
+        if !fileExists(path) { misses.add(1, ordering: .relaxed) }
+      }
+    }
+    defer {
+      done.store(true, ordering: .relaxed)
+      reader.wait()
+    }
+    for round in 1...100 { try write(round) }
+    #expect(misses.load(ordering: .relaxed) == 0)
+    #expect(try text(path + "/x") == "100")
   }
 
   @Test func withoutExchangeTheOldIsStillReplaced() throws {

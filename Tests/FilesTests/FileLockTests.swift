@@ -42,13 +42,21 @@ import Testing
     let path = folder("a.lock")
     let inside = Atomic<Int>(0)
     let clashes = Atomic<Int>(0)
-    DispatchQueue.concurrentPerform(iterations: 40) { index in
-      guard let lock = try? FileLock(path, .exclusive) else { return }
-      if inside.add(1, ordering: .sequentiallyConsistent).newValue != 1 { clashes.add(1, ordering: .relaxed) }
-      usleep(500)
-      inside.subtract(1, ordering: .sequentiallyConsistent)
-      if index % 2 == 0 { lock.removeFile() }
+    let entered = Atomic<Int>(0)
+    let group = DispatchGroup()
+    for index in 0..<20 {
+      // A queue each: a shared one may run them one after the other.
+      DispatchQueue(label: "locker \(index)").async(group: group) {
+        guard let lock = try? FileLock(path, .exclusive) else { return }
+        if inside.add(1, ordering: .sequentiallyConsistent).newValue != 1 { clashes.add(1, ordering: .relaxed) }
+        usleep(500)
+        inside.subtract(1, ordering: .sequentiallyConsistent)
+        entered.add(1, ordering: .relaxed)
+        if index % 2 == 0 { lock.removeFile() }
+      }
     }
+    group.wait()
+    #expect(entered.load(ordering: .relaxed) == 20)
     #expect(clashes.load(ordering: .relaxed) == 0)
   }
 
