@@ -7,12 +7,14 @@ public enum OverlongPolicy: String, Sendable, Codable, CaseIterable {
   case truncate
 }
 
-/// What became of one record.
-public enum MaskingOutcome: Sendable, Equatable {
-  case kept(Sample)
-  /// Kept, with this many tokens of the prompt's start removed.
-  case truncated(Sample, removed: Int)
+/// What becomes of one record.
+public enum FittingOutcome: Sendable, Equatable {
+  case kept
+  /// Kept, with this many tokens taken from the prompt's left.
+  case truncated(removed: Int)
   case dropped(DropReason)
+  /// Too long, and the policy is to say so.
+  case refused
 }
 
 public enum DropReason: String, Sendable, Codable {
@@ -25,37 +27,37 @@ public enum DropReason: String, Sendable, Codable {
 /// Segments and ids → labels, by construction: whatever came from the prompt is masked, whatever came from the completion
 /// is not, and the completion ends in EOS.
 public enum Masking {
-  /// Joins what the template gave into the two texts that are tokenised, each in one call: no token spans the boundary,
+  /// Parts what the template gave into the two texts that are tokenised, each in one call: no token spans the boundary,
   /// and a text's ids do not depend on how it was put together.
   public static func split(_ segments: [Segment]) -> (prompt: [Segment], completion: [Segment]) {
     let boundary = segments.firstIndex(where: \.trained) ?? segments.endIndex
     return (Array(segments[..<boundary]), Array(segments[boundary...]))
   }
 
-  /// The sample for a prompt's and a completion's ids, fitted into `maxLength` tokens.
-  ///
-  /// Truncation takes from the prompt's left, so that the answer and its EOS stay, and leaves at least one token of it:
-  /// without a predecessor the first token of the answer could not be learnt. Nil where `overlong` is `.error`.
-  public static func sample(
-    prompt: [Int32], completion: [Int32], endOfText: Int32, maxLength: Int, overlong: OverlongPolicy
-  ) -> MaskingOutcome? {
-    let tokens = prompt + completion + [endOfText]
-    let whole = Sample(tokens: tokens, promptCount: prompt.count)
-    return fit(whole, maxLength: maxLength, overlong: overlong)
+  /// The sample of a prompt's and a completion's ids, EOS appended and supervised.
+  public static func sample(prompt: [Int32], completion: [Int32], endOfText: Int32) -> Sample {
+    Sample(tokens: prompt + completion + [endOfText], promptCount: prompt.count)
   }
 
-  /// `sample` cut to `maxLength`; nil where it does not fit and `overlong` is `.error`.
-  public static func fit(_ sample: Sample, maxLength: Int, overlong: OverlongPolicy) -> MaskingOutcome? {
-    let excess = sample.tokens.count - maxLength
-    if excess <= 0 { return .kept(sample) }
-    let answer = sample.tokens.count - sample.promptCount
-    if answer + min(1, sample.promptCount) > maxLength { return .dropped(.answerTooLong) }
+  /// How a record of `tokens` tokens, `prompt` of them its prompt, fits into `maxLength`.
+  ///
+  /// Truncation takes from the prompt's left, so that the answer and its EOS stay, and leaves at least one token of it:
+  /// without a predecessor the first token of the answer could not be learnt. An answer that cannot fit is dropped
+  /// whatever the policy.
+  public static func fit(tokens: Int, prompt: Int, maxLength: Int, overlong: OverlongPolicy) -> FittingOutcome {
+    let excess = tokens - maxLength
+    if excess <= 0 { return .kept }
+    if tokens - prompt + min(1, prompt) > maxLength { return .dropped(.answerTooLong) }
     switch overlong {
-    case .error: return nil
+    case .error: return .refused
     case .drop: return .dropped(.tooLong)
-    case .truncate:
-      let shorter = Sample(tokens: Array(sample.tokens[excess...]), promptCount: sample.promptCount - excess)
-      return .truncated(shorter, removed: excess)
+    case .truncate: return .truncated(removed: excess)
     }
+  }
+
+  /// `sample` without the first `removed` tokens of its prompt.
+  public static func truncate(_ sample: Sample, removing removed: Int) -> Sample {
+    removed == 0
+      ? sample : Sample(tokens: Array(sample.tokens[removed...]), promptCount: sample.promptCount - removed)
   }
 }
