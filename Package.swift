@@ -74,6 +74,8 @@ let package = Package(
 
     // Tests.
     tests("JSON", ["Core", "Files", "JSON"]),
+    tests("Loading", ["Core", "Files", "JSON", "Loading"]),
+    tests("Templating", ["Core", "Files", "Templating"]),
   ],
   swiftLanguageModes: [.v6]
 )
