@@ -85,6 +85,8 @@ let package = Package(
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
+    tests("Loading", ["Core", "Files", "JSON", "Loading"]),
+    tests("Templating", ["Core", "Files", "Templating"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -13,11 +13,11 @@ package struct FieldReader: ~Copyable {
     case other(String)
   }
 
-  private let names: [String]
+  private let names: [StaticString]
   private let tokener: Tokener
 
-  /// `names` without U+0000.
-  package init(_ names: [String]) throws {
+  /// `names` without U+0000. They are literals because json-c wants them as C strings, once for every object.
+  package init(_ names: [StaticString]) throws {
     self.names = names
     tokener = try Tokener()
   }
@@ -30,7 +30,8 @@ package struct FieldReader: ~Copyable {
       guard countMembers(value) == memberCount else { return nil }
       return names.map { name in
         var member: OpaquePointer?
-        guard json_object_object_get_ex(value, name, &member) != 0 else { return .missing }
+        let text = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
+        guard json_object_object_get_ex(value, text, &member) != 0 else { return .missing }
         return field(member)
       }
     }

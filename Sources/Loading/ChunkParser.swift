@@ -139,5 +139,9 @@ struct ChunkParser: ~Copyable {
   }
 }
 
-/// Nothing but white space.
-private func isBlank(_ text: String) -> Bool { text.allSatisfy(\.isWhitespace) }
+/// Nothing but white space; nearly always decided by the first byte.
+private func isBlank(_ text: String) -> Bool {
+  text.unicodeScalars.allSatisfy { scalar in
+    scalar.isASCII ? scalar == " " || (0x09...0x0d).contains(scalar.value) : scalar.properties.isWhitespace
+  }
+}
