@@ -53,3 +53,18 @@ public final class MappedFile: Sendable {
     case dontNeed = 4
   }
 }
+
+/// The text of a file that has no size of its own, as those in `/proc`.
+public func readPseudoFile(_ path: String) throws -> String {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw systemError("read", path) }
+  defer { close(descriptor) }
+  var bytes: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 1 << 14)
+  while true {
+    let count = read(descriptor, &chunk, chunk.count)
+    guard count >= 0 else { throw systemError("read", path) }
+    if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+    bytes += chunk.prefix(count)
+  }
+}

@@ -103,6 +103,8 @@ public final class Trainer {
     let clock = ContinuousClock()
     let start = clock.now
     var saved = state.step
+    // A fresh adapter is a function of the seed, but one that was read need not be there when the run is resumed.
+    if settings.initialAdapter != nil, state.step == 0, run.checkpointSteps().isEmpty { try save(log) }
     while state.step < settings.steps, !state.stoppedEarly {
       let began = clock.now
       var metric = try update()

@@ -1,0 +1,69 @@
+import Core
+import Files
+import Kernels
+import Models
+import Tokenizing
+import Weights
+
+/// A base model, open for use.
+public final class BaseModel {
+  /// As the user named it.
+  public let name: String
+  public let folder: String
+  public let checkpoint: ModelCheckpoint
+  public let decoder: Decoder
+  public let tokenizer: Tokenizer
+  private let workspace: Workspace
+
+  /// Throws what is wrong with the folder, its weights, or its tokenizer.
+  public init(_ name: String, workspace: Workspace) throws {
+    self.name = name
+    self.workspace = workspace
+    folder = try ModelFolder.resolve(name)
+    checkpoint = try ModelCheckpoint(folder: folder)
+    tokenizer = try loadTokenizer(folder, for: checkpoint.configuration)
+    decoder = try Decoder(checkpoint)
+  }
+
+  /// Over the tensors' names, shapes and values; kept in the workspace by the files' identity.
+  public func digest() throws -> Digest { try modelDigest(checkpoint, in: workspace) }
+
+  /// What an adapter gives as its base: the folder's real path, or the name where it came from the cache.
+  public var reference: String { folder == name ? canonicalPath(folder) ?? folder : name }
+
+  /// Reads an adapter and refuses one that was trained on another base; `force` insists, where the shapes allow.
+  public func adapter(_ folder: String, force: Bool, notice: (String) -> Void) throws -> Adapter {
+    let description = try AdapterFolder.describe(folder)
+    if let recorded = description.baseDigest {
+      let own = try digest()
+      if recorded != own {
+        guard force else {
+          throw SFTError(
+            .badData,
+            "the adapter was trained on another base (digest \(recorded.short)) than \(name) (digest \(own.short))",
+            file: folder, advice: "Give that base with --model, or insist with --force")
+        }
+        notice("The adapter \(folder) was trained on another base; it is used all the same.")
+      }
+    }
+    return try AdapterFolder.read(folder, for: decoder)
+  }
+}
+
+extension Workspace {
+  /// The folder to take a tokenizer from: a folder with only tokenizer files will do. Without `model`, the newest run's
+  /// or prepared data's.
+  public func tokenizerFolder(_ model: String?) throws -> String {
+    guard let name = try model ?? recordedRun(nil)?.configuration.model ?? preparedSummary()?.model else {
+      throw SFTError(.usage, "no --model is given, and \(path) has no run and no prepared data to take it from")
+    }
+    return directoryExists(name) && !Tokenizer.files(in: name).isEmpty ? name : try ModelFolder.resolve(name)
+  }
+}
+
+/// A model's digest, kept in the workspace by its files' identity.
+public func modelDigest(_ checkpoint: ModelCheckpoint, in workspace: Workspace) throws -> Digest {
+  try workspace.store.cachedDigest(identity: "base 1\n" + checkpoint.identity) {
+    try checkpoint.baseDigest(threads: Compute.availableThreads)
+  }
+}

@@ -1,0 +1,32 @@
+import Core
+import Exporting
+import Files
+import Tokenizing
+
+/// Writes what other tools load.
+///
+/// Throws `cannotCreate` where `folder` holds something already, unless `replacing`.
+public func export(_ session: InferenceSession, format: ExportFormat, to folder: String, replacing: Bool) throws {
+  if let status = FileStatus(folder) {
+    guard status.kind == .directory else { throw SFTError(.cannotCreate, "is in the way of a folder", file: folder) }
+    guard try replacing || directoryEntries(folder).isEmpty else {
+      throw SFTError(
+        .cannotCreate, "the folder is not empty", file: folder, advice: "Give another --to, or replace it with --force")
+    }
+  }
+  let base = session.base
+  let tokenizerFiles = Tokenizer.files(in: base.folder).map { base.folder + "/" + $0 }
+  switch format {
+  case .peft:
+    guard let adapter = session.adapter else {
+      throw SFTError(
+        .usage, "there is no adapter to export", advice: "Train a run first, or give --adapter DIR")
+    }
+    try exportAdapter(
+      adapter, for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),
+      tokenizerFiles: tokenizerFiles, to: folder)
+  case .merged:
+    try exportMerged(
+      base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: tokenizerFiles, to: folder)
+  }
+}

@@ -1,0 +1,183 @@
+import Core
+import Evaluating
+import Files
+import Kernels
+import Loading
+import Masking
+import Models
+import Templating
+import Tokenizing
+
+/// Which model, adapter and template a verb is to use; nil means that the user did not say.
+public struct InferenceOptions: Sendable {
+  public var model: String?
+  public var adapter: String?
+  /// The bare base, whatever runs there are.
+  public var baseOnly = false
+  public var run: String?
+  public var checkpoint: Int?
+  public var template: String?
+  public var force = false
+  public var threads: Int?
+  public var engine: Engine = .auto
+
+  public init() {}
+}
+
+/// A model with its adapter and template, taken from the options, else from the newest run, else from the newest prepared
+/// data.
+public final class InferenceSession {
+  public let base: BaseModel
+  /// nil for the bare base.
+  public let adapter: Adapter?
+  public let adapterFolder: String?
+  /// What is used, in words.
+  public let description: String
+  public let template: PromptTemplate
+  public let maxLength: Int
+  public let pass: InferencePass
+  private let threads: Int
+
+  public init(_ options: InferenceOptions, workspace: Workspace, notice: (String) -> Void) throws {
+    threads = options.threads ?? Compute.availableThreads
+    guard threads >= 1 else { throw SFTError(.usage, "--threads must be at least 1") }
+    guard options.adapter == nil || (options.checkpoint == nil && options.run == nil) else {
+      throw SFTError(.usage, "--adapter names one adapter, --run and --checkpoint another", advice: "Give one of them")
+    }
+    let run = try workspace.recordedRun(options.run)
+    let prepared = run == nil ? try workspace.preparedSummary() : nil
+    let described = try options.adapter.map { try AdapterFolder.describe($0) }
+    let baseOfAdapter = described?.baseModel.flatMap { directoryExists($0) ? $0 : nil }
+    guard let model = options.model ?? run?.configuration.model ?? prepared?.model ?? baseOfAdapter else {
+      throw SFTError(
+        .usage, "no --model is given, and \(workspace.path) has no run and no prepared data to take it from")
+    }
+    base = try BaseModel(model, workspace: workspace)
+    if let template = options.template {
+      self.template = try PromptTemplate.named(template)
+    } else if let recorded = run?.configuration {
+      template = try PromptTemplate(source: recorded.template, name: recorded.templateName)
+    } else if let prepared {
+      template = try PromptTemplate(source: prepared.template, name: prepared.templateName)
+    } else {
+      template = try PromptTemplate.named("alpaca")
+    }
+    let context = base.decoder.configuration.contextLength
+    maxLength = min(context, run?.configuration.maxLength ?? prepared?.maxLength ?? context)
+
+    if let folder = options.adapter {
+      (adapterFolder, description) = (folder, "adapter \(folder)")
+    } else if !options.baseOnly, let run, options.model == nil || options.run != nil || options.checkpoint != nil {
+      try Self.check(base, against: run)
+      (adapterFolder, description) = try run.adapter(checkpoint: options.checkpoint)
+    } else {
+      guard options.checkpoint == nil else {
+        throw SFTError(.usage, "--checkpoint needs a run", advice: "Give --run NAME")
+      }
+      (adapterFolder, description) = (nil, "the base alone")
+    }
+    adapter = try adapterFolder.map { try base.adapter($0, force: options.force, notice: notice) }
+    pass = InferencePass(base.decoder, adapter, Compute(engine: options.engine, threads: threads))
+  }
+
+  /// A run's base and tokenizer must still be what they were.
+  private static func check(_ base: BaseModel, against run: RecordedRun) throws {
+    guard base.tokenizer.digest == run.configuration.tokenizer else {
+      throw SFTError(
+        .badData, "the tokenizer of \(base.name) is not the one that run \(run.folder.name) was trained with",
+        file: base.folder)
+    }
+  }
+
+  /// Ids of a templated question, up to where the answer begins.
+  public func prompt(instruction: String, input: String) -> [Int32] {
+    var ids: [Int32] = []
+    let segments = template.renderPrompt(instruction: instruction, input: input)
+    base.tokenizer.makeEncoder().encode(segments.map(TextPiece.init), into: &ids)
+    return ids
+  }
+
+  /// Ids of a text without a template.
+  public func prompt(text: String) -> [Int32] { base.tokenizer.makeEncoder().encode(text) }
+
+  // MARK: - Evaluating raw records
+
+  public struct RecordsEvaluation {
+    public var result: EvaluationResult
+    public var records: Int
+    public var truncated: Int
+    public var dropped: Int
+  }
+
+  /// Token means over a file of raw records, each fitted into the maximum length as asked.
+  public func evaluate(
+    records file: String, overlong: OverlongPolicy, maxLength: Int?, progress: (Int, Int) -> Void
+  ) throws -> RecordsEvaluation {
+    guard let endOfText = base.tokenizer.endOfText else {
+      throw SFTError(.badData, "the tokenizer names no end-of-text token", file: base.folder)
+    }
+    let limit = maxLength ?? self.maxLength
+    guard (2...base.decoder.configuration.contextLength).contains(limit) else {
+      throw SFTError(.usage, "--max-length must be from 2 to the model's context")
+    }
+    let encoders = RecordEncoders(template: template, tokenizer: base.tokenizer, endOfText: endOfText)
+    var samples: [Sample] = []
+    var (truncated, dropped) = (0, 0)
+    _ = try loadRecords(files: [file], options: LoadingOptions(threads: threads)) { records in
+      for (record, sample) in zip(records, encoders.samples(records)) {
+        switch Masking.fit(
+          tokens: sample.tokens.count, prompt: sample.promptCount, maxLength: limit, overlong: overlong)
+        {
+        case .kept: samples.append(sample)
+        case .truncated(let removed):
+          truncated += 1
+          samples.append(Masking.truncate(sample, removing: removed))
+        case .dropped: dropped += 1
+        case .refused:
+          throw SFTError(
+            .badData, "the record has \(sample.tokens.count) tokens, more than the maximum length of \(limit)",
+            file: file, line: record.line, advice: "Use --overlong drop or --overlong truncate")
+        }
+      }
+    }
+    let result = try Evaluating.evaluate(
+      pass, count: samples.count, progress: { progress($0, samples.count) }, samples: { samples[$0] })
+    return RecordsEvaluation(result: result, records: samples.count, truncated: truncated, dropped: dropped)
+  }
+
+  // MARK: - Base against tuned
+
+  /// Answers of the base and of the tuned model to each question; one set of weights serves both.
+  public func compare(
+    _ questions: [Question], file: String, _ settings: GenerationSettings, progress: (Int) -> Void
+  ) throws -> Comparison {
+    guard let adapter, let adapterFolder else {
+      throw SFTError(
+        .usage, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
+    }
+    try settings.validate()
+    let prompts = questions.map { prompt(instruction: $0.question, input: $0.input) }
+    let context = base.decoder.configuration.contextLength
+    if let long = prompts.indices.first(where: { prompts[$0].count >= context }) {
+      throw SFTError(
+        .badData, "the question has \(prompts[long].count) tokens with its template, which leaves no room in the model's "
+          + "context of \(context)", file: file, line: questions[long].line)
+    }
+    let generator = try Generator(pass, base.tokenizer)
+    defer { pass.adapter = adapter }
+    let items = try questions.indices.map { index -> Comparison.Item in
+      pass.adapter = nil
+      let plain = try generator.generate(prompts[index], settings)
+      pass.adapter = adapter
+      let tuned = try generator.generate(prompts[index], settings)
+      progress(index + 1)
+      let question = questions[index]
+      return Comparison.Item(
+        question: question.question, input: question.input.isEmpty ? nil : question.input,
+        reference: question.reference, base: Comparison.Answer(plain), tuned: Comparison.Answer(tuned))
+    }
+    return Comparison(
+      settings: Comparison.Settings(
+        model: base.name, adapter: adapterFolder, template: template.name, generation: settings), items: items)
+  }
+}

@@ -1,0 +1,182 @@
+import Artifacts
+import Core
+import Files
+import Masking
+import Templating
+import Tokenizing
+import Weights
+
+/// What `sft prepare` is asked for.
+public struct PrepareOptions: Sendable {
+  public var files: [String]
+  /// Folder or name.
+  public var model: String
+  public var template: String
+  /// nil for the model's context.
+  public var maxLength: Int?
+  public var overlong: OverlongPolicy
+  public var validationShare: Double
+  public var validationFile: String?
+  public var seed: UInt64
+  public var dedupe: Bool
+  public var skipBad: Bool
+  public var onlyEmptyInput: Bool
+  public var threads: Int
+
+  public init(
+    files: [String], model: String, template: String = "alpaca", maxLength: Int? = nil,
+    overlong: OverlongPolicy = .error, validationShare: Double = 0.05, validationFile: String? = nil,
+    seed: UInt64 = 42, dedupe: Bool = false, skipBad: Bool = false, onlyEmptyInput: Bool = false, threads: Int
+  ) {
+    self.files = files
+    self.model = model
+    self.template = template
+    self.maxLength = maxLength
+    self.overlong = overlong
+    self.validationShare = validationShare
+    self.validationFile = validationFile
+    self.seed = seed
+    self.dedupe = dedupe
+    self.skipBad = skipBad
+    self.onlyEmptyInput = onlyEmptyInput
+    self.threads = threads
+  }
+}
+
+/// One stage of a pipeline, for the user to see what was done and what was not.
+public struct StageReport: Sendable, Codable, Equatable {
+  public var stage: String
+  public var reused: Bool
+  public var path: String
+}
+
+/// Files → records → tokens → prepared data, each stage an artifact.
+public func prepare(
+  _ options: PrepareOptions, in workspace: Workspace, report: (StageReport) -> Void
+) throws -> Artifact<PreparedSummary> {
+  let folder = try ModelFolder.resolve(options.model)
+  let configuration = try ModelConfiguration(path: folder + "/config.json")
+  let tokenizer = try loadTokenizer(folder, for: configuration)
+  let template = try PromptTemplate.named(options.template)
+  guard let endOfText = tokenizer.endOfText else {
+    throw SFTError(
+      .badData, "the tokenizer names no end-of-text token, so answers could not be taught to end", file: folder)
+  }
+  let maxLength = options.maxLength ?? configuration.contextLength
+  guard (2...configuration.contextLength).contains(maxLength) else {
+    throw SFTError(
+      .usage, "--max-length is \(maxLength), expected 2 to the model's context of \(configuration.contextLength)")
+  }
+  guard options.validationShare >= 0, options.validationShare < 1 else {
+    throw SFTError(.usage, "--val is \(options.validationShare), expected at least 0 and below 1")
+  }
+
+  func stages(_ files: [String]) throws -> (Artifact<RecordsStage.Summary>, Artifact<TokensStage.Summary>) {
+    let records = try RecordsStage.run(
+      workspace.store, files: files, onlyEmptyInput: options.onlyEmptyInput, skipBad: options.skipBad,
+      threads: options.threads)
+    report(StageReport(stage: RecordsStage.name, reused: records.reused, path: records.path))
+    let tokens = try TokensStage.run(
+      workspace.store, records: records, template: template, tokenizer: tokenizer, endOfText: endOfText,
+      threads: options.threads)
+    report(StageReport(stage: TokensStage.name, reused: tokens.reused, path: tokens.path))
+    return (records, tokens)
+  }
+
+  let data = try stages(options.files)
+  let validation = try options.validationFile.map { try stages([$0]) }
+  let settings = PreparedStage.Settings(
+    maxLength: maxLength, overlong: options.overlong,
+    validationShare: options.validationFile == nil ? options.validationShare : 0, seed: options.seed,
+    removesDuplicates: options.dedupe)
+  let sources = [data.1] + (validation.map { [$0.1] } ?? [])
+  let key = ArtifactKey(
+    stage: PreparedStage.name, version: PreparedStage.version,
+    settings: [
+      Setting("model", canonicalPath(folder) ?? folder), Setting("tokenizer", tokenizer.digest),
+      Setting("template", template.name), Setting("max-length", maxLength),
+      Setting("overlong", options.overlong.rawValue), Setting("val", settings.validationShare),
+      Setting("seed", options.validationFile == nil ? options.seed : 0), Setting("dedupe", options.dedupe),
+      Setting("files", options.files.joined(separator: "\n")), Setting("val-file", options.validationFile ?? ""),
+    ], inputs: sources.map(\.digest))
+  let artifact = try workspace.store.artifact(key) { writer in
+    let index = try readEntries(try data.1.file(TokensStage.indexFile), as: TokenEntry.self)
+    let held = try validation.map { try readEntries(try $0.1.file(TokensStage.indexFile), as: TokenEntry.self) }
+    var selection = try PreparedStage.select(
+      index, held, files: options.files, validationFiles: options.validationFile.map { [$0] } ?? [], settings)
+    let training = selection.entries.count { $0.isValidation == 0 }
+    guard training > 0 else {
+      throw SFTError(
+        .badData, "no record is left to train on: \(index.count) were read and all were too long or held out",
+        file: options.files.first)
+    }
+    try writeEntries(selection.entries, to: try writer.file(PreparedStage.indexFile))
+    selection.counts.loaded = data.0.summary.records
+    selection.counts.skippedBad = data.0.summary.skippedBad
+    selection.counts.droppedWithInput = data.0.summary.droppedWithInput
+    selection.counts.duplicatesRemoved = options.dedupe ? selection.counts.duplicates : 0
+    let lengths = selection.entries.map { entry in
+      Int((entry.source == 0 ? index : held ?? [])[Int(entry.record)].tokenCount - entry.removed)
+    }
+    let supervised = selection.entries.reduce(0) { sum, entry in
+      let record = (entry.source == 0 ? index : held ?? [])[Int(entry.record)]
+      return sum + Int(record.tokenCount) - max(1, Int(record.promptCount))
+    }
+    return PreparedSummary(
+      model: options.model, tokenizer: tokenizer.digest, templateName: template.name, template: template.source,
+      endOfText: endOfText, maxLength: maxLength, files: options.files,
+      validationFiles: options.validationFile.map { [$0] } ?? [], counts: selection.counts,
+      skippedMessages: data.0.summary.skippedMessages, training: training,
+      validation: selection.entries.count - training, tokens: lengths.reduce(0, +), supervisedTokens: supervised,
+      lengths: PreparedSummary.Lengths(lengths), sources: sources.map(\.reference))
+  }
+  report(StageReport(stage: PreparedStage.name, reused: artifact.reused, path: artifact.path))
+  try workspace.store.setLatest("prepared", artifact.reference)
+  return artifact
+}
+
+/// The tokenizer of a model folder, checked against the model's vocabulary.
+func loadTokenizer(_ folder: String, for configuration: ModelConfiguration) throws -> Tokenizer {
+  let tokenizer = try Tokenizer(folder: folder)
+  guard tokenizer.vocabularyCount <= configuration.vocabularySize else {
+    throw SFTError(
+      .badData, "the tokenizer has \(grouped(tokenizer.vocabularyCount)) tokens, the model's vocabulary_size is "
+        + "\(grouped(configuration.vocabularySize))", file: folder)
+  }
+  return tokenizer
+}
+
+extension Workspace {
+  /// The prepared data at `path` (an artifact's folder), or the newest; nil where there is none and none was named.
+  public func preparedData(_ path: String?, threads: Int) throws -> PreparedData? {
+    try preparedReference(path).flatMap { try preparedData($0, threads: threads) }
+  }
+
+  func preparedData(_ reference: ArtifactReference, threads: Int) throws -> PreparedData? {
+    guard let artifact = try store.existing(reference, PreparedSummary.self) else { return nil }
+    return try PreparedData(artifact, store: store, threads: threads)
+  }
+
+  /// Only what `prepare` recorded, without the tokens.
+  func preparedSummary() throws -> PreparedSummary? {
+    try store.latest("prepared").flatMap { try store.existing($0, PreparedSummary.self) }?.summary
+  }
+
+  private func preparedReference(_ path: String?) throws -> ArtifactReference? {
+    guard let path else { return store.latest("prepared") }
+    guard directoryExists(path) else {
+      throw SFTError(.notFound, "there is no prepared data here", file: path, advice: "Run `sft prepare` first")
+    }
+    let name = lastPathComponent(canonicalPath(path) ?? path)
+    let entry = try store.entries().first {
+      $0.stage == PreparedStage.name && lastPathComponent($0.path) == name
+        && canonicalPath($0.path) == canonicalPath(path)
+    }
+    guard let entry else {
+      throw SFTError(
+        .badData, "is not prepared data of the workspace \(self.path)", file: path,
+        advice: "Give a folder that `sft prepare` printed")
+    }
+    return entry.reference
+  }
+}

@@ -1,0 +1,55 @@
+import Artifacts
+import Core
+import Files
+import FoundationEssentials
+import Kernels
+import Training
+
+/// `config.json` of a run: its data, its base, and every setting.
+public struct RunConfiguration: Codable, Sendable, Equatable {
+  public static let currentFormat = 1
+
+  public var format: Int
+  /// As the user named it.
+  public var model: String
+  public var baseDigest: Digest
+  public var tokenizer: Digest
+  public var templateName: String
+  public var template: String
+  public var maxLength: Int
+  public var prepared: ArtifactReference
+  public var settings: TrainingSettings
+  public var saveEvery: Int
+  public var keepCheckpoints: Int
+  /// Epochs asked for, where the steps were worked out from them.
+  public var epochs: Double?
+  /// What the numbers were computed with.
+  public var linearAlgebra: LinearAlgebraReport
+
+  static func read(_ run: RunFolder) throws -> RunConfiguration {
+    let data = Data(try readFile(run.configuration, limit: 16 << 20))
+    do {
+      let configuration = try JSONDecoder().decode(RunConfiguration.self, from: data)
+      guard configuration.format == currentFormat else {
+        throw SFTError(
+          .badData, "the run was made by another version of sft (format \(configuration.format))",
+          file: run.configuration)
+      }
+      return configuration
+    } catch is DecodingError {
+      throw SFTError(.badData, "is not a run's configuration", file: run.configuration)
+    }
+  }
+
+  func write(_ run: RunFolder) throws {
+    try writeAtomically(Array(try jsonEncoder(pretty: true).encode(self)) + [UInt8(ascii: "\n")], to: run.configuration)
+  }
+}
+
+/// Sorted keys, so that the same value is the same text.
+public func jsonEncoder(pretty: Bool = false) -> JSONEncoder {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
+  return encoder
+}

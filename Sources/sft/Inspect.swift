@@ -1,0 +1,180 @@
+import ArgumentParser
+import Core
+import Files
+import Kernels
+import Models
+import Pipeline
+import Tokenizing
+import Weights
+
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Look into prepared data, a model or an adapter.",
+    subcommands: [InspectData.self, InspectModel.self, InspectAdapter.self])
+}
+
+struct InspectData: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "data", abstract: "Show which tokens are trained (coloured, or in brackets).")
+
+  @Argument(help: "A folder that `sft prepare` printed (default: the newest prepared data).")
+  var path: String?
+
+  @Option(name: .long, help: "Records to show (default: 5; all with --jsonl).")
+  var limit: Int?
+
+  @Flag(name: .long, help: "One JSON object a record: input_ids and labels, -100 where no loss is taken.")
+  var jsonl = false
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    if let limit, limit < 0 { throw ValidationError("--limit must not be negative.") }
+  }
+
+  func run() throws {
+    let progress = Progress(quiet: common.quiet)
+    let workspace = Workspace(common.workspace) { progress.note($0) }
+    guard let data = try workspace.preparedData(path, threads: Compute.availableThreads) else {
+      throw SFTError(.notFound, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare` first")
+    }
+    if common.json {
+      try Terminal.printJSON(data.summary)
+      return
+    }
+    if jsonl {
+      for position in 0..<min(limit ?? data.count, data.count) {
+        let sample = data.sample(position)
+        func list(_ numbers: [Int32]) -> String { numbers.map(String.init).joined(separator: ",") }
+        print("{\"input_ids\":[\(list(sample.tokens))],\"labels\":[\(list(sample.labels))]}")
+      }
+      return
+    }
+    print(Prepare.text(data.summary))
+    let tokenizer = try Tokenizer(folder: try ModelFolder.resolve(data.summary.model))
+    let validation = Set(data.validation)
+    for position in 0..<min(limit ?? 5, data.count) {
+      let sample = data.sample(position)
+      print("")
+      print(
+        Terminal.style("\(data.place(position))", "1")
+          + "  \(sample.tokens.count) tokens, \(sample.supervisedCount) trained"
+          + (validation.contains(position) ? ", for validation" : ""))
+      print(try Self.marked(sample, tokenizer))
+    }
+  }
+
+  /// The text with its trained part in green on a terminal, in ⟦brackets⟧ elsewhere.
+  private static func marked(_ sample: Sample, _ tokenizer: Tokenizer) throws -> String {
+    let prompt = try tokenizer.decode(Array(sample.tokens[..<sample.promptCount]), skipSpecialTokens: false)
+    let trained = try tokenizer.decode(Array(sample.tokens[sample.promptCount...]), skipSpecialTokens: false)
+    let safe = Terminal.printable(trained)
+    return Terminal.printable(prompt) + (Terminal.outputIsTerminal ? Terminal.style(safe, "32") : "⟦\(safe)⟧")
+  }
+}
+
+struct InspectModel: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "model", abstract: "Configuration, tensors, parameters and bytes of a model folder.")
+
+  @Argument(help: "Model folder, or a name in the local Hugging Face cache.")
+  var path: String
+
+  @OptionGroup var common: CommonOptions
+
+  struct Tensor: Encodable {
+    var name: String
+    var dtype: String
+    var shape: [Int]
+  }
+
+  struct Report: Encodable {
+    var path: String
+    var architecture: String
+    var vocabulary_size: Int
+    var context_length: Int
+    var width: Int
+    var layers: Int
+    var heads: Int
+    var mlp_width: Int
+    var tied_head: Bool
+    var parameters: Int
+    var bytes: Int
+    var digest: String
+    var tensors: [Tensor]
+    var ignored: [String]
+  }
+
+  func run() throws {
+    let progress = Progress(quiet: common.quiet)
+    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let checkpoint = try ModelCheckpoint(folder: try ModelFolder.resolve(path))
+    let configuration = checkpoint.configuration
+    let infos = try configuration.expectedTensors.map { ($0.name, try checkpoint.info($0.name)) }
+    let report = Report(
+      path: checkpoint.folder, architecture: configuration.architecture.rawValue,
+      vocabulary_size: configuration.vocabularySize, context_length: configuration.contextLength,
+      width: configuration.width, layers: configuration.layers, heads: configuration.heads,
+      mlp_width: configuration.mlpWidth, tied_head: configuration.tiedHead, parameters: configuration.parameterCount,
+      bytes: infos.reduce(0) { $0 + $1.1.range.count },
+      digest: try modelDigest(checkpoint, in: workspace).hex,
+      tensors: infos.map { Tensor(name: $0.0, dtype: $0.1.dtype.rawValue, shape: $0.1.shape) },
+      ignored: checkpoint.ignored)
+    if common.json {
+      try Terminal.printJSON(report)
+      return
+    }
+    print("model       \(report.path)")
+    print(
+      "decoder     \(report.architecture): \(report.layers) layers, width \(report.width), \(report.heads) heads, MLP "
+        + "\(report.mlp_width), vocabulary \(grouped(report.vocabulary_size)), context \(grouped(report.context_length))"
+        + (report.tied_head ? ", tied head" : ""))
+    print("parameters  \(grouped(report.parameters)) in \(byteCount(report.bytes))")
+    print("digest      \(report.digest)")
+    for tensor in report.tensors { print("  \(tensor.name)  \(tensor.dtype) \(tensor.shape)") }
+    if !report.ignored.isEmpty { print("ignored     \(report.ignored.joined(separator: ", "))") }
+  }
+}
+
+struct InspectAdapter: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "adapter", abstract: "Configuration, tensors and base of a PEFT adapter folder.")
+
+  @Argument(help: "Adapter folder.")
+  var path: String
+
+  @OptionGroup var common: CommonOptions
+
+  struct Report: Encodable {
+    var path: String
+    var lora: LoRAConfiguration
+    var base_model: String?
+    var base_digest: String?
+    var parameters: Int
+    var bytes: Int
+    var tensors: [InspectModel.Tensor]
+  }
+
+  func run() throws {
+    let description = try AdapterFolder.describe(path)
+    let report = Report(
+      path: path, lora: description.configuration, base_model: description.baseModel,
+      base_digest: description.baseDigest?.hex, parameters: description.tensors.reduce(0) { $0 + $1.info.count },
+      bytes: description.tensors.reduce(0) { $0 + $1.info.range.count },
+      tensors: description.tensors.map {
+        InspectModel.Tensor(name: $0.name, dtype: $0.info.dtype.rawValue, shape: $0.info.shape)
+      })
+    if common.json {
+      try Terminal.printJSON(report)
+      return
+    }
+    let lora = report.lora
+    print("adapter     \(path)")
+    print(
+      "LoRA        r \(lora.rank), alpha \(lora.alpha), scale \(lora.scale), dropout \(lora.dropout), on "
+        + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? ""))
+    print("base        \(report.base_model ?? "not named"), digest \(report.base_digest ?? "not recorded")")
+    print("parameters  \(grouped(report.parameters)) in \(byteCount(report.bytes))")
+    for tensor in report.tensors { print("  \(tensor.name)  \(tensor.dtype) \(tensor.shape)") }
+  }
+}

@@ -1,0 +1,70 @@
+import ArgumentParser
+import Core
+import Glibc
+
+@main
+struct SFT: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sft",
+    abstract: "Instruction fine-tuning of language models on a CPU.",
+    discussion: """
+      The usual way:
+        sft prepare alpaca.jsonl --model gpt2
+        sft train --lora-r 16
+        sft compare --questions eval.txt
+        sft export --format peft --to out/
+      """,
+    version: "sft 0.1.0",
+    subcommands: [
+      Prepare.self, Inspect.self, Tokenize.self, Train.self, Eval.self, Generate.self, Compare.self, Export.self,
+      Runs.self, Cache.self, Doctor.self,
+    ])
+
+  /// Errors of ours are one line on standard error and an exit code from `SFTError.Kind`; the parser's own are its own.
+  static func main() {
+    signal(SIGPIPE, SIG_DFL)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let error as SFTError {
+      Terminal.write("error: \(error)\n")
+      fflush(stdout)
+      Glibc.exit(error.kind.rawValue)
+    } catch {
+      exit(withError: error)
+    }
+  }
+}
+
+/// Where the artifacts and runs are, and how much is said.
+struct CommonOptions: ParsableArguments {
+  @Option(name: .long, help: "Folder of artifacts and runs (default: $SFT_WORKSPACE, else .sft).")
+  var workspace: String?
+
+  @Flag(name: .long, help: "No progress and no notes on standard error.")
+  var quiet = false
+
+  @Flag(name: .long, help: "One machine-readable value on standard output.")
+  var json = false
+}
+
+/// Which model, adapter and template to use.
+struct ModelOptions: ParsableArguments {
+  @Option(name: .long, help: "Model folder, or a name in the local Hugging Face cache (default: the newest run's).")
+  var model: String?
+
+  @Option(name: .long, help: "Run whose adapter to use (default: the newest).")
+  var run: String?
+
+  @Option(name: .long, help: "Use the run's checkpoint of step N instead of its best or last weights.")
+  var checkpoint: Int?
+
+  @Option(name: .long, help: "Shipped template or template file (default: the newest run's, else alpaca).")
+  var template: String?
+
+  @Flag(name: .long, help: "Use an adapter although it was trained on another base.")
+  var force = false
+
+  @Option(name: .long, help: "Threads (default: the cores this process may use).")
+  var threads: Int?
+}

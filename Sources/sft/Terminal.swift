@@ -1,0 +1,97 @@
+import Core
+import FoundationEssentials
+import Glibc
+import Pipeline
+
+/// What the user sees: results on standard output, everything else on standard error.
+enum Terminal {
+  static let errorIsTerminal = isatty(STDERR_FILENO) == 1
+  static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
+
+  /// To standard error, at once.
+  static func write(_ text: String) {
+    fflush(stdout)
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      if count <= 0 { return }
+      bytes = bytes.dropFirst(count)
+    }
+  }
+
+  /// A value as JSON on standard output, on one line.
+  static func printJSON(_ value: some Encodable) throws {
+    print(String(decoding: try jsonEncoder().encode(value), as: UTF8.self))
+  }
+
+  /// Columns of the terminal, or 80.
+  static var columns: Int {
+    var size = winsize()
+    return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
+  }
+
+  /// Text that came from a model or a file, safe to show: control characters other than line feeds and tabs are written
+  /// as escapes.
+  static func printable(_ text: String) -> String {
+    var safe = ""
+    for scalar in text.unicodeScalars {
+      if scalar == "\n" || scalar == "\t" || !(scalar.value < 32 || (127...159).contains(scalar.value)) {
+        safe.unicodeScalars.append(scalar)
+      } else {
+        safe += "\\u{\(String(scalar.value, radix: 16))}"
+      }
+    }
+    return safe
+  }
+
+  static func style(_ text: String, _ code: String) -> String {
+    outputIsTerminal && getenv("NO_COLOR") == nil ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
+  }
+}
+
+/// Notes and progress on standard error: a line that is rewritten on a terminal, plain lines otherwise, nothing if quiet.
+final class Progress: @unchecked Sendable {
+  private let quiet: Bool
+  private var lineIsOpen = false
+  private var lastDrawn = ContinuousClock.now - .seconds(1)
+
+  init(quiet: Bool) { self.quiet = quiet }
+
+  func note(_ text: String) {
+    if quiet { return }
+    close()
+    Terminal.write(text + "\n")
+  }
+
+  /// A state of something long. On a terminal it is drawn ten times a second at most; elsewhere only where `isMilestone`.
+  func update(_ done: Int, of total: Int, _ text: String, isMilestone: Bool) {
+    if quiet { return }
+    guard Terminal.errorIsTerminal else {
+      if isMilestone { Terminal.write("\(done)/\(total)  \(text)\n") }
+      return
+    }
+    guard done == total || ContinuousClock.now - lastDrawn > .milliseconds(100) else { return }
+    lastDrawn = .now
+    let width = 24
+    let filled = total > 0 ? width * done / total : width
+    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+    let line = "\(bar) \(done)/\(total)  \(text)"
+    Terminal.write("\r\u{1b}[2K" + String(line.prefix(max(20, Terminal.columns - 1))))
+    lineIsOpen = true
+  }
+
+  /// Ends the rewritten line.
+  func close() {
+    if lineIsOpen { Terminal.write("\n") }
+    lineIsOpen = false
+  }
+}
+
+/// 3725 → "1:02:05", 65 → "1:05".
+func clockTime(_ seconds: Double) -> String {
+  guard seconds.isFinite, seconds < 1e8 else { return "?" }
+  let whole = Int(seconds.rounded())
+  func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+  let (hours, minutes) = (whole / 3600, whole / 60 % 60)
+  return hours > 0 ? "\(hours):\(two(minutes)):\(two(whole % 60))" : "\(minutes):\(two(whole % 60))"
+}

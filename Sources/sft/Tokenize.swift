@@ -1,0 +1,66 @@
+import ArgumentParser
+import Core
+import Files
+import JSON
+import Pipeline
+import Tokenizing
+
+struct Tokenize: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Turn JSONL of {\"text\": …} into {\"ids\": […]}, or back with --decode.")
+
+  @Argument(help: "JSONL file.")
+  var file: String
+
+  @Option(name: .long, help: "A folder with a tokenizer, or a name in the local cache (default: the newest run's).")
+  var model: String?
+
+  @Flag(name: .long, help: "Turn {\"ids\": […]} into {\"text\": …}.")
+  var decode = false
+
+  @Flag(name: .long, help: "Recognise the text of special tokens; with --decode, leave special tokens out.")
+  var special = false
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    let progress = Progress(quiet: common.quiet)
+    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let tokenizer = try Tokenizer(folder: try workspace.tokenizerFolder(model))
+    let encoder = tokenizer.makeEncoder()
+    let input = try MappedFile(file)
+    var number = 0
+    for line in input.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+      number += 1
+      guard line.contains(where: { $0 != 32 && !(9...13).contains($0) }) else { continue }
+      let value = try parseJSON(UnsafeRawBufferPointer(rebasing: line), file: file, firstLine: number)
+      print((decode ? try text(value, tokenizer, line: number) : try ids(value, encoder, line: number)).serialized)
+    }
+  }
+
+  private func ids(_ value: JSONValue, _ encoder: TokenEncoder, line: Int) throws -> JSONValue {
+    guard let text = value["text"]?.string else {
+      throw SFTError(.badData, "has no string 'text'", file: file, line: line)
+    }
+    var ids: [Int32] = []
+    encoder.encode([TextPiece(text: text, recognisesSpecialTokens: special)], into: &ids)
+    return .object(JSONObject([("ids", .array(ids.map { .integer(Int($0)) }))]))
+  }
+
+  private func text(_ value: JSONValue, _ tokenizer: Tokenizer, line: Int) throws -> JSONValue {
+    guard let elements = value["ids"]?.array else {
+      throw SFTError(.badData, "has no list 'ids'", file: file, line: line)
+    }
+    let ids = try elements.map { element in
+      guard let id = element.int.flatMap({ Int32(exactly: $0) }) else {
+        throw SFTError(.badData, "'ids' holds something that is not a token id", file: file, line: line)
+      }
+      return id
+    }
+    do {
+      return .object(JSONObject([("text", .string(try tokenizer.decode(ids, skipSpecialTokens: special)))]))
+    } catch let error as SFTError {
+      throw SFTError(error.kind, error.message, file: file, line: line)
+    }
+  }
+}
