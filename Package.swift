@@ -42,22 +42,24 @@ let package = Package(
 
     // The data's side: files → records → segments → ids → labels → batches.
     target("Loading", ["Core", "Files", "JSON"]),
-    // `path: "."` because the templates in prompts/ are embedded as text.
+    // Sources/Templating/prompts is a link to prompts/, whose files are embedded in the binary.
     .target(
-      name: "Templating", dependencies: ["Core", "Files"], path: ".", sources: ["Sources/Templating"],
-      resources: [.embedInCode("prompts")], swiftSettings: swiftSettings),
-    target("Tokenizing", ["Core", "Files", "JSON"]),
+      name: "Templating", dependencies: ["Core", "Files"], resources: [.embedInCode("prompts")],
+      swiftSettings: swiftSettings),
+    .target(
+      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["make_character_classes.py"],
+      swiftSettings: kernelSettings),
     target("Masking", ["Core"]),
     target("Packing", ["Core"]),
 
     // The weights' side: checkpoint → decoder → training → adapter.
-    target("Weights", ["Core", "Files", "JSON"]),
+    target("Weights", ["Core", "Files", "JSON"], settings: kernelSettings),
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
-    target("Models", ["Core", "Kernels", "Weights"], settings: kernelSettings),
+    target("Models", ["Core", "Files", "JSON", "Kernels", "Weights"], settings: kernelSettings),
     target("Training", ["Core", "Files", "JSON", "Kernels", "Models", "Packing"], settings: kernelSettings),
-    target("Exporting", ["Core", "Files", "Models", "Weights"]),
-    target("Evaluating", ["Core", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
+    target("Exporting", ["Core", "Files", "JSON", "Models", "Weights"]),
+    target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
 
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
@@ -73,7 +75,16 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     // Tests.
+    .target(
+      name: "TestSupport", dependencies: ["Core", "Files", "JSON"], path: "Tests/TestSupport",
+      swiftSettings: swiftSettings),
+    tests("Packing", ["Core", "Packing"]),
+    tests("Kernels", ["Core", "Kernels"]),
+    tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Weights"]),
     tests("JSON", ["Core", "Files", "JSON"]),
+    tests("Weights", ["Core", "Files", "JSON", "Weights"]),
+    tests("Files", ["Core", "Files"]),
+    tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
     tests("Templating", ["Core", "Files", "Templating"]),
   ],

@@ -12,11 +12,11 @@ public final class OutputFile {
 
   public init(_ path: String) throws {
     self.path = path
-    temporary = "\(path).tmp-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+    temporary = TemporaryName.make(beside: path)
     descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     if descriptor < 0 {
       let number = errno
-      throw number == ENOENT
+      throw number == ENOENT || number == ENOTDIR
         ? SFTError(.cannotCreate, "cannot create: its folder does not exist", file: path)
         : systemError("create", path, number)
     }
@@ -96,32 +96,6 @@ public func syncDirectory(_ path: String) {
   if descriptor >= 0 {
     fsync(descriptor)
     close(descriptor)
-  }
-}
-
-/// Builds a folder under a temporary name beside `path` and renames it into place; what `path` held before is replaced.
-/// If `body` throws, nothing is left behind.
-public func writeDirectoryAtomically<Result>(_ path: String, _ body: (_ temporary: String) throws -> Result) throws
-  -> Result
-{
-  let parent = parentPath(path)
-  try createDirectory(parent)
-  let temporary = "\(path).tmp-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-  try createDirectory(temporary)
-  do {
-    let result = try body(temporary)
-    syncDirectory(temporary)
-    if rename(temporary, path) != 0 {
-      guard errno == EEXIST || errno == ENOTEMPTY else { throw systemError("create the folder", path) }
-      let old = temporary + ".old"
-      guard rename(path, old) == 0, rename(temporary, path) == 0 else { throw systemError("replace the folder", path) }
-      try removeTree(old)
-    }
-    syncDirectory(parent)
-    return result
-  } catch {
-    try? removeTree(temporary)
-    throw error
   }
 }
 

@@ -55,7 +55,12 @@ public func directoryEntries(_ path: String) throws -> [String] {
   guard let handle = opendir(path) else { throw systemError("read the folder", path) }
   defer { closedir(handle) }
   var names: [String] = []
-  while let entry = readdir(handle) {
+  while true {
+    errno = 0
+    guard let entry = readdir(handle) else {
+      if errno != 0 { throw systemError("read the folder", path) }
+      break
+    }
     let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
       pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
     }

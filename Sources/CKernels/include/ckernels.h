@@ -1,0 +1,72 @@
+// Vectorised kernels, compiled for several CPU levels and chosen at load time by the CPU found (function multi-versioning).
+// Each has a plain Swift reference in Sources/Kernels that it is tested against. None allocates; none does I/O.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// y = gelu(x), tanh form. n elements.
+void sft_gelu_forward(const float *x, float *y, size_t n);
+// dx = dy · gelu'(x). dx may be dy.
+void sft_gelu_backward(const float *x, const float *dy, float *dx, size_t n);
+
+// rows × width; mean and rstd: one a row.
+void sft_layer_norm_forward(const float *x, const float *weight, const float *bias, float epsilon, float *y, float *mean,
+                            float *rstd, size_t rows, size_t width);
+// dx += the gradient (accumulates).
+void sft_layer_norm_backward(const float *x, const float *weight, const float *mean, const float *rstd, const float *dy,
+                             float *dx, size_t rows, size_t width);
+
+// One row of logits of `width` classes: the maximum, its first index, and log Σ exp.
+void sft_row_log_sum_exp(const float *logits, size_t width, float *log_sum_exp, size_t *argmax);
+// logits ← scale · exp(logits − log_sum_exp), in place.
+void sft_row_softmax_scaled(float *logits, size_t width, float log_sum_exp, float scale);
+
+// Keys and values that a run of queries attends to. Query i sees key j when j <= i + causal_offset.
+typedef struct {
+  const float *keys, *values;
+  float *key_gradients, *value_gradients;  // backward only; rows have the same stride as keys
+  size_t count, stride;                    // rows, and floats between rows
+  int64_t causal_offset;
+} sft_key_span;
+
+// Floats of scratch that one call below needs, for a head of head_width.
+size_t sft_attention_scratch(size_t head_width);
+
+// One head: out[i] = Σ_j softmax_j(scale · q_i·k_j) v_j over all spans; log_sum_exp[i] is kept for the backward pass.
+void sft_attention_forward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans, size_t span_count,
+                           size_t head_width, float scale, float *out, size_t out_stride, float *log_sum_exp,
+                           float *scratch);
+// Accumulates into dq and the spans' gradients. out and dout share a stride.
+void sft_attention_backward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
+                            size_t span_count, size_t head_width, float scale, const float *out, const float *dout,
+                            size_t out_stride, const float *log_sum_exp, float *dq, size_t dq_stride, float *scratch);
+
+// What one AdamW update multiplies by, worked out in double by the caller.
+typedef struct {
+  float gradient_scale, decay, one_minus_beta1, beta2, one_minus_beta2, step_size, bias_correction2_sqrt, epsilon;
+} sft_adamw_factors;
+
+// AdamW (Loshchilov & Hutter 2019) as PyTorch computes it; gradients are multiplied by gradient_scale first.
+void sft_adamw(float *parameters, const float *gradients, float *m, float *v, size_t n, sft_adamw_factors factors);
+
+// y += x.
+void sft_add(const float *x, float *y, size_t n);
+// Each of rows × width: y += bias.
+void sft_add_bias(const float *bias, float *y, size_t rows, size_t width);
+// y = keep(seed, index) ? x / (1 − p) : 0, where keep is a counter-based hash: the same for the same seed and index.
+void sft_dropout(const float *x, float *y, size_t n, uint64_t seed, uint64_t first_index, float p, int accumulate);
+
+#if defined(__x86_64__)
+// Tells OpenBLAS, already loaded, to choose its kernels anew. Returns 0 where this OpenBLAS cannot.
+int sft_blas_reload(void);
+#else
+static inline int sft_blas_reload(void) { return 0; }
+#endif
+// The x86-64 level whose kernels run: 4 (AVX-512), 3 (AVX2 and FMA), or 1; 0 elsewhere.
+int sft_cpu_level(void);
+// CPUs that this process may run on; 0 where the system does not say.
+int sft_allowed_cpus(void);
+
+#endif

@@ -1,0 +1,70 @@
+/// The packed forest: N tokens in one flat array, no padding, divided into segments that form trees.
+///
+/// A sequence is the path from a root to any row. Sequences that begin alike share that prefix as one segment, computed
+/// once. A row attends to all rows of its segment's ancestors and to the rows of its own segment up to itself.
+public struct Batch: Sendable, Equatable {
+  /// A run of rows of one tree.
+  public struct Segment: Sendable, Equatable {
+    /// Its rows.
+    public var rows: Range<Int>
+    /// Position of its first row in the sequences that it belongs to.
+    public var startPosition: Int
+    /// Index of its parent, always smaller than its own; nil for a root.
+    public var parent: Int?
+
+    public init(rows: Range<Int>, startPosition: Int, parent: Int?) {
+      self.rows = rows
+      self.startPosition = startPosition
+      self.parent = parent
+    }
+  }
+
+  /// Loss at a row: the row predicts `token`. A row may have several targets, where sequences part after it.
+  public struct Target: Sendable, Equatable {
+    public var row: Int
+    public var token: Int32
+    /// How many sequences of the batch have it.
+    public var weight: Float
+
+    public init(row: Int, token: Int32, weight: Float) {
+      self.row = row
+      self.token = token
+      self.weight = weight
+    }
+  }
+
+  /// [N].
+  public var tokens: [Int32]
+  /// Parents before children; their rows cover 0..<N in order.
+  public var segments: [Segment]
+  /// Sorted by row, then by token.
+  public var targets: [Target]
+  /// Tokens of the records in it, each record's counted once whether shared or not (EOS included).
+  public var recordTokens: Int
+
+  public init(tokens: [Int32], segments: [Segment], targets: [Target], recordTokens: Int) {
+    self.tokens = tokens
+    self.segments = segments
+    self.targets = targets
+    self.recordTokens = recordTokens
+  }
+
+  /// Supervised tokens: the sum of the targets' weights.
+  public var supervisedTokens: Int { targets.reduce(0) { $0 + Int($1.weight) } }
+
+  /// [N]: each row's position in the sequences that it belongs to.
+  public var positions: [Int] {
+    segments.flatMap { segment in segment.rows.indices.map { segment.startPosition + $0 - segment.rows.lowerBound } }
+  }
+
+  /// Segment indices from the root to `segment`'s parent.
+  public func ancestors(of segment: Int) -> [Int] {
+    var path: [Int] = []
+    var next = segments[segment].parent
+    while let current = next {
+      path.append(current)
+      next = segments[current].parent
+    }
+    return path.reversed()
+  }
+}

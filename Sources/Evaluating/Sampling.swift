@@ -1,0 +1,63 @@
+import Core
+import Glibc
+
+/// How the next token is chosen.
+public struct SamplingSettings: Sendable, Equatable, Codable {
+  /// 0 for greedy: always the most likely token.
+  public var temperature: Double
+  /// Only the k most likely tokens; nil for all.
+  public var topK: Int?
+  /// Only the most likely tokens that together have at least this probability (Holtzman et al. 2020); nil for all.
+  public var topP: Double?
+
+  public init(temperature: Double = 0, topK: Int? = nil, topP: Double? = nil) {
+    self.temperature = temperature
+    self.topK = topK
+    self.topP = topP
+  }
+
+  /// Throws `usage` for a number out of range.
+  public func validate() throws {
+    guard temperature >= 0, temperature.isFinite else {
+      throw SFTError(.usage, "the temperature must be 0 (greedy) or a positive number")
+    }
+    if let topK, topK < 1 { throw SFTError(.usage, "top-k must be at least 1") }
+    if let topP, !(topP > 0 && topP <= 1) { throw SFTError(.usage, "top-p must be above 0 and at most 1") }
+  }
+
+  /// Chooses from logits [V]. Greedy takes the first of equals and draws nothing from `generator`.
+  public func choose(_ logits: UnsafeBufferPointer<Float>, _ generator: inout SeededGenerator) -> Int {
+    var best = 0
+    for index in logits.indices where logits[index] > logits[best] { best = index }
+    if temperature == 0 { return best }
+    let candidates = candidates(logits, largest: logits[best])
+    let total = candidates.reduce(0) { $0 + $1.weight }
+    var remaining = generator.uniform() * total
+    for candidate in candidates {
+      remaining -= candidate.weight
+      if remaining < 0 { return candidate.token }
+    }
+    return candidates.last?.token ?? best
+  }
+
+  /// Tokens left to draw from, with weights proportional to their probability: in order of the vocabulary where none is
+  /// excluded, else the most likely first, equals in order of the vocabulary.
+  private func candidates(
+    _ logits: UnsafeBufferPointer<Float>, largest: Float
+  ) -> [(token: Int, weight: Double)] {
+    var candidates = logits.indices.map { token in
+      (token: token, weight: exp((Double(logits[token]) - Double(largest)) / temperature))
+    }
+    if topK == nil, topP == nil { return candidates }
+    candidates.sort { ($1.weight, $0.token) < ($0.weight, $1.token) }
+    if let topK { candidates = Array(candidates.prefix(topK)) }
+    guard let topP else { return candidates }
+    let limit = topP * candidates.reduce(0) { $0 + $1.weight }
+    var sum = 0.0
+    let kept = candidates.firstIndex { candidate in
+      sum += candidate.weight
+      return sum >= limit
+    }
+    return Array(candidates[...(kept ?? candidates.count - 1)])
+  }
+}

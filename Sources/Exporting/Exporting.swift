@@ -1,0 +1,67 @@
+import Core
+import Files
+import JSON
+import Models
+import Weights
+
+/// The formats that other tools load.
+public enum ExportFormat: String, Sendable, CaseIterable {
+  /// An adapter folder for PEFT.
+  case peft
+  /// A whole model folder for transformers, the adapter merged into its weights.
+  case merged
+}
+
+/// Writes `adapter` as a PEFT folder with the tokenizer's files beside it. `folder` is created, or replaced, as a whole.
+///
+/// `baseModel` becomes `base_model_name_or_path`: where AutoPeftModel looks for the base.
+public func exportAdapter(
+  _ adapter: Adapter, for decoder: Decoder, baseModel: String, baseDigest: Digest, tokenizerFiles: [String],
+  to folder: String
+) throws {
+  try writeDirectoryAtomically(folder) { temporary in
+    try AdapterFolder.write(adapter, for: decoder, to: temporary, baseModel: baseModel, baseDigest: baseDigest)
+    try copy(tokenizerFiles, to: temporary)
+  }
+}
+
+/// Writes the model with `adapter` merged in (or as it is, for nil): float32, in transformers' names. One merged weight is
+/// in memory at a time.
+public func exportMerged(
+  _ checkpoint: ModelCheckpoint, _ decoder: Decoder, adapter: Adapter?, tokenizerFiles: [String], to folder: String
+) throws {
+  let linears = Dictionary(
+    uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.name + ".weight", $0) })
+  let tensors = checkpoint.configuration.expectedTensors.map { tensor in
+    TensorOutput(tensor.name, .f32, tensor.shape) { sink in
+      let values: FloatTensor
+      if let adapter, let linear = linears[tensor.name] {
+        values = decoder.mergedWeight(of: linear, with: adapter)
+      } else {
+        values = try checkpoint.tensor(tensor.name, shape: tensor.shape)
+      }
+      try values.withValues { try sink(UnsafeRawBufferPointer($0)) }
+    }
+  }
+  try writeDirectoryAtomically(folder) { temporary in
+    try writeSafetensors(tensors, to: temporary + "/model.safetensors")
+    try writeConfiguration(from: checkpoint.folder + "/config.json", to: temporary + "/config.json")
+    let generation = checkpoint.folder + "/generation_config.json"
+    try copy(tokenizerFiles + (fileExists(generation) ? [generation] : []), to: temporary)
+  }
+}
+
+/// The base's `config.json` with the dtype of what was written.
+private func writeConfiguration(from source: String, to path: String) throws {
+  guard var object = try parseJSONFile(source).object else {
+    throw SFTError(.badData, "is not a JSON object", file: source)
+  }
+  object.members = object.members.map { member in
+    ["dtype", "torch_dtype"].contains(member.key) ? (member.key, .string("float32")) : member
+  }
+  try writeAtomically(JSONValue.object(object).serialized + "\n", to: path)
+}
+
+private func copy(_ files: [String], to folder: String) throws {
+  for file in files { try writeAtomically(try readFile(file), to: folder + "/" + lastPathComponent(file)) }
+}

@@ -1,0 +1,167 @@
+import CKernels
+import Glibc
+
+/// Keys and values that a run of queries attends to: rows of an activation buffer, or of a key/value cache.
+public struct KeySpan {
+  /// First row's keys and values, all heads: a head's are at `head * headWidth`.
+  public var keys: Floats
+  public var values: Floats
+  /// Where their gradients are accumulated; nil outside training.
+  public var keyGradients: MutableFloats?
+  public var valueGradients: MutableFloats?
+  public var count: Int
+  /// Floats from one row to the next, of keys, values and both gradients.
+  public var stride: Int
+  /// Query i sees key j when j ≤ i + causalOffset; `everything` for a span that lies wholly before the queries.
+  public var causalOffset: Int
+
+  public static let everything = Int(Int32.max)
+
+  public init(
+    keys: Floats, values: Floats, keyGradients: MutableFloats? = nil, valueGradients: MutableFloats? = nil, count: Int,
+    stride: Int, causalOffset: Int = KeySpan.everything
+  ) {
+    self.keys = keys
+    self.values = values
+    self.keyGradients = keyGradients
+    self.valueGradients = valueGradients
+    self.count = count
+    self.stride = stride
+    self.causalOffset = causalOffset
+  }
+}
+
+/// A run of consecutive query rows and all that they attend to.
+public struct AttentionRun {
+  /// First of the run's rows in the query, output and log-sum-exp buffers.
+  public var firstRow: Int
+  public var rows: Int
+  public var spans: [KeySpan]
+
+  public init(firstRow: Int, rows: Int, spans: [KeySpan]) {
+    self.firstRow = firstRow
+    self.rows = rows
+    self.spans = spans
+  }
+}
+
+/// Buffers of one attention call over N rows and H heads of width D; G = H / keyValueHeads queries share a key head.
+public struct AttentionBuffers {
+  /// [N, H·D] inside rows of `queryStride`.
+  public var queries: Floats
+  public var queryStride: Int
+  /// [N, H·D].
+  public var output: MutableFloats
+  /// [H, N], kept for the backward pass.
+  public var logSumExp: MutableFloats
+  public var rows: Int
+
+  public init(queries: Floats, queryStride: Int, output: MutableFloats, logSumExp: MutableFloats, rows: Int) {
+    self.queries = queries
+    self.queryStride = queryStride
+    self.output = output
+    self.logSumExp = logSumExp
+    self.rows = rows
+  }
+}
+
+/// Scaled dot-product attention (Vaswani et al. 2017), tiled: no T×T matrix exists, forward or backward.
+///
+/// Parallel over key/value heads: a head's gradients of shared ancestors are then summed by one thread, in order.
+public struct Attention: Sendable {
+  public var heads: Int
+  public var keyValueHeads: Int
+  public var headWidth: Int
+
+  public init(heads: Int, keyValueHeads: Int, headWidth: Int) {
+    precondition(heads % keyValueHeads == 0)
+    self.heads = heads
+    self.keyValueHeads = keyValueHeads
+    self.headWidth = headWidth
+  }
+
+  var scale: Float { 1 / Float(headWidth).squareRoot() }
+
+  /// Floats of scratch for either pass.
+  public var scratchCount: Int { keyValueHeads * sft_attention_scratch(headWidth) }
+
+  public func forward(_ runs: [AttentionRun], _ buffers: AttentionBuffers, scratch: MutableFloats, _ compute: Compute) {
+    nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
+    let group = heads / keyValueHeads
+    parallelForHeads(compute) { keyHead in
+      let own = scratch + keyHead * sft_attention_scratch(headWidth)
+      for run in runs {
+        withCSpans(run, keyHead) { spans, count in
+          for head in keyHead * group..<(keyHead + 1) * group {
+            let q = buffers.queries + run.firstRow * buffers.queryStride + head * headWidth
+            let out = buffers.output + run.firstRow * heads * headWidth + head * headWidth
+            let lse = buffers.logSumExp + head * buffers.rows + run.firstRow
+            switch compute.engine {
+            case .auto:
+              sft_attention_forward(
+                q, buffers.queryStride, run.rows, spans, count, headWidth, scale, out, heads * headWidth, lse, own)
+            case .plain:
+              forwardPlain(
+                q, buffers.queryStride, run.rows, UnsafeBufferPointer(start: spans, count: count), out, lse)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// Accumulates into `queryGradients` (laid out as the queries) and the spans' gradients. `upstream` is [N, H·D].
+  public func backward(
+    _ runs: [AttentionRun], _ buffers: AttentionBuffers, upstream: Floats, queryGradients: MutableFloats,
+    scratch: MutableFloats, _ compute: Compute
+  ) {
+    nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
+    nonisolated(unsafe) let (upstream, queryGradients) = (upstream, queryGradients)
+    let group = heads / keyValueHeads
+    let width = heads * headWidth
+    parallelForHeads(compute) { keyHead in
+      let own = scratch + keyHead * sft_attention_scratch(headWidth)
+      for run in runs {
+        withCSpans(run, keyHead) { spans, count in
+          for head in keyHead * group..<(keyHead + 1) * group {
+            let queryOffset = run.firstRow * buffers.queryStride + head * headWidth
+            let outOffset = run.firstRow * width + head * headWidth
+            let lse = buffers.logSumExp + head * buffers.rows + run.firstRow
+            switch compute.engine {
+            case .auto:
+              sft_attention_backward(
+                buffers.queries + queryOffset, buffers.queryStride, run.rows, spans, count, headWidth, scale,
+                buffers.output + outOffset, upstream + outOffset, width, lse, queryGradients + queryOffset,
+                buffers.queryStride, own)
+            case .plain:
+              backwardPlain(
+                buffers.queries + queryOffset, buffers.queryStride, run.rows,
+                UnsafeBufferPointer(start: spans, count: count), buffers.output + outOffset, upstream + outOffset, lse,
+                queryGradients + queryOffset)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private func parallelForHeads(_ compute: Compute, _ body: @Sendable (Int) -> Void) {
+    compute.overRanges(keyValueHeads, grain: 1) { range in
+      for head in range { body(head) }
+    }
+  }
+
+  private func withCSpans(_ run: AttentionRun, _ keyHead: Int, _ body: (UnsafePointer<sft_key_span>, Int) -> Void) {
+    let offset = keyHead * headWidth
+    withUnsafeTemporaryAllocation(of: sft_key_span.self, capacity: run.spans.count) { buffer in
+      guard let spans = buffer.baseAddress else { return }
+      for (index, span) in run.spans.enumerated() {
+        spans[index] = sft_key_span(
+          keys: span.keys + offset, values: span.values + offset, key_gradients: span.keyGradients.map { $0 + offset },
+          value_gradients: span.valueGradients.map { $0 + offset }, count: span.count, stride: span.stride,
+          causal_offset: Int64(span.causalOffset))
+      }
+      body(spans, run.spans.count)
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import CKernels
+import Glibc
+
+/// The reference: one query at a time, every score computed twice rather than kept, sums in double.
+extension Attention {
+  func forwardPlain(
+    _ q: Floats, _ queryStride: Int, _ rows: Int, _ spans: UnsafeBufferPointer<sft_key_span>, _ out: MutableFloats,
+    _ logSumExp: MutableFloats
+  ) {
+    for row in 0..<rows {
+      let query = q + row * queryStride
+      var largest = -Float.infinity
+      forEachKey(of: row, spans) { span, key in largest = max(largest, score(query, span, key)) }
+      let output = out + row * heads * headWidth
+      var total = 0.0
+      var sums = [Double](repeating: 0, count: headWidth)
+      forEachKey(of: row, spans) { span, key in
+        let weight = exp(Double(score(query, span, key) - largest))
+        total += weight
+        for d in 0..<headWidth { sums[d] += weight * Double(span.values[key * span.stride + d]) }
+      }
+      for d in 0..<headWidth { output[d] = Float(sums[d] / total) }
+      logSumExp[row] = largest + Float(log(total))
+    }
+  }
+
+  func backwardPlain(
+    _ q: Floats, _ queryStride: Int, _ rows: Int, _ spans: UnsafeBufferPointer<sft_key_span>, _ out: Floats,
+    _ upstream: Floats, _ logSumExp: Floats, _ queryGradients: MutableFloats
+  ) {
+    for row in 0..<rows {
+      let query = q + row * queryStride
+      let dout = upstream + row * heads * headWidth
+      let delta = dot(out + row * heads * headWidth, dout)
+      let dquery = queryGradients + row * queryStride
+      forEachKey(of: row, spans) { span, key in
+        guard let dkeys = span.key_gradients, let dvalues = span.value_gradients else { return }
+        let offset = key * span.stride
+        let p = exp(score(query, span, key) - logSumExp[row])
+        let ds = p * (dot(dout, span.values + offset) - delta) * scale
+        for d in 0..<headWidth {
+          dvalues[offset + d] += p * dout[d]
+          dkeys[offset + d] += ds * query[d]
+          dquery[d] += ds * span.keys[offset + d]
+        }
+      }
+    }
+  }
+
+  private func forEachKey(
+    of row: Int, _ spans: UnsafeBufferPointer<sft_key_span>, _ body: (sft_key_span, Int) -> Void
+  ) {
+    for span in spans {
+      for key in 0..<max(0, min(span.count, row + Int(span.causal_offset) + 1)) { body(span, key) }
+    }
+  }
+
+  private func score(_ query: Floats, _ span: sft_key_span, _ key: Int) -> Float {
+    dot(query, span.keys + key * span.stride) * scale
+  }
+
+  private func dot(_ a: Floats, _ b: Floats) -> Float {
+    var sum = 0.0
+    for d in 0..<headWidth { sum += Double(a[d]) * Double(b[d]) }
+    return Float(sum)
+  }
+}

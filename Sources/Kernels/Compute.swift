@@ -1,0 +1,64 @@
+import CKernels
+import Core
+import Glibc
+
+/// Which code computes: the fast path, or the plain Swift reference that it is tested against.
+public enum Engine: String, Sendable, Codable, CaseIterable {
+  case auto
+  case plain
+}
+
+/// How to compute: handed to every kernel.
+public struct Compute: Sendable {
+  public var engine: Engine
+  public var threads: Int
+
+  public init(engine: Engine = .auto, threads: Int = Compute.availableThreads) {
+    self.engine = engine
+    self.threads = max(1, threads)
+    LinearAlgebra.configure(threads: self.threads)
+  }
+
+  /// Cores this process may run on: its affinity, and the cgroup's CPU quota rounded up.
+  public static let availableThreads: Int = {
+    let allowed = Int(sft_allowed_cpus())
+    let affinity = allowed > 0 ? allowed : Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    return max(1, min(affinity, cgroupQuota() ?? affinity))
+  }()
+
+  /// `cpu.max` of cgroup v2: "QUOTA PERIOD" or "max PERIOD".
+  private static func cgroupQuota() -> Int? {
+    guard let file = fopen("/sys/fs/cgroup/cpu.max", "r") else { return nil }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 64)
+    guard fgets(&line, 64, file) != nil else { return nil }
+    let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      .split(whereSeparator: \.isWhitespace)
+    guard words.count == 2, let quota = Int(words[0]), let period = Int(words[1]), quota > 0, period > 0 else {
+      return nil
+    }
+    return max(1, (quota + period - 1) / period)
+  }
+
+  /// Splits 0..<count into ranges of at least `grain` and runs them on the threads. The split depends on nothing but
+  /// `count`, `grain` and `threads`, so results repeat.
+  func overRanges(_ count: Int, grain: Int, _ body: @Sendable (Range<Int>) -> Void) {
+    let pieces = max(1, min(threads, count / max(1, grain)))
+    let size = (count + pieces - 1) / pieces
+    parallelFor(pieces, threads: threads) { piece in
+      let start = piece * size
+      if start < count { body(start..<min(count, start + size)) }
+    }
+  }
+}
+
+/// What the linear algebra runs on: for `doctor`, and recorded in each run.
+public struct LinearAlgebraReport: Sendable, Codable, Equatable {
+  /// OpenBLAS's kernel set, such as `SkylakeX`.
+  public var coreType: String
+  /// What OpenBLAS chose by itself, where it was changed.
+  public var replacedCoreType: String?
+  public var threads: Int
+  /// The level of this project's own kernels: "AVX-512", "AVX2" or "portable".
+  public var kernels: String
+}

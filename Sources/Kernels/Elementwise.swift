@@ -1,0 +1,50 @@
+import CKernels
+
+/// Sums and dropout.
+public enum Elementwise {
+  /// y += x.
+  public static func add(_ x: Floats, to y: MutableFloats, count: Int, _ compute: Compute) {
+    nonisolated(unsafe) let (x, y) = (x, y)
+    compute.overRanges(count, grain: 1 << 15) { range in
+      sft_add(x + range.lowerBound, y + range.lowerBound, range.count)
+    }
+  }
+
+  /// y[N, C] += bias[C].
+  public static func addBias(_ bias: Floats, to y: MutableFloats, rows: Int, width: Int, _ compute: Compute) {
+    nonisolated(unsafe) let (bias, y) = (bias, y)
+    compute.overRanges(rows, grain: max(1, (1 << 15) / width)) { range in
+      sft_add_bias(bias, y + range.lowerBound * width, range.count, width)
+    }
+  }
+
+  /// y = x or 0, the kept ones scaled by 1/(1−p) (Srivastava et al. 2014). Which ones are kept is a function of `seed`
+  /// and the index alone, so the backward pass calls this again and nothing is stored.
+  public static func dropout(
+    _ x: Floats, _ y: MutableFloats, count: Int, p: Float, seed: UInt64, accumulate: Bool = false, _ compute: Compute
+  ) {
+    nonisolated(unsafe) let (x, y) = (x, y)
+    compute.overRanges(count, grain: 1 << 14) { range in
+      let first = range.lowerBound
+      sft_dropout(x + first, y + first, range.count, seed, UInt64(first), p, accumulate ? 1 : 0)
+    }
+  }
+
+  /// Σ x², in double, in a fixed order.
+  public static func sumOfSquares(_ x: Floats, count: Int) -> Double {
+    var sums = (0.0, 0.0, 0.0, 0.0)
+    var i = 0
+    while i + 4 <= count {
+      sums.0 += Double(x[i]) * Double(x[i])
+      sums.1 += Double(x[i + 1]) * Double(x[i + 1])
+      sums.2 += Double(x[i + 2]) * Double(x[i + 2])
+      sums.3 += Double(x[i + 3]) * Double(x[i + 3])
+      i += 4
+    }
+    while i < count {
+      sums.0 += Double(x[i]) * Double(x[i])
+      i += 1
+    }
+    return sums.0 + sums.1 + sums.2 + sums.3
+  }
+}

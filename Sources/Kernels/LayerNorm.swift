@@ -1,0 +1,68 @@
+import CKernels
+
+/// Layer normalisation (Ba, Kiros, Hinton 2016) over rows of C elements.
+///
+/// N rows, C width. `mean` and `rstd` [N] are kept for the backward pass.
+public enum LayerNorm {
+  /// y[N, C] = (x − mean) · rstd · weight + bias.
+  public static func forward(
+    _ x: Floats, weight: Floats, bias: Floats, epsilon: Float, y: MutableFloats, mean: MutableFloats,
+    rstd: MutableFloats, rows: Int, width: Int, _ compute: Compute
+  ) {
+    nonisolated(unsafe) let (x, weight, bias, y, mean, rstd) = (x, weight, bias, y, mean, rstd)
+    compute.overRanges(rows, grain: 16) { range in
+      switch compute.engine {
+      case .auto:
+        let first = range.lowerBound
+        sft_layer_norm_forward(
+          x + first * width, weight, bias, epsilon, y + first * width, mean + first, rstd + first, range.count, width)
+      case .plain:
+        for row in range {
+          let (input, output) = (x + row * width, y + row * width)
+          var sum = 0.0
+          for i in 0..<width { sum += Double(input[i]) }
+          let average = sum / Double(width)
+          var squares = 0.0
+          for i in 0..<width { squares += (Double(input[i]) - average) * (Double(input[i]) - average) }
+          let inverse = 1 / (squares / Double(width) + Double(epsilon)).squareRoot()
+          for i in 0..<width { output[i] = Float((Double(input[i]) - average) * inverse) * weight[i] + bias[i] }
+          mean[row] = Float(average)
+          rstd[row] = Float(inverse)
+        }
+      }
+    }
+  }
+
+  /// dx[N, C] += the gradient with respect to x.
+  public static func backward(
+    _ x: Floats, weight: Floats, mean: Floats, rstd: Floats, dy: Floats, dx: MutableFloats, rows: Int, width: Int,
+    _ compute: Compute
+  ) {
+    nonisolated(unsafe) let (x, weight, mean, rstd, dy, dx) = (x, weight, mean, rstd, dy, dx)
+    compute.overRanges(rows, grain: 16) { range in
+      switch compute.engine {
+      case .auto:
+        let first = range.lowerBound
+        sft_layer_norm_backward(
+          x + first * width, weight, mean + first, rstd + first, dy + first * width, dx + first * width, range.count,
+          width)
+      case .plain:
+        for row in range {
+          let (input, upstream, gradient) = (x + row * width, dy + row * width, dx + row * width)
+          let (m, r) = (Double(mean[row]), Double(rstd[row]))
+          var (sum, dot) = (0.0, 0.0)
+          for i in 0..<width {
+            let scaled = Double(upstream[i] * weight[i])
+            sum += scaled
+            dot += scaled * (Double(input[i]) - m) * r
+          }
+          sum /= Double(width)
+          dot /= Double(width)
+          for i in 0..<width {
+            gradient[i] += Float((Double(upstream[i] * weight[i]) - sum - (Double(input[i]) - m) * r * dot) * r)
+          }
+        }
+      }
+    }
+  }
+}

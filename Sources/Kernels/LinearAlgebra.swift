@@ -1,0 +1,82 @@
+import CKernels
+import COpenBLAS
+import Core
+import Glibc
+import Synchronization
+
+/// Float pointers. Kernels take pointers and sizes, allocate nothing and do no I/O.
+public typealias Floats = UnsafePointer<Float>
+public typealias MutableFloats = UnsafeMutablePointer<Float>
+
+/// General matrix products by OpenBLAS.
+public enum LinearAlgebra {
+  private static let original = Mutex<String?>(nil)
+
+  /// Chooses OpenBLAS's kernels once, before the first product.
+  ///
+  /// Old releases do not know newer CPUs and fall back to their oldest kernels, five times slower. A user's
+  /// `OPENBLAS_CORETYPE` stands.
+  private static let coreTypeIsChosen: Bool = {
+    let current = String(cString: openblas_get_corename())
+    let level = sft_cpu_level()
+    guard getenv("OPENBLAS_CORETYPE") == nil, level >= 3 else { return false }
+    let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
+    let medium = wide + ["Haswell", "Zen", "Excavator"]
+    guard !(level >= 4 ? wide : medium).contains(current) else { return false }
+    setenv("OPENBLAS_CORETYPE", level >= 4 ? "SkylakeX" : "Haswell", 1)
+    guard sft_blas_reload() != 0 else { return false }
+    original.withLock { $0 = current }
+    return true
+  }()
+
+  static func configure(threads: Int) {
+    _ = coreTypeIsChosen
+    openblas_set_num_threads(Int32(threads))
+  }
+
+  public static func report() -> LinearAlgebraReport {
+    let level = sft_cpu_level()
+    return LinearAlgebraReport(
+      coreType: String(cString: openblas_get_corename()), replacedCoreType: original.withLock { $0 },
+      threads: Int(openblas_get_num_threads()),
+      kernels: level >= 4 ? "AVX-512" : level == 3 ? "AVX2" : "portable")
+  }
+
+  /// C[m, n] = alpha · op(A) op(B) + beta · C, all row-major; op(A) is [m, k] and op(B) [k, n].
+  /// `lda`, `ldb`, `ldc` are the row strides of A, B, C as stored.
+  public static func multiply(
+    m: Int, n: Int, k: Int, alpha: Float = 1, a: Floats, lda: Int, transposeA: Bool = false,
+    b: Floats, ldb: Int, transposeB: Bool = false, beta: Float = 0, c: MutableFloats, ldc: Int
+  ) {
+    if m == 0 || n == 0 { return }
+    if m == 1, !transposeA {
+      // One row: a matrix-vector product, bound by reading B once.
+      cblas_sgemv(
+        CblasRowMajor, transposeB ? CblasNoTrans : CblasTrans, Int32(transposeB ? n : k), Int32(transposeB ? k : n),
+        alpha, b, Int32(ldb), a, 1, beta, c, 1)
+      return
+    }
+    cblas_sgemm(
+      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, Int32(m), Int32(n),
+      Int32(k), alpha, a, Int32(lda), b, Int32(ldb), beta, c, Int32(ldc))
+  }
+
+  /// The same as `multiply`, written out: the reference, summed in double.
+  public static func multiplyPlain(
+    m: Int, n: Int, k: Int, alpha: Float = 1, a: Floats, lda: Int, transposeA: Bool = false,
+    b: Floats, ldb: Int, transposeB: Bool = false, beta: Float = 0, c: MutableFloats, ldc: Int
+  ) {
+    for row in 0..<m {
+      for column in 0..<n {
+        var sum = 0.0
+        for inner in 0..<k {
+          let left = transposeA ? a[inner * lda + row] : a[row * lda + inner]
+          let right = transposeB ? b[column * ldb + inner] : b[inner * ldb + column]
+          sum += Double(left) * Double(right)
+        }
+        let old = beta == 0 ? 0 : Double(beta) * Double(c[row * ldc + column])
+        c[row * ldc + column] = Float(Double(alpha) * sum + old)
+      }
+    }
+  }
+}

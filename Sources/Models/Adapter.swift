@@ -1,0 +1,76 @@
+import Core
+import Kernels
+
+/// The trainable parameters: every A and B in one flat float32 memory, so that clipping and the optimiser are one loop.
+public final class Adapter {
+  /// Where one linear's pair lies in the flat memory.
+  public struct Pair: Sendable, Equatable {
+    /// Module name, such as `transformer.h.0.attn.c_attn`.
+    public var name: String
+    /// A is [r, inputWidth], row-major, at `aOffset`.
+    public var aOffset: Int
+    /// B is [outputWidth, r], row-major, at `bOffset`.
+    public var bOffset: Int
+    public var inputWidth: Int
+    public var outputWidth: Int
+    public var layer: Int
+  }
+
+  public let configuration: LoRAConfiguration
+  public let pairs: [Pair]
+  /// How many parameters there are.
+  public let count: Int
+  public let parameters: FloatBuffer
+  /// By linear index; nil where a linear is not adapted.
+  private let pairOfLinear: [Int?]
+
+  /// Zeros; throws `usage` for targets that the model does not have.
+  public init(_ configuration: LoRAConfiguration, for linears: [LinearDescription]) throws {
+    self.configuration = configuration
+    var pairs: [Pair] = []
+    var pairOfLinear = [Int?](repeating: nil, count: linears.count)
+    var offset = 0
+    for index in try configuration.select(from: linears) {
+      let linear = linears[index]
+      let aCount = configuration.rank * linear.inputWidth
+      pairOfLinear[index] = pairs.count
+      pairs.append(
+        Pair(
+          name: linear.name, aOffset: offset, bOffset: offset + aCount, inputWidth: linear.inputWidth,
+          outputWidth: linear.outputWidth, layer: linear.layer))
+      offset += aCount + configuration.rank * linear.outputWidth
+    }
+    self.pairs = pairs
+    self.pairOfLinear = pairOfLinear
+    count = offset
+    parameters = FloatBuffer(offset)
+  }
+
+  /// A uniform in ±1/√in (PyTorch's `kaiming_uniform_` with a = √5, as PEFT initialises), B zero. Each tensor has its own
+  /// stream of random numbers, so that adapting other layers too does not change it.
+  public func initialize(seed: UInt64) {
+    for pair in pairs {
+      var name: UInt64 = 0xcbf2_9ce4_8422_2325
+      for byte in pair.name.utf8 { name = (name ^ UInt64(byte)) &* 0x100_0000_01b3 }
+      var generator = SeededGenerator(seed: seed, stream: name)
+      let bound = 1 / Double(pair.inputWidth).squareRoot()
+      for i in 0..<configuration.rank * pair.inputWidth {
+        parameters.pointer[pair.aOffset + i] = Float((2 * generator.uniform() - 1) * bound)
+      }
+      for i in 0..<configuration.rank * pair.outputWidth { parameters.pointer[pair.bOffset + i] = 0 }
+    }
+  }
+
+  func pair(of linear: Linear) -> Pair? { pairOfLinear[linear.index].map { pairs[$0] } }
+
+  /// The lowest block with an adapter: the backward pass stops there.
+  var lowestLayer: Int { pairs.map(\.layer).min() ?? 0 }
+
+  /// A tensor's values: `which` is "A", [r, in], or "B", [out, r].
+  public func values(_ pair: Pair, _ which: Character) -> UnsafeMutableBufferPointer<Float> {
+    let isA = which == "A"
+    return UnsafeMutableBufferPointer(
+      start: parameters.pointer + (isA ? pair.aOffset : pair.bOffset),
+      count: configuration.rank * (isA ? pair.inputWidth : pair.outputWidth))
+  }
+}

@@ -1,0 +1,76 @@
+import Core
+import Kernels
+
+/// Forward and backward over a packed batch, with all the buffers that takes: they are sized by the largest batch seen and
+/// reused from step to step. Not for use from two threads at once.
+public final class TrainingPass {
+  public let decoder: Decoder
+  public let adapter: Adapter
+  public let compute: Compute
+  /// Flat, as the adapter's parameters; accumulated into until `clearGradients`.
+  public let gradients: FloatBuffer
+  private let activations: [Block.Activations]
+  private let output = FloatBuffer()
+  private let streamGradient = FloatBuffer()
+  private let scratch = Block.Scratch()
+  private let head = LossHead()
+  private let dropped = FloatBuffer()
+  private let hiddenGradient = FloatBuffer()
+
+  public init(_ decoder: Decoder, _ adapter: Adapter, _ compute: Compute) {
+    self.decoder = decoder
+    self.adapter = adapter
+    self.compute = compute
+    gradients = FloatBuffer(adapter.count)
+    activations = decoder.blocks.map { _ in Block.Activations() }
+  }
+
+  public func clearGradients() { gradients.clear(adapter.count) }
+
+  /// Adds scale · ∂(Σ weight · nll)/∂parameters to `gradients` and returns the unscaled sums.
+  ///
+  /// With `scale` = 1 / supervised tokens of the effective batch, the gradient is that of its token-mean loss however it
+  /// is cut into micro-batches. `dropoutSeed` differs from micro-batch to micro-batch; it matters only where the adapter
+  /// has dropout.
+  public func accumulate(_ batch: Batch, scale: Float, dropoutSeed: UInt64) -> CrossEntropy.Totals {
+    guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
+    let rows = batch.tokens.count
+    let width = decoder.configuration.width
+    var context = PassContext(
+      compute: compute, adapter: adapter, gradients: gradients.pointer,
+      dropoutSeed: adapter.configuration.dropout > 0 ? dropoutSeed : nil, dropped: dropped,
+      hiddenGradient: hiddenGradient)
+    let x = forward(batch, context)
+    let gradient = streamGradient.ensure(rows * width)
+    let totals = head.loss(decoder, batch, x, gradientScale: scale, gradient: gradient, compute)
+    context.gradients = gradients.pointer
+    let lowest = adapter.lowestLayer
+    for layer in stride(from: decoder.blocks.count - 1, through: lowest, by: -1) {
+      let block = decoder.blocks[layer]
+      block.backward(
+        activations[layer], gradient, rows: rows, scratch: scratch, needsInputGradient: layer > lowest, context
+      ) { gradients in
+        block.forestRuns(batch, activations[layer], gradients: gradients)
+      }
+    }
+    return totals
+  }
+
+  /// The stream after the last block, [N, C].
+  private func forward(_ batch: Batch, _ context: PassContext) -> Floats {
+    let rows = batch.tokens.count
+    let blocks = decoder.blocks
+    for (block, kept) in zip(blocks, activations) {
+      kept.resize(rows: rows, block, rank: adapter.configuration.rank)
+    }
+    let last = output.ensure(rows * decoder.configuration.width)
+    decoder.embed(batch.tokens, positions: batch.positions, activations[0].input.pointer)
+    for layer in blocks.indices {
+      let next = layer + 1 < blocks.count ? activations[layer + 1].input.pointer : last
+      blocks[layer].forward(activations[layer], next, rows: rows, scratch: scratch, context) {
+        blocks[layer].forestRuns(batch, activations[layer], gradients: nil)
+      }
+    }
+    return Floats(last)
+  }
+}

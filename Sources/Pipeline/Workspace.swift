@@ -1,0 +1,85 @@
+import Artifacts
+import Core
+import Files
+import Glibc
+import Training
+
+/// The folder where artifacts and runs live.
+public struct Workspace: Sendable {
+  public let path: String
+  public let store: ArtifactStore
+
+  /// `explicit`, else `$SFT_WORKSPACE`, else `.sft`. Touches nothing yet. `notice` gets remarks for the user.
+  public init(_ explicit: String?, notice: @escaping @Sendable (String) -> Void) {
+    let environment = getenv("SFT_WORKSPACE").map { String(cString: $0) }
+    path = explicit ?? environment.flatMap { $0.isEmpty ? nil : $0 } ?? ".sft"
+    store = ArtifactStore(workspace: path, notice: notice)
+  }
+
+  public var runsPath: String { path + "/runs" }
+
+  /// Throws `usage` for a name that is not a plain folder name.
+  public func run(_ name: String) throws -> RunFolder {
+    let allowed = name.unicodeScalars.allSatisfy {
+      $0.properties.isAlphabetic || ("0"..."9").contains($0) || "-_.".unicodeScalars.contains($0)
+    }
+    guard allowed, !name.isEmpty, !name.hasPrefix("."), name.utf8.count <= 100 else {
+      throw SFTError(.usage, "'\(name)' cannot be a run's name", advice: "Use letters, digits, '-', '_' and '.'")
+    }
+    return RunFolder(runsPath + "/" + name)
+  }
+
+  /// Runs that have a readable configuration, the newest last.
+  public func runs() throws -> [RecordedRun] {
+    guard directoryExists(runsPath) else { return [] }
+    return try directoryEntries(runsPath).compactMap { name -> (Int, RecordedRun)? in
+      let folder = RunFolder(runsPath + "/" + name)
+      guard let status = FileStatus(folder.configuration), let configuration = try? RunConfiguration.read(folder) else {
+        return nil
+      }
+      return (status.modified, RecordedRun(folder: folder, configuration: configuration))
+    }.sorted { ($0.0, $0.1.folder.name) < ($1.0, $1.1.folder.name) }.map(\.1)
+  }
+
+  /// The run of that name, or the newest; nil where there is none and none was named.
+  public func recordedRun(_ name: String?) throws -> RecordedRun? {
+    guard let name else { return try runs().last }
+    let folder = try run(name)
+    guard fileExists(folder.configuration) else {
+      throw SFTError(
+        .notFound, "there is no run '\(name)' in \(runsPath)", advice: "See `sft runs` for those that are there")
+    }
+    return RecordedRun(folder: folder, configuration: try RunConfiguration.read(folder))
+  }
+
+  /// Artifacts that runs were made from, for `cache ls` and `cache gc`.
+  public func references() throws -> [String: [Digest]] {
+    Dictionary(
+      uniqueKeysWithValues: try runs().map { ("run \($0.folder.name)", [$0.configuration.prepared.digest]) })
+  }
+}
+
+/// A run as found in the workspace.
+public struct RecordedRun: Sendable {
+  public var folder: RunFolder
+  public var configuration: RunConfiguration
+
+  /// The adapter to use: that of a checkpoint, else the best, else the last. Says in words which it is.
+  public func adapter(checkpoint: Int?) throws -> (folder: String, description: String) {
+    if let checkpoint {
+      let path = folder.checkpoint(checkpoint)
+      guard directoryExists(path) else {
+        let steps = folder.checkpointSteps().map(String.init).joined(separator: ", ")
+        throw SFTError(
+          .notFound, "run \(folder.name) has no checkpoint of step \(checkpoint)",
+          advice: steps.isEmpty ? nil : "It has \(steps)")
+      }
+      return (path, "checkpoint of step \(checkpoint) of run \(folder.name)")
+    }
+    if directoryExists(folder.best) { return (folder.best, "best weights of run \(folder.name)") }
+    if directoryExists(folder.adapter) { return (folder.adapter, "last weights of run \(folder.name)") }
+    throw SFTError(
+      .notFound, "run \(folder.name) has no weights yet", file: folder.path,
+      advice: "Go on with `sft train --run \(folder.name) --resume`")
+  }
+}

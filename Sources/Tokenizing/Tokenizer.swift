@@ -1,0 +1,117 @@
+import Core
+import Files
+
+/// A piece of a text that is encoded as a whole.
+public struct TextPiece: Sendable, Equatable {
+  public var text: String
+  /// Special tokens that lie wholly inside this piece become their ids. False for what a user or a data set wrote.
+  public var recognisesSpecialTokens: Bool
+
+  public init(text: String, recognisesSpecialTokens: Bool) {
+    self.text = text
+    self.recognisesSpecialTokens = recognisesSpecialTokens
+  }
+}
+
+/// Byte-level BPE (GPT-2's scheme) read from a Hugging Face model folder.
+///
+/// Immutable and cheap to copy: copies share one storage. Encoding and decoding give what Hugging Face's fast tokenizer
+/// gives with `split_special_tokens=True, add_special_tokens=False` and `clean_up_tokenization_spaces=False`.
+public struct Tokenizer: Sendable {
+  let model: TokenizerModel
+  /// The id that ends a text, where the folder's files name one or the vocabulary has one of the usual names.
+  public let endOfText: Int32?
+
+  /// One more than the largest id, added tokens included.
+  public var vocabularyCount: Int { model.idCount }
+
+  /// Over everything that decides what `encode` and `decode` give: tokens with their ids, merges, added tokens, and how
+  /// text is cut. The same for `tokenizer.json` and for `vocab.json` with `merges.txt` where they behave the same.
+  /// `endOfText` is not part of it.
+  public var digest: Digest { model.digest }
+
+  /// Special tokens by their text.
+  public var specialTokens: [String: Int32] { model.specialTokens }
+
+  /// Reads `tokenizer.json`, else `vocab.json` and `merges.txt`, and the special tokens' names beside them.
+  ///
+  /// Throws `.notFound` where neither is there, `.badData` that names the file and the part where a file is broken or
+  /// asks for what is not supported.
+  public init(folder: String) throws {
+    let names = try SpecialTokenNames(folder: folder)
+    var description = try Self.read(folder)
+    description.addSpecialTokens(named: names.all)
+    if let addPrefixSpace = names.addPrefixSpace { description.split.addPrefixSpace = addPrefixSpace }
+    model = try TokenizerModel(description)
+    endOfText = try Self.endOfText(names, description, model)
+  }
+
+  private static func read(_ folder: String) throws -> TokenizerDescription {
+    let whole = "\(folder)/tokenizer.json"
+    let vocabulary = "\(folder)/vocab.json"
+    let merges = "\(folder)/merges.txt"
+    if fileExists(whole) { return try TokenizerJSON.read(whole) }
+    switch (fileExists(vocabulary), fileExists(merges)) {
+    case (true, true): return try VocabularyFiles.read(vocabulary: vocabulary, merges: merges)
+    case (true, false):
+      throw SFTError(.notFound, "has a vocab.json, but neither its merges.txt nor a tokenizer.json", file: folder)
+    case (false, true):
+      throw SFTError(.notFound, "has a merges.txt, but neither its vocab.json nor a tokenizer.json", file: folder)
+    case (false, false):
+      throw SFTError(
+        .notFound, "has no tokenizer: neither tokenizer.json nor vocab.json with merges.txt is there", file: folder,
+        advice: "Give a Hugging Face model folder")
+    }
+  }
+
+  private static func endOfText(
+    _ names: SpecialTokenNames, _ description: TokenizerDescription, _ model: TokenizerModel
+  ) throws -> Int32? {
+    func id(_ content: String) -> Int32? {
+      func isIt(_ text: String) -> Bool { text.utf8.elementsEqual(content.utf8) }
+      return description.addedTokens.first { isIt($0.content) }?.id
+        ?? description.vocabulary.first { isIt($0.text) }.map { Int32(truncatingIfNeeded: $0.id) }
+    }
+    if let named = names.endOfText {
+      guard let id = id(named.content) else {
+        throw SFTError(.badData, "its eos_token \"\(named.content)\" is not in the vocabulary", file: named.file)
+      }
+      return id
+    }
+    for number in names.endOfTextIDs {
+      if let id = Int32(exactly: number), model.withToken(id, { _ in true }) == true { return id }
+    }
+    return ["<|endoftext|>", "</s>", "<|end_of_text|>"].lazy.compactMap(id).first
+  }
+
+  /// The bytes that a token decodes to; nil where `id` is not in the vocabulary.
+  public func token(_ id: Int32) -> [UInt8]? { model.withToken(id) { Array($0) } }
+
+  /// Whether `skipSpecialTokens` leaves `id` out.
+  public func isSpecial(_ id: Int32) -> Bool { model.specialIDs.contains(id) }
+
+  /// An encoder for one thread.
+  public func makeEncoder() -> TokenEncoder { TokenEncoder(model) }
+
+  /// A decoder that is given ids one by one.
+  public func makeDecoder(skipSpecialTokens: Bool) -> StreamingDecoder {
+    StreamingDecoder(model, skipSpecialTokens: skipSpecialTokens)
+  }
+
+  /// The text of `ids`. Bytes that are not UTF-8 become U+FFFD, as in Hugging Face's `decode`.
+  ///
+  /// Throws `.badData` for an id that is not in the vocabulary.
+  public func decode(_ ids: [Int32], skipSpecialTokens: Bool = true) throws -> String {
+    var bytes: [UInt8] = []
+    for id in ids { try model.append(id, skipSpecialTokens: skipSpecialTokens, to: &bytes) }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Names of the tokenizer's files in a folder, for copying them to an exported model.
+  public static func files(in folder: String) -> [String] {
+    [
+      "added_tokens.json", "chat_template.jinja", "merges.txt", "special_tokens_map.json", "tokenizer.json",
+      "tokenizer_config.json", "vocab.json",
+    ].filter { FileStatus("\(folder)/\($0)")?.kind == .file }
+  }
+}

@@ -1,0 +1,50 @@
+import Core
+import Files
+
+/// A checked tokenizer in the form that encoding and decoding need; shared by all copies of a `Tokenizer`.
+final class TokenizerModel: Sendable {
+  /// One more than the largest id.
+  let idCount: Int
+  /// Tokens by id, as the bytes they decode to; `lengths` is -1 where an id has no token.
+  private let bytes: [UInt8]
+  private let starts: [Int32]
+  private let lengths: [Int32]
+  let merges: MergeTable
+  /// Tokens of the single bytes; -1 for bytes that never occur in UTF-8 and have none.
+  let byteTokens: [Int32]
+  let split: SplitSettings
+  /// Whole words that are tokens, and their ids, where merges are ignored for them.
+  let words: ByteTable?
+  let wordIDs: [Int32]
+  /// Added tokens, and those of them that are looked for after the others.
+  let added: AddedTokenMatcher
+  let addedLater: AddedTokenMatcher
+  let specialTokens: [String: Int32]
+  let specialIDs: Set<Int32>
+  let digest: Digest
+
+  init(_ description: TokenizerDescription) throws {
+    var builder = try VocabularyBuilder(description)
+    let merges = try builder.resolveMerges(description)
+    try builder.add(description.addedTokens)
+    self.merges = MergeTable(merges)
+    byteTokens = try builder.byteTokens()
+    split = description.split
+    (words, wordIDs) = description.ignoreMerges ? builder.words() : (nil, [])
+    let ordered = description.addedTokens.sorted { $0.id < $1.id }
+    added = AddedTokenMatcher(ordered.filter { !$0.normalized })
+    addedLater = AddedTokenMatcher(ordered.filter(\.normalized))
+    let special = ordered.filter(\.special)
+    specialIDs = Set(special.map(\.id))
+    specialTokens = Dictionary(special.map { ($0.content, $0.id) }) { first, _ in first }
+    digest = builder.digest(description, merges: merges, addedTokens: ordered)
+    (idCount, bytes, starts, lengths) = builder.decodedTokens()
+  }
+
+  /// Calls `body` with the bytes of a token; nil where the id has none.
+  func withToken<Result>(_ id: Int32, _ body: (ArraySlice<UInt8>) -> Result) -> Result? {
+    guard id >= 0, Int(id) < idCount, lengths[Int(id)] >= 0 else { return nil }
+    let start = Int(starts[Int(id)])
+    return body(bytes[start..<start + Int(lengths[Int(id)])])
+  }
+}

@@ -1,0 +1,48 @@
+"""Writes CharacterClassTable.swift: how the regular expressions of Hugging Face's tokenizers class every code point.
+
+    python3 make_character_classes.py > CharacterClassTable.swift
+
+Found by experiment, because the classes are those of the Oniguruma that is built into `tokenizers`, whose Unicode
+version is its own. Three questions are asked of each code point: does \\p{L}, \\p{N} or \\s match it.
+The table in the repository was made with tokenizers 0.23.3 (Unicode 16).
+"""
+
+import tokenizers
+from tokenizers import Regex, pre_tokenizers
+
+
+def matching(pattern):
+    """Code points that `pattern` removes from a text, surrogates excepted."""
+    split = pre_tokenizers.Split(Regex(pattern), behavior="removed")
+    found = set()
+    for base in range(0, 0x110000, 4096):
+        points = [p for p in range(base, base + 4096) if not 0xD800 <= p <= 0xDFFF]
+        kept = {c for piece, _ in split.pre_tokenize_str("".join(map(chr, points))) for c in piece}
+        found.update(p for p in points if chr(p) not in kept)
+    return found
+
+
+letters, numbers, spaces = matching(r"\p{L}"), matching(r"\p{N}"), matching(r"\s")
+assert not letters & numbers and not letters & spaces and not numbers & spaces
+boundaries, last = [], None
+for point in range(0x110000):
+    kind = 1 if point in letters else 2 if point in numbers else 3 if point in spaces else 0
+    if kind != last:
+        boundaries.append(point << 2 | kind)
+        last = kind
+
+print(f"// Made by make_character_classes.py with tokenizers {tokenizers.__version__}; do not edit.")
+print("// swift-format-ignore-file")
+print()
+print("/// Where the class of code points changes, in order: first code point × 4 + class (0 other, 1 letter, 2 number,")
+print("/// 3 white space).")
+print("let characterClassBoundaries: [UInt32] = [")
+line = " "
+for boundary in boundaries:
+    item = f" {boundary:#x},"
+    if len(line) + len(item) > 118:
+        print(line)
+        line = " "
+    line += item
+print(line)
+print("]")

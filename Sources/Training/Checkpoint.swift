@@ -1,0 +1,114 @@
+import Core
+import Files
+import FoundationEssentials
+import Models
+import Weights
+
+/// Where a run stands after an update, besides the weights and moments.
+struct TrainingState: Sendable, Equatable, Codable {
+  /// Updates done.
+  var step = 0
+  var bestLoss: Double?
+  var bestStep: Int?
+  var validationsSinceBest = 0
+  /// Validation said to stop.
+  var stoppedEarly = false
+}
+
+/// `checkpoints/step-N/`: an adapter folder, the optimiser's moments, the state, and a manifest with checksums.
+struct Checkpoint {
+  static let stateFile = "state.json"
+  static let momentsFile = "optimizer.safetensors"
+  static let manifestFile = "manifest.json"
+
+  private struct Manifest: Codable {
+    struct Entry: Codable {
+      var name: String
+      var size: Int
+      var sha256: Digest
+    }
+    var files: [Entry]
+  }
+
+  /// Writes a whole checkpoint under a temporary name and renames it.
+  static func write(
+    _ state: TrainingState, _ adapter: Adapter, _ optimizer: OptimizerState, decoder: Decoder, identity: RunIdentity,
+    to folder: String
+  ) throws {
+    try writeDirectoryAtomically(folder) { temporary in
+      try AdapterFolder.write(
+        adapter, for: decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest)
+      try writeSafetensors(
+        [
+          moments("exp_avg", optimizer.m.pointer, optimizer.count),
+          moments("exp_avg_sq", optimizer.v.pointer, optimizer.count),
+        ], to: temporary + "/" + momentsFile)
+      try writeAtomically(Array(try encoder().encode(state)), to: temporary + "/" + stateFile)
+      let entries = try directoryEntries(temporary).map { name in
+        let path = temporary + "/" + name
+        return Manifest.Entry(name: name, size: FileStatus(path)?.size ?? 0, sha256: try Digest(ofFile: path))
+      }
+      try writeAtomically(Array(try encoder().encode(Manifest(files: entries))), to: temporary + "/" + manifestFile)
+    }
+  }
+
+  /// Reads a checkpoint into `adapter` and `optimizer`. Throws where a file is missing or differs from its checksum;
+  /// nothing is changed then.
+  static func read(_ folder: String, _ adapter: Adapter, _ optimizer: OptimizerState, decoder: Decoder) throws
+    -> TrainingState
+  {
+    try verify(folder)
+    let state = try JSONDecoder().decode(TrainingState.self, from: Data(try readFile(folder + "/" + stateFile)))
+    let stored = try AdapterFolder.read(folder, for: decoder)
+    let file = try SafetensorsFile(folder + "/" + momentsFile)
+    let (m, v) = (
+      try file.floats("exp_avg", shape: [optimizer.count]), try file.floats("exp_avg_sq", shape: [optimizer.count])
+    )
+    guard stored.pairs == adapter.pairs else {
+      throw SFTError(.badData, "the checkpoint's adapter is not the run's", file: folder)
+    }
+    adapter.parameters.pointer.update(from: stored.parameters.pointer, count: adapter.count)
+    optimizer.m.pointer.update(from: m.pointer, count: optimizer.count)
+    optimizer.v.pointer.update(from: v.pointer, count: optimizer.count)
+    return state
+  }
+
+  /// Throws `badData` unless every file is as it was written.
+  static func verify(_ folder: String) throws {
+    let path = folder + "/" + manifestFile
+    guard let manifest = try? JSONDecoder().decode(Manifest.self, from: Data(try readFile(path, limit: 1 << 20))),
+      Set(manifest.files.map(\.name)).isSuperset(of: [
+        stateFile, momentsFile, AdapterFolder.weightsFile, AdapterFolder.configurationFile,
+      ])
+    else { throw SFTError(.badData, "is not a checkpoint's manifest", file: path) }
+    for entry in manifest.files {
+      let file = folder + "/" + entry.name
+      guard !entry.name.contains("/"), FileStatus(file)?.size == entry.size, try Digest(ofFile: file) == entry.sha256
+      else { throw SFTError(.badData, "is damaged: its content is not what was written", file: file) }
+    }
+  }
+
+  private static func moments(_ name: String, _ values: UnsafeMutablePointer<Float>, _ count: Int) -> TensorOutput {
+    TensorOutput(name, .f32, [count]) { sink in
+      try sink(UnsafeRawBufferPointer(start: values, count: count * MemoryLayout<Float>.stride))
+    }
+  }
+
+  private static func encoder() -> JSONEncoder {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return encoder
+  }
+}
+
+/// What an adapter written by a run says of its base.
+public struct RunIdentity: Sendable {
+  /// Folder or name, as `base_model_name_or_path`.
+  public var baseModel: String
+  public var baseDigest: Digest
+
+  public init(baseModel: String, baseDigest: Digest) {
+    self.baseModel = baseModel
+    self.baseDigest = baseDigest
+  }
+}

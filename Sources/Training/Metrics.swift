@@ -1,0 +1,105 @@
+import Core
+import Files
+import FoundationEssentials
+
+/// A line of `metrics.jsonl`.
+public enum Metric: Sendable, Equatable {
+  case train(TrainMetric)
+  case eval(EvalMetric)
+  case sample(SampleMetric)
+
+  public var step: Int {
+    switch self {
+    case .train(let metric): metric.step
+    case .eval(let metric): metric.step
+    case .sample(let metric): metric.step
+    }
+  }
+}
+
+/// One update.
+public struct TrainMetric: Sendable, Equatable, Codable {
+  public var kind = "train"
+  /// Updates done, from 1.
+  public var step: Int
+  /// Mean over the supervised tokens of the effective batch, in nats.
+  public var loss: Double
+  /// Share of supervised tokens that were the most likely one.
+  public var accuracy: Double
+  public var lr: Double
+  /// Before clipping.
+  public var grad_norm: Double
+  /// Each record's tokens counted once, shared or not.
+  public var tokens: Int
+  public var supervised_tokens: Int
+  /// Wall time of this update, batch preparation and optimiser included.
+  public var seconds: Double
+  /// Since the command started.
+  public var elapsed: Double
+  public var tokens_per_second: Double
+}
+
+/// One validation, token means.
+public struct EvalMetric: Sendable, Equatable, Codable {
+  public var kind = "eval"
+  public var step: Int
+  public var loss: Double
+  public var perplexity: Double
+  public var accuracy: Double
+
+  public init(step: Int, loss: Double, perplexity: Double, accuracy: Double) {
+    self.step = step
+    self.loss = loss
+    self.perplexity = perplexity
+    self.accuracy = accuracy
+  }
+}
+
+/// What the model answers at a validation.
+public struct SampleMetric: Sendable, Equatable, Codable {
+  public var kind = "sample"
+  public var step: Int
+  public var prompt: String
+  public var text: String
+
+  public init(step: Int, prompt: String, text: String) {
+    self.step = step
+    self.prompt = prompt
+    self.text = text
+  }
+}
+
+/// `metrics.jsonl`: appended to line by line, each in one write.
+final class MetricsLog {
+  private let path: String
+  private let handle: AppendFile
+
+  /// Goes on after the last line of a step up to `step`; what a stopped run wrote beyond its checkpoint is taken off.
+  init(_ path: String, keepingUpTo step: Int) throws {
+    self.path = path
+    if fileExists(path) {
+      let kept = try readFile(path).split(separator: UInt8(ascii: "\n")).filter { line in
+        guard let entry = try? JSONDecoder().decode(StepOnly.self, from: Data(line)) else { return false }
+        return entry.step <= step
+      }
+      try writeAtomically(Array(kept.map { $0 + [UInt8(ascii: "\n")] }.joined()), to: path)
+    }
+    handle = try AppendFile(path)
+  }
+
+  private struct StepOnly: Decodable { var step: Int }
+
+  func write(_ metric: Metric) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let line =
+      switch metric {
+      case .train(let metric): try encoder.encode(metric)
+      case .eval(let metric): try encoder.encode(metric)
+      case .sample(let metric): try encoder.encode(metric)
+      }
+    try handle.write(Array(line) + [UInt8(ascii: "\n")])
+  }
+
+  func sync() throws { try handle.sync() }
+}

@@ -1,0 +1,29 @@
+import Core
+import Files
+
+/// `runs/NAME/`: the places in it.
+public struct RunFolder: Sendable, Equatable {
+  public let path: String
+
+  public init(_ path: String) { self.path = path }
+
+  public var name: String { lastPathComponent(path) }
+  /// The last weights.
+  public var adapter: String { path + "/adapter" }
+  /// The weights with the lowest validation loss.
+  public var best: String { path + "/best" }
+  public var metrics: String { path + "/metrics.jsonl" }
+  public var configuration: String { path + "/config.json" }
+  /// Present once the run has done all its updates.
+  public var finishedMark: String { path + "/finished.json" }
+  public var checkpoints: String { path + "/checkpoints" }
+
+  public func checkpoint(_ step: Int) -> String { "\(checkpoints)/step-\(step)" }
+
+  /// Steps that have a checkpoint, in order.
+  public func checkpointSteps() -> [Int] {
+    ((try? directoryEntries(checkpoints)) ?? []).compactMap { name in
+      name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil
+    }.sorted()
+  }
+}

@@ -1,0 +1,220 @@
+import Core
+import Files
+import FoundationEssentials
+import Glibc
+import Kernels
+import Models
+import Packing
+
+/// What a trainer asks of those who know about data and text.
+public struct TrainingHooks {
+  /// Token means over the validation records; nil without validation.
+  public var validate: (() throws -> (loss: Double, accuracy: Double))?
+  /// A sample answer.
+  public var sample: (() throws -> (prompt: String, text: String))?
+  /// Where a record came from, as FILE:LINE.
+  public var describeRecord: (Int) -> String
+  /// Called after each metric is written.
+  public var report: (Metric) -> Void
+  /// A remark for the user.
+  public var notice: (String) -> Void
+  /// Asked after each update.
+  public var shouldStop: () -> Bool
+
+  public init(
+    validate: (() throws -> (loss: Double, accuracy: Double))? = nil,
+    sample: (() throws -> (prompt: String, text: String))? = nil, describeRecord: @escaping (Int) -> String,
+    report: @escaping (Metric) -> Void = { _ in }, notice: @escaping (String) -> Void = { _ in },
+    shouldStop: @escaping () -> Bool = { false }
+  ) {
+    self.validate = validate
+    self.sample = sample
+    self.describeRecord = describeRecord
+    self.report = report
+    self.notice = notice
+    self.shouldStop = shouldStop
+  }
+}
+
+/// How a run ended.
+public struct TrainingOutcome: Sendable, Equatable {
+  public var steps: Int
+  public var stoppedEarly: Bool
+  /// There was a stop before the end; a resumed run goes on from here.
+  public var interrupted: Bool
+  public var bestLoss: Double?
+  public var bestStep: Int?
+}
+
+/// The loop: batches → gradients → AdamW, with validation, checkpoints and resume.
+///
+/// After any stop, a run resumed from a checkpoint goes through the same bits as one that never stopped: the order of
+/// records, dropout masks and schedule are functions of seed and step, and everything else is in the checkpoint.
+public final class Trainer {
+  private let pass: TrainingPass
+  private let samples: (Int) -> Sample
+  private let settings: TrainingSettings
+  private let run: RunFolder
+  private let identity: RunIdentity
+  private let hooks: TrainingHooks
+  private let saveEvery: Int
+  private let keptCheckpoints: Int
+  private let optimizer: OptimizerState
+  private var order: DataOrder
+  private var state = TrainingState()
+
+  /// `adapter` must be initialised; a checkpoint found by `resume` replaces its values. `count` training records are given
+  /// by `samples`.
+  public init(
+    _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping (Int) -> Sample, settings: TrainingSettings,
+    run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks
+  ) {
+    pass = TrainingPass(decoder, adapter, Compute(engine: settings.engine, threads: settings.threads))
+    optimizer = OptimizerState(count: adapter.count)
+    order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil)
+    self.samples = samples
+    self.settings = settings
+    self.run = run
+    self.identity = identity
+    self.saveEvery = saveEvery
+    self.keptCheckpoints = keptCheckpoints
+    self.hooks = hooks
+  }
+
+  /// Takes up the newest sound checkpoint; damaged ones are passed over with a notice. Returns its step, or nil where there
+  /// is none.
+  public func resume() throws -> Int? {
+    for step in run.checkpointSteps().reversed() {
+      do {
+        state = try Checkpoint.read(run.checkpoint(step), pass.adapter, optimizer, decoder: pass.decoder)
+        return step
+      } catch let error as SFTError where error.kind == .badData || error.kind == .notFound {
+        hooks.notice("checkpoint step-\(step) is passed over: \(error)")
+      } catch is DecodingError {
+        hooks.notice("checkpoint step-\(step) is passed over: its state cannot be read")
+      }
+    }
+    return nil
+  }
+
+  /// Trains to the end, or until told to stop. The checkpoint of the last update done is on the disk when this returns.
+  public func train() throws -> TrainingOutcome {
+    let log = try MetricsLog(run.metrics, keepingUpTo: state.step)
+    let clock = ContinuousClock()
+    let start = clock.now
+    var saved = state.step
+    while state.step < settings.steps, !state.stoppedEarly {
+      let began = clock.now
+      var metric = try update()
+      metric.seconds = seconds(clock.now - began)
+      metric.elapsed = seconds(clock.now - start)
+      metric.tokens_per_second = Double(metric.tokens) / max(metric.seconds, 1e-9)
+      try emit(.train(metric), log)
+      let isLast = state.step == settings.steps
+      if settings.evalEvery > 0, isLast || state.step % settings.evalEvery == 0 { try validate(log) }
+      let stop = hooks.shouldStop()
+      if stop || isLast || state.stoppedEarly || (saveEvery > 0 && state.step % saveEvery == 0) {
+        try save(log)
+        saved = state.step
+      }
+      if stop, !isLast, !state.stoppedEarly { return outcome(interrupted: true) }
+    }
+    if saved != state.step || run.checkpointSteps().isEmpty { try save(log) }
+    return outcome(interrupted: false)
+  }
+
+  private func outcome(interrupted: Bool) -> TrainingOutcome {
+    TrainingOutcome(
+      steps: state.step, stoppedEarly: state.stoppedEarly, interrupted: interrupted, bestLoss: state.bestLoss,
+      bestStep: state.bestStep)
+  }
+
+  /// One update; times are left at zero.
+  private func update() throws -> TrainMetric {
+    let indices = order.records(step: state.step, batch: settings.effectiveBatch)
+    let records = indices.map(samples)
+    let supervised = records.reduce(0) { $0 + $1.supervisedCount }
+    let rate = settings.schedule.rate(at: state.step, of: settings.steps)
+    let scale = 1 / Float(max(1, supervised))
+    pass.clearGradients()
+    var totals = CrossEntropy.Totals()
+    for (index, batch) in microBatches(records).enumerated() {
+      // A stream for each micro-batch of each update.
+      let stream = UInt64(state.step) << 20 | UInt64(index)
+      var generator = SeededGenerator(seed: settings.seed ^ 0x6472_6f70, stream: stream)
+      totals += pass.accumulate(batch, scale: scale, dropoutSeed: generator.next())
+    }
+    let loss = totals.loss / max(1, totals.weight)
+    let norm = loss.isFinite ? optimizer.update(pass, settings: settings, step: state.step + 1) : .nan
+    guard loss.isFinite, norm.isFinite else { throw divergence(indices, loss: loss) }
+    state.step += 1
+    return TrainMetric(
+      step: state.step, loss: loss, accuracy: totals.correct / max(1, totals.weight), lr: rate, grad_norm: norm,
+      tokens: records.reduce(0) { $0 + $1.tokens.count }, supervised_tokens: supervised, seconds: 0, elapsed: 0,
+      tokens_per_second: 0)
+  }
+
+  /// One packed batch for each `batchSize` records; the plain engine takes one sequence at a time.
+  private func microBatches(_ records: [Sample]) -> [Batch] {
+    let size = settings.engine == .plain ? 1 : settings.batchSize
+    let shares = settings.engine == .auto && settings.lora.dropout == 0
+    return stride(from: 0, to: records.count, by: size).map { first in
+      Packer.pack(Array(records[first..<min(first + size, records.count)]), sharesPrefixes: shares)
+    }
+  }
+
+  private func divergence(_ indices: [Int], loss: Double) -> SFTError {
+    let named = indices.prefix(8).map(hooks.describeRecord).joined(separator: ", ")
+    let more = indices.count > 8 ? " and \(indices.count - 8) more" : ""
+    let what = loss.isFinite ? "the gradient" : "the loss"
+    let kept = run.checkpointSteps().last.map { "; the checkpoint of step \($0) is kept" } ?? ""
+    return SFTError(
+      .internalError,
+      "\(what) of step \(state.step + 1) is not a finite number, over the records \(named)\(more)\(kept)",
+      advice: "Try a lower --lr, or a warm-up, or look at those records")
+  }
+
+  private func validate(_ log: MetricsLog) throws {
+    guard let validate = hooks.validate else { return }
+    let (loss, accuracy) = try validate()
+    try emit(
+      .eval(EvalMetric(step: state.step, loss: loss, perplexity: exp(loss), accuracy: accuracy)), log)
+    if loss.isFinite, loss < state.bestLoss ?? .infinity {
+      state.bestLoss = loss
+      state.bestStep = state.step
+      state.validationsSinceBest = 0
+      try writeAdapter(to: run.best)
+    } else {
+      state.validationsSinceBest += 1
+    }
+    if let sample = hooks.sample {
+      let (prompt, text) = try sample()
+      try emit(.sample(SampleMetric(step: state.step, prompt: prompt, text: text)), log)
+    }
+    state.stoppedEarly = settings.earlyStopping > 0 && state.validationsSinceBest >= settings.earlyStopping
+  }
+
+  private func emit(_ metric: Metric, _ log: MetricsLog) throws {
+    try log.write(metric)
+    hooks.report(metric)
+  }
+
+  private func writeAdapter(to folder: String) throws {
+    try writeDirectoryAtomically(folder) { temporary in
+      try AdapterFolder.write(
+        pass.adapter, for: pass.decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest)
+    }
+  }
+
+  private func save(_ log: MetricsLog) throws {
+    try log.sync()
+    try Checkpoint.write(
+      state, pass.adapter, optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))
+    try writeAdapter(to: run.adapter)
+    for old in run.checkpointSteps().dropLast(max(1, keptCheckpoints)) { try removeTree(run.checkpoint(old)) }
+  }
+}
+
+private func seconds(_ duration: Duration) -> Double {
+  Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+}

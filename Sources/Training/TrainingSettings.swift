@@ -1,0 +1,91 @@
+import Core
+import Glibc
+import Kernels
+import Models
+
+/// How the learning rate goes over a run; multipliers are transformers'.
+public struct Schedule: Sendable, Equatable, Codable {
+  public enum Kind: String, Sendable, Codable, CaseIterable {
+    case constant
+    case linear
+    case cosine
+  }
+
+  public var kind: Kind
+  /// The highest rate.
+  public var learningRate: Double
+  /// Where linear and cosine end.
+  public var minimum: Double
+  public var warmupSteps: Int
+
+  public init(kind: Kind, learningRate: Double, minimum: Double = 0, warmupSteps: Int = 0) {
+    self.kind = kind
+    self.learningRate = learningRate
+    self.minimum = minimum
+    self.warmupSteps = warmupSteps
+  }
+
+  /// The rate of the 0-based update `step` of `total`: s/warmup during warm-up, then the kind's own way down.
+  public func rate(at step: Int, of total: Int) -> Double {
+    if step < warmupSteps { return learningRate * Double(step) / Double(warmupSteps) }
+    let progress = Double(step - warmupSteps) / Double(max(1, total - warmupSteps))
+    switch kind {
+    case .constant: return learningRate
+    case .linear: return minimum + (learningRate - minimum) * max(0, 1 - progress)
+    case .cosine: return minimum + (learningRate - minimum) * 0.5 * (1 + cos(.pi * min(1, progress)))
+    }
+  }
+}
+
+/// Everything that a run's numbers depend on, besides base and data. Recorded with the run; a resumed run must have the
+/// same.
+public struct TrainingSettings: Sendable, Equatable, Codable {
+  public var lora: LoRAConfiguration
+  /// Digest of the adapter folder training starts from, where it does not start from a fresh one.
+  public var initialAdapter: String?
+  /// Updates in all.
+  public var steps: Int
+  /// Records of a micro-batch, and micro-batches of an update.
+  public var batchSize: Int
+  public var gradientAccumulation: Int
+  public var schedule: Schedule
+  public var beta1: Double
+  public var beta2: Double
+  public var weightDecay: Double
+  /// Gradients are clipped to this norm; 0 for no clipping.
+  public var maxGradientNorm: Double
+  public var shuffle: Bool
+  public var seed: UInt64
+  /// Updates between validations; 0 for never.
+  public var evalEvery: Int
+  /// Stops after so many validations without a new best; 0 for never.
+  public var earlyStopping: Int
+  public var engine: Engine
+  public var threads: Int
+
+  public init(
+    lora: LoRAConfiguration, initialAdapter: String?, steps: Int, batchSize: Int, gradientAccumulation: Int,
+    schedule: Schedule, beta1: Double, beta2: Double, weightDecay: Double, maxGradientNorm: Double, shuffle: Bool,
+    seed: UInt64, evalEvery: Int, earlyStopping: Int, engine: Engine, threads: Int
+  ) {
+    self.lora = lora
+    self.initialAdapter = initialAdapter
+    self.steps = steps
+    self.batchSize = batchSize
+    self.gradientAccumulation = gradientAccumulation
+    self.schedule = schedule
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.weightDecay = weightDecay
+    self.maxGradientNorm = maxGradientNorm
+    self.shuffle = shuffle
+    self.seed = seed
+    self.evalEvery = evalEvery
+    self.earlyStopping = earlyStopping
+    self.engine = engine
+    self.threads = threads
+  }
+
+  /// Records of an update, B.
+  public var effectiveBatch: Int { batchSize * gradientAccumulation }
+}

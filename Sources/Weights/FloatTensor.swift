@@ -1,0 +1,55 @@
+import Files
+
+/// A read-only float32 tensor, row-major: either a view of a mapped file, which it keeps mapped, or memory of its own.
+public final class FloatTensor: Sendable {
+  /// Sizes, outermost first.
+  public let shape: [Int]
+  /// Number of elements.
+  public let count: Int
+  /// `count` values, valid for as long as this object lives: keep the object, not only the pointer.
+  public nonisolated(unsafe) let pointer: UnsafePointer<Float>
+  /// What keeps a view's memory; nil where this object owns it.
+  private let mapping: MappedFile?
+
+  /// A view of `shape` at `pointer`, which lies in `mapping`.
+  init(viewing pointer: UnsafePointer<Float>, shape: [Int], of mapping: MappedFile) {
+    self.shape = shape
+    self.pointer = pointer
+    self.mapping = mapping
+    count = shape.reduce(1, *)
+  }
+
+  /// Memory of its own (64-byte aligned), filled by `fill`, which must set every element.
+  public init(shape: [Int], _ fill: (UnsafeMutableBufferPointer<Float>) throws -> Void) rethrows {
+    guard let count = checkedProduct(shape), count <= Int.max / 4 else {
+      preconditionFailure("a tensor of shape \(shape) cannot be")
+    }
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
+    let values = UnsafeMutableBufferPointer(start: memory.bindMemory(to: Float.self, capacity: count), count: count)
+    do {
+      try fill(values)
+    } catch {
+      memory.deallocate()
+      throw error
+    }
+    self.shape = shape
+    self.count = count
+    pointer = UnsafePointer(memory.assumingMemoryBound(to: Float.self))
+    mapping = nil
+  }
+
+  deinit {
+    if mapping == nil { UnsafeMutableRawPointer(mutating: pointer).deallocate() }
+  }
+
+  /// Whether the values lie in the mapped file and take no memory of their own.
+  public var isView: Bool { mapping != nil }
+
+  /// All values, valid during `body`.
+  public func withValues<Result>(_ body: (UnsafeBufferPointer<Float>) throws -> Result) rethrows -> Result {
+    try withExtendedLifetime(self) { try body(UnsafeBufferPointer(start: pointer, count: count)) }
+  }
+
+  /// A copy of all values.
+  public var array: [Float] { withValues { Array($0) } }
+}
