@@ -86,7 +86,7 @@ let package = Package(
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
-    tests("Templating", ["Core", "Files", "Templating"]),
+    tests("Templating", ["Core", "Files", "JSON", "Templating", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

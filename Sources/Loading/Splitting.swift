@@ -91,7 +91,6 @@ struct ElementSplitter {
     }
     position = scanner.position
     if let failure, elements.isEmpty { throw failure }
-    if let last = elements.last, failure != nil { position = last.upperBound }
     return Chunk(range: start..<position, elements: elements)
   }
 

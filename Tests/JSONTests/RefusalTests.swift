@@ -56,7 +56,8 @@ import Testing
       let digits = String(bytes[0], radix: 16, uppercase: true)
       #expect(
         refusal(text)
-          == "x.json:2: is not valid JSON at byte \(padding + 2) of the line: a string is not valid UTF-8 (byte 0x\(digits))."
+          == "x.json:2: is not valid JSON at byte \(padding + 2) of the line: "
+          + "a string is not valid UTF-8 (byte 0x\(digits))."
       )
     }
   }

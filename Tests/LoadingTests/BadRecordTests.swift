@@ -112,7 +112,8 @@ private let good = #"{"instruction": "good", "output": "x"}"#
   static let endless: [(text: String, message: String)] = [
     (
       "[\(good),\n{\"instruction\": \"a},\n\(good)]",
-      "F:2: is not valid JSON at byte 21 of the line: a string holds the end of the line, which must be written as an escape."
+      "F:2: is not valid JSON at byte 21 of the line: a string holds the end of the line, "
+        + "which must be written as an escape."
     ),
     (
       "[\(good),\n{\"a\": [1},\n\(good)]",
@@ -124,11 +125,13 @@ private let good = #"{"instruction": "good", "output": "x"}"#
     ),
     (
       "[\(good)\n\(good)]",
-      "F:2: is not valid JSON at byte 1 of the line: a comma or ] is expected after an element of the array, but something else follows."
+      "F:2: is not valid JSON at byte 1 of the line: a comma or ] is expected after an element of the array, "
+        + "but something else follows."
     ),
     (
       "[\(good)\n",
-      "F:2: is not valid JSON at byte 1 of the line: a comma or ] is expected after an element of the array, but the file ends."
+      "F:2: is not valid JSON at byte 1 of the line: a comma or ] is expected after an element of the array, "
+        + "but the file ends."
     ),
     ("[\(good),\n]", "F:2: is not valid JSON at byte 1 of the line: a value is expected, but ']' follows."),
     ("[\(good),,\(good)]", "F:1: is not valid JSON at byte 41 of the line: a value is expected, but ',' follows."),
