@@ -59,7 +59,8 @@ let package = Package(
     target("Models", ["Core", "Files", "JSON", "Kernels", "Weights"], settings: kernelSettings),
     target("Training", ["Core", "Files", "JSON", "Kernels", "Models", "Packing"], settings: kernelSettings),
     target("Exporting", ["Core", "Files", "JSON", "Models", "Weights"]),
-    target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
+    target(
+      "Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
 
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
@@ -71,7 +72,10 @@ let package = Package(
       ]),
     .executableTarget(
       name: "sft",
-      dependencies: ["Core", "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Core", "Files", "JSON", "Artifacts", "Evaluating", "Exporting", "Kernels", "Masking", "Models", "Pipeline",
+        "Tokenizing", "Training", "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: swiftSettings),
 
     // Tests.

@@ -6,6 +6,12 @@ public struct Comparison: Sendable, Equatable, Codable {
     public var text: String
     public var finish_reason: Generation.FinishReason
     public var tokens: Int
+
+    init(_ generation: Generation) {
+      text = generation.text
+      finish_reason = generation.finish_reason
+      tokens = generation.token_ids.count
+    }
   }
 
   public struct Item: Sendable, Equatable, Codable {
@@ -14,6 +20,14 @@ public struct Comparison: Sendable, Equatable, Codable {
     public var reference: String?
     public var base: Answer
     public var tuned: Answer
+
+    public init(_ question: Question, base: Generation, tuned: Generation) {
+      self.question = question.question
+      input = question.input.isEmpty ? nil : question.input
+      reference = question.reference
+      self.base = Answer(base)
+      self.tuned = Answer(tuned)
+    }
   }
 
   /// Of one model's answers.
@@ -67,12 +81,6 @@ public struct Comparison: Sendable, Equatable, Codable {
       mean_tokens: Double(answers.reduce(0) { $0 + $1.tokens }) / Double(max(1, answers.count)),
       exact_match: judged.isEmpty
         ? nil : judged.count { trimmed($0[keyPath: side].text) == trimmed($0.reference ?? "") })
-  }
-}
-
-extension Comparison.Answer {
-  public init(_ generation: Generation) {
-    self.init(text: generation.text, finish_reason: generation.finish_reason, tokens: generation.token_ids.count)
   }
 }
 

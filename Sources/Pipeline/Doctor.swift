@@ -33,7 +33,8 @@ public func examineMachine(_ workspace: Workspace, threads: Int) -> DoctorReport
   }
   let perThread = rate / Double(compute.threads)
   if algebra.kernels == "AVX-512", perThread < 60 || algebra.kernels == "AVX2" && perThread < 30 {
-    remarks.append("Matrix products are slower than this CPU should be: it is busy, or OpenBLAS's kernels do not fit it.")
+    remarks.append(
+      "Matrix products are slower than this CPU should be: it is busy, or OpenBLAS's kernels do not fit it.")
   }
   if algebra.kernels == "portable" { remarks.append("This CPU has no AVX2: training will be several times slower.") }
   let free = freeBytes(workspace.path)
@@ -59,11 +60,12 @@ private func measureMultiply() -> Double {
     a.pointer[i] = Float(i % 7) - 3
     b.pointer[i] = Float(i % 5) - 2
   }
-  let best = (0..<4).map { _ in
-    seconds {
-      LinearAlgebra.multiply(m: n, n: n, k: n, a: a.pointer, lda: n, b: b.pointer, ldb: n, c: c.pointer, ldc: n)
-    }
-  }.min() ?? 1
+  let best =
+    (0..<4).map { _ in
+      seconds {
+        LinearAlgebra.multiply(m: n, n: n, k: n, a: a.pointer, lda: n, b: b.pointer, ldb: n, c: c.pointer, ldc: n)
+      }
+    }.min() ?? 1
   return 2 * Double(n * n * n) / best / 1e9
 }
 
@@ -72,14 +74,15 @@ private func measureReading() -> Double {
   let count = 64 << 20
   let buffer = FloatBuffer(count)
   var sum = 0.0
-  let best = (0..<3).map { _ in
-    seconds {
-      let words = UnsafeRawPointer(buffer.pointer).assumingMemoryBound(to: SIMD8<UInt64>.self)
-      var total = SIMD8<UInt64>(repeating: 0)
-      for i in 0..<count / 16 { total ^= words[i] }
-      sum += Double(total[0] & 1)
-    }
-  }.min() ?? 1
+  let best =
+    (0..<3).map { _ in
+      seconds {
+        let words = UnsafeRawPointer(buffer.pointer).assumingMemoryBound(to: SIMD8<UInt64>.self)
+        var total = SIMD8<UInt64>(repeating: 0)
+        for i in 0..<count / 16 { total ^= words[i] }
+        sum += Double(total[0] & 1)
+      }
+    }.min() ?? 1
   return sum < 0 ? 0 : Double(count) * 4 / best / 1e9
 }
 

@@ -52,7 +52,8 @@ public final class InferenceSession {
       throw SFTError(
         .usage, "no --model is given, and \(workspace.path) has no run and no prepared data to take it from")
     }
-    base = try BaseModel(model, workspace: workspace)
+    let base = try BaseModel(model, workspace: workspace)
+    self.base = base
     if let template = options.template {
       self.template = try PromptTemplate.named(template)
     } else if let recorded = run?.configuration {
@@ -160,7 +161,8 @@ public final class InferenceSession {
     let context = base.decoder.configuration.contextLength
     if let long = prompts.indices.first(where: { prompts[$0].count >= context }) {
       throw SFTError(
-        .badData, "the question has \(prompts[long].count) tokens with its template, which leaves no room in the model's "
+        .badData,
+        "the question has \(prompts[long].count) tokens with its template, which leaves no room in the model's "
           + "context of \(context)", file: file, line: questions[long].line)
     }
     let generator = try Generator(pass, base.tokenizer)
@@ -171,10 +173,7 @@ public final class InferenceSession {
       pass.adapter = adapter
       let tuned = try generator.generate(prompts[index], settings)
       progress(index + 1)
-      let question = questions[index]
-      return Comparison.Item(
-        question: question.question, input: question.input.isEmpty ? nil : question.input,
-        reference: question.reference, base: Comparison.Answer(plain), tuned: Comparison.Answer(tuned))
+      return Comparison.Item(questions[index], base: plain, tuned: tuned)
     }
     return Comparison(
       settings: Comparison.Settings(

@@ -140,7 +140,8 @@ func loadTokenizer(_ folder: String, for configuration: ModelConfiguration) thro
   let tokenizer = try Tokenizer(folder: folder)
   guard tokenizer.vocabularyCount <= configuration.vocabularySize else {
     throw SFTError(
-      .badData, "the tokenizer has \(grouped(tokenizer.vocabularyCount)) tokens, the model's vocabulary_size is "
+      .badData,
+      "the tokenizer has \(grouped(tokenizer.vocabularyCount)) tokens, the model's vocabulary_size is "
         + "\(grouped(configuration.vocabularySize))", file: folder)
   }
   return tokenizer

@@ -144,7 +144,8 @@ public struct TrainRun {
     }
     guard data.summary.maxLength <= base.decoder.configuration.contextLength else {
       throw SFTError(
-        .badData, "the data was prepared for \(data.summary.maxLength) tokens, the model's context is "
+        .badData,
+        "the data was prepared for \(data.summary.maxLength) tokens, the model's context is "
           + "\(base.decoder.configuration.contextLength)", file: base.folder)
     }
   }

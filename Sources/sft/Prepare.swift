@@ -105,7 +105,8 @@ struct Prepare: ParsableCommand {
       "tokens      \(grouped(summary.tokens)); a record has \(lengths.minimum) to \(lengths.maximum), median "
         + "\(lengths.median), 90 % up to \(lengths.p90), 99 % up to \(lengths.p99)")
     lines.append(
-      "supervised  \(grouped(summary.supervisedTokens)) tokens (\(fixed(100 * summary.supervisedShare, 1)) %), EOS included")
+      "supervised  \(grouped(summary.supervisedTokens)) tokens (\(fixed(100 * summary.supervisedShare, 1)) %), EOS included"
+    )
     lines.append("template    \(summary.templateName), maximum length \(grouped(summary.maxLength))")
     return lines.joined(separator: "\n")
   }

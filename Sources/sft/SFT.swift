@@ -28,7 +28,7 @@ struct SFT: ParsableCommand {
       try command.run()
     } catch let error as SFTError {
       Terminal.write("error: \(error)\n")
-      fflush(stdout)
+      fflush(nil)
       Glibc.exit(error.kind.rawValue)
     } catch {
       exit(withError: error)

@@ -10,7 +10,7 @@ enum Terminal {
 
   /// To standard error, at once.
   static func write(_ text: String) {
-    fflush(stdout)
+    fflush(nil)
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }

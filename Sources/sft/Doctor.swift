@@ -1,0 +1,38 @@
+import ArgumentParser
+import Core
+import Kernels
+import Pipeline
+
+struct Doctor: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "What this machine offers: cores, kernels chosen, memory, measured speed.")
+
+  @Option(name: .long, help: "Threads (default: the cores this process may use).")
+  var threads: Int?
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
+  }
+
+  func run() throws {
+    let workspace = Workspace(common.workspace) { _ in }
+    let report = examineMachine(workspace, threads: threads ?? Compute.availableThreads)
+    if common.json {
+      try Terminal.printJSON(report)
+      return
+    }
+    let algebra = report.linear_algebra
+    print("threads     \(report.threads)")
+    print("kernels     \(algebra.kernels)")
+    print(
+      "OpenBLAS    \(algebra.coreType) kernels, \(fixed(report.sgemm_gflops, 0)) GFLOP/s in single precision"
+        + (algebra.replacedCoreType.map { " (instead of its own choice, \($0))" } ?? ""))
+    print(
+      "memory      \(byteCount(report.memory_available_bytes)) free of \(byteCount(report.memory_total_bytes)), "
+        + "\(fixed(report.memory_gigabytes_per_second, 1)) GB/s read by one thread")
+    print("workspace   \(report.workspace)" + (report.workspace_free_bytes.map { ", \(byteCount($0)) free" } ?? ""))
+    for remark in report.remarks { print("note        \(remark)") }
+  }
+}

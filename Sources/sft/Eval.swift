@@ -1,0 +1,98 @@
+import ArgumentParser
+import Core
+import Evaluating
+import Masking
+import Pipeline
+
+struct Eval: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Loss, perplexity and token accuracy on raw records: token means over the answers.")
+
+  @OptionGroup var model: ModelOptions
+
+  @Option(name: .long, help: "Adapter folder (default: the newest run's, unless --model is given).")
+  var adapter: String?
+
+  @Flag(name: .long, help: "Evaluate the base alone.")
+  var base = false
+
+  @Option(name: .long, help: "Alpaca-style JSONL file or JSON array.")
+  var data: String
+
+  @Option(name: .long, help: "What to do with longer records: error, drop or truncate.")
+  var overlong: OverlongPolicy = .error
+
+  @Option(name: .long, help: "Longest record in tokens (default: the run's, else the model's context).")
+  var maxLength: Int?
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    let progress = Progress(quiet: common.quiet)
+    let workspace = Workspace(common.workspace) { progress.note($0) }
+    var options = InferenceOptions(model)
+    options.adapter = adapter
+    options.baseOnly = base
+    let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
+    progress.note("evaluating \(session.base.name) with \(session.description)")
+    let evaluation = try session.evaluate(records: data, overlong: overlong, maxLength: maxLength) { done, total in
+      progress.update(done, of: total, "records", isMilestone: false)
+    }
+    progress.close()
+    if evaluation.truncated > 0 { progress.note("\(evaluation.truncated) prompts were truncated from their left") }
+    if evaluation.dropped > 0 { progress.note("\(evaluation.dropped) records were too long and dropped") }
+    let result = evaluation.result
+    if common.json {
+      try Terminal.printJSON(result)
+    } else {
+      print(
+        """
+        loss        \(fixed(result.loss, 6))
+        perplexity  \(fixed(result.perplexity, 4))
+        accuracy    \(fixed(100 * result.accuracy, 2)) %
+        supervised  \(grouped(result.supervised_tokens)) tokens in \(grouped(evaluation.records)) records
+        """)
+    }
+  }
+}
+
+extension InferenceOptions {
+  init(_ options: ModelOptions) {
+    self.init()
+    model = options.model
+    run = options.run
+    checkpoint = options.checkpoint
+    template = options.template
+    force = options.force
+    threads = options.threads
+  }
+}
+
+/// How answers are decoded.
+struct DecodingOptions: ParsableArguments {
+  @Option(name: .long, help: "Longest answer in tokens.")
+  var maxNewTokens = 128
+
+  @Option(name: .long, help: "0 for greedy decoding, else the softmax temperature.")
+  var temperature = 0.0
+
+  @Option(name: .long, help: "Sample from the k most likely tokens only.")
+  var topK: Int?
+
+  @Option(name: .long, help: "Sample from the most likely tokens that together have this probability.")
+  var topP: Double?
+
+  @Option(name: .long, help: "Seed of the sampling.")
+  var seed: UInt64 = 42
+
+  @Option(name: .long, help: "End the answer before this text; may be given several times.")
+  var stop: [String] = []
+
+  func settings() throws -> GenerationSettings {
+    let settings = GenerationSettings(
+      maxNewTokens: maxNewTokens, sampling: SamplingSettings(temperature: temperature, topK: topK, topP: topP),
+      seed: seed, stop: stop)
+    try settings.validate()
+    return settings
+  }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Core
+import Files
+import Pipeline
+
+struct Runs: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "List the runs of the workspace, the newest last.")
+
+  @OptionGroup var common: CommonOptions
+
+  private struct Row: Encodable {
+    var name: String
+    var path: String
+    var model: String
+    var steps: Int
+    var finished: Bool
+    var checkpoints: [Int]
+    var has_best: Bool
+    var r: Int
+    var learning_rate: Double
+  }
+
+  func run() throws {
+    let workspace = Workspace(common.workspace) { _ in }
+    let rows = try workspace.runs().map { run in
+      Row(
+        name: run.folder.name, path: run.folder.path, model: run.configuration.model,
+        steps: run.configuration.settings.steps, finished: fileExists(run.folder.finishedMark),
+        checkpoints: run.folder.checkpointSteps(), has_best: directoryExists(run.folder.best),
+        r: run.configuration.settings.lora.rank, learning_rate: run.configuration.settings.schedule.learningRate)
+    }
+    if common.json {
+      try Terminal.printJSON(rows)
+      return
+    }
+    if rows.isEmpty { print("no runs in \(workspace.runsPath)") }
+    for row in rows {
+      let state =
+        row.finished
+        ? "finished" : row.checkpoints.last.map { "stopped, checkpoint at \($0)" } ?? "stopped, no checkpoint"
+      print(
+        "\(row.name)  \(state) of \(row.steps) updates, r \(row.r), lr \(row.learning_rate), on \(row.model)"
+          + (row.has_best ? ", has best" : ""))
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import Core
+import Pipeline
+import Training
+
+/// Shows a run as it goes: the settings, a bar with loss, rate and remaining time, validations and samples.
+final class TrainDisplay {
+  private let progress: Progress
+  private var steps = 0
+  private var firstStep = 0
+  private var smoothedSeconds: Double?
+  private var tokens = 0
+  private var seconds = 0.0
+  private var last: TrainMetric?
+
+  init(_ progress: Progress) { self.progress = progress }
+
+  func show(_ event: TrainEvent) {
+    switch event {
+    case .note(let text): progress.note(text)
+    case .started(let folder, let configuration, let firstStep): start(folder, configuration, firstStep)
+    case .metric(.train(let metric)): train(metric)
+    case .metric(.eval(let metric)):
+      progress.note(
+        "step \(metric.step)  validation: loss \(fixed(metric.loss, 4)), perplexity \(fixed(metric.perplexity, 2)), "
+          + "accuracy \(fixed(100 * metric.accuracy, 1)) %")
+    case .metric(.sample(let metric)):
+      let text = Terminal.printable(metric.text).split(separator: "\n").joined(separator: " ⏎ ")
+      progress.note("step \(metric.step)  sample: \(text.isEmpty ? "(an empty answer)" : String(text.prefix(200)))")
+    }
+  }
+
+  private func start(_ folder: RunFolder, _ configuration: RunConfiguration, _ firstStep: Int) {
+    let settings = configuration.settings
+    let lora = settings.lora
+    steps = settings.steps
+    self.firstStep = firstStep
+    progress.note("run         \(folder.path)")
+    progress.note("model       \(configuration.model), template \(configuration.templateName)")
+    progress.note(
+      "adapter     LoRA r \(lora.rank), alpha \(lora.alpha), dropout \(lora.dropout), on "
+        + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? ""))
+    progress.note(
+      "updates     \(settings.steps) of \(settings.batchSize) records × \(settings.gradientAccumulation) = "
+        + "\(settings.effectiveBatch)" + (configuration.epochs.map { ", \($0) epochs" } ?? ""))
+    progress.note(
+      "optimiser   AdamW, lr \(settings.schedule.learningRate) \(settings.schedule.kind.rawValue) to "
+        + "\(settings.schedule.minimum), warm-up \(settings.schedule.warmupSteps), weight decay \(settings.weightDecay), "
+        + "clipping \(settings.maxGradientNorm), seed \(settings.seed)")
+    progress.note(
+      "compute     \(settings.threads) threads, \(configuration.linearAlgebra.kernels) kernels, OpenBLAS "
+        + "\(configuration.linearAlgebra.coreType), engine \(settings.engine.rawValue)")
+    progress.note("dropout     the base's own is off; only --lora-dropout counts")
+  }
+
+  private func train(_ metric: TrainMetric) {
+    last = metric
+    tokens += metric.tokens
+    seconds += metric.seconds
+    smoothedSeconds = smoothedSeconds.map { 0.9 * $0 + 0.1 * metric.seconds } ?? metric.seconds
+    let remaining = (smoothedSeconds ?? 0) * Double(steps - metric.step)
+    let every = max(1, steps / 20)
+    progress.update(
+      metric.step, of: steps,
+      "loss \(fixed(metric.loss, 4))  \(fixed(metric.tokens_per_second, 0)) tokens/s  ETA \(clockTime(remaining))",
+      isMilestone: metric.step == firstStep + 1 || metric.step == steps || metric.step % every == 0)
+  }
+
+  func summary(_ folder: RunFolder, _ outcome: TrainingOutcome) -> String {
+    var lines: [String] = []
+    if let last {
+      lines.append(
+        "trained     \(outcome.steps) updates, last loss \(fixed(last.loss, 4)), "
+          + "\(fixed(Double(tokens) / max(seconds, 1e-9), 0)) tokens/s, \(clockTime(seconds))"
+          + (outcome.stoppedEarly ? "; stopped early" : ""))
+    }
+    if let loss = outcome.bestLoss, let step = outcome.bestStep {
+      lines.append("best        validation loss \(fixed(loss, 4)) at step \(step): \(folder.best)")
+    }
+    lines.append("adapter     \(folder.adapter)")
+    return lines.joined(separator: "\n")
+  }
+}
