@@ -28,8 +28,9 @@ public final class BaseModel {
   /// Over the tensors' names, shapes and values; kept in the workspace by the files' identity.
   public func digest() throws -> Digest { try modelDigest(checkpoint, in: workspace) }
 
-  /// What an adapter gives as its base: the folder's real path, or the name where it came from the cache.
-  public var reference: String { folder == name ? canonicalPath(folder) ?? folder : name }
+  /// How it is recorded, and what an adapter gives as its base: the folder's real path, or the name where it came from
+  /// the cache.
+  public var reference: String { recordedName(name, folder: folder) }
 
   /// Reads an adapter and refuses one that was trained on another base; `force` insists, where the shapes allow.
   public func adapter(_ folder: String, force: Bool, notice: (String) -> Void) throws -> Adapter {

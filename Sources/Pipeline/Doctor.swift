@@ -32,7 +32,7 @@ public func examineMachine(_ workspace: Workspace, threads: Int) -> DoctorReport
     remarks.append("OPENBLAS_CORETYPE is set in the environment and is respected.")
   }
   let perThread = rate / Double(compute.threads)
-  if algebra.kernels == "AVX-512", perThread < 60 || algebra.kernels == "AVX2" && perThread < 30 {
+  if algebra.kernels == "AVX-512", perThread < 40 || algebra.kernels == "AVX2" && perThread < 20 {
     remarks.append(
       "Matrix products are slower than this CPU should be: it is busy, or OpenBLAS's kernels do not fit it.")
   }

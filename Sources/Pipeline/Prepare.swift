@@ -123,7 +123,8 @@ public func prepare(
       return sum + Int(record.tokenCount) - max(1, Int(record.promptCount))
     }
     return PreparedSummary(
-      model: options.model, tokenizer: tokenizer.digest, templateName: template.name, template: template.source,
+      model: recordedName(options.model, folder: folder), tokenizer: tokenizer.digest, templateName: template.name,
+      template: template.source,
       endOfText: endOfText, maxLength: maxLength, files: options.files,
       validationFiles: options.validationFile.map { [$0] } ?? [], counts: selection.counts,
       skippedMessages: data.0.summary.skippedMessages, training: training,
@@ -133,6 +134,11 @@ public func prepare(
   report(StageReport(stage: PreparedStage.name, reused: artifact.reused, path: artifact.path))
   try workspace.store.setLatest("prepared", artifact.reference)
   return artifact
+}
+
+/// How a model is recorded: a folder by its real path, so that it is found from anywhere; a name of the cache as it is.
+func recordedName(_ name: String, folder: String) -> String {
+  name == folder ? canonicalPath(folder) ?? folder : name
 }
 
 /// The tokenizer of a model folder, checked against the model's vocabulary.

@@ -10,6 +10,7 @@ import Packing
 import Templating
 import Tokenizing
 import Training
+import Weights
 
 /// What `sft train` is asked for; nil means that the user did not say.
 public struct TrainOptions: Sendable {
@@ -104,7 +105,7 @@ public struct TrainRun {
     try check(base, against: data)
     let (settings, adapter) = try newSettings(data, base, threads: threads)
     let configuration = RunConfiguration(
-      format: RunConfiguration.currentFormat, model: base.name, baseDigest: try base.digest(),
+      format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
       tokenizer: base.tokenizer.digest, templateName: data.summary.templateName, template: data.summary.template,
       maxLength: data.summary.maxLength, prepared: data.reference, settings: settings,
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
@@ -284,7 +285,9 @@ public struct TrainRun {
     compare("--seed", options.seed, settings.seed)
     compare("--threads", options.threads, settings.threads)
     compare("--engine", options.engine?.rawValue, settings.engine.rawValue)
-    compare("--model", options.model, configuration.model)
+    if let model = options.model {
+      compare("--model", recordedName(model, folder: try ModelFolder.resolve(model)), configuration.model)
+    }
     if let folder = options.initialAdapter,
       try Digest(ofFile: folder + "/" + AdapterFolder.weightsFile).hex != settings.initialAdapter
     {
