@@ -76,6 +76,7 @@ let package = Package(
 
     // Tests.
     tests("JSON", ["Core", "Files", "JSON"]),
+    tests("Tokenizing", ["Core", "Files", "JSON", "Tokenizing"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )
