@@ -48,7 +48,7 @@ let package = Package(
       resources: [.embedInCode("prompts")], swiftSettings: swiftSettings),
     .target(
       name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["make_character_classes.py"],
-      swiftSettings: swiftSettings),
+      swiftSettings: kernelSettings),
     target("Masking", ["Core"]),
     target("Packing", ["Core"]),
 

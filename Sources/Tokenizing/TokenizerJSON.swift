@@ -159,17 +159,7 @@ struct TokenizerJSON {
   private mutating func readAddedTokens(_ value: JSONValue?) throws {
     guard let value = present(value) else { return }
     guard let items = value.array else { throw malformed("its \"added_tokens\" are not an array") }
-    for item in items {
-      guard let content = item["content"]?.string, let id = item["id"]?.int, let id = Int32(exactly: id) else {
-        throw malformed("an entry of \"added_tokens\" lacks its \"content\" or \"id\"")
-      }
-      if item["single_word"]?.bool == true { throw unsupported("\"single_word\" of the added token \"\(content)\"") }
-      result.addedTokens.append(
-        AddedToken(
-          id: id, content: content, special: item["special"]?.bool ?? false,
-          normalized: item["normalized"]?.bool ?? true, lstrip: item["lstrip"]?.bool ?? false,
-          rstrip: item["rstrip"]?.bool ?? false))
-    }
+    result.addedTokens = try items.map { try AddedToken($0, id: $0["id"]?.int, file: path) }
   }
 }
 

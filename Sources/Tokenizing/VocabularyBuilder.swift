@@ -80,7 +80,7 @@ struct VocabularyBuilder {
   /// cut short does not parse.
   func checkReach(_ description: TokenizerDescription, merges: [Merge]) throws {
     guard description.mergesLine != nil else { return }
-    let made = Set(merges.map(\.result))
+    let made = Set(merges.map(\.result)).union(description.addedTokens.map(\.id))
     let unreached = description.vocabulary.filter { entry in
       let text = entry.text
       let isControl = text.hasPrefix("<") && text.hasSuffix(">") || text.hasPrefix("[") && text.hasSuffix("]")

@@ -111,6 +111,28 @@ import Tokenizing
     #expect(tokenizer.specialTokens["<nowhere>"] == nil)
   }
 
+  /// What older tools wrote beside vocab.json, and newer ones into tokenizer_config.json.
+  @Test func addedTokensBesideTheVocabulary() throws {
+    let files = [
+      "vocab.json": try fileText(fixturePath("gpt2-files") + "/vocab.json"),
+      "merges.txt": try fileText(fixturePath("gpt2-files") + "/merges.txt"),
+    ]
+    let next = try fixture("gpt2").vocabularyCount
+    let pad = #"{"\#(next)":{"content":"<|pad|>","special":true,"normalized":false}}"#
+    let others = [
+      ["tokenizer_config.json": #"{"added_tokens_decoder":\#(pad)}"#],
+      ["added_tokens.json": #"{"<|pad|>":\#(next)}"#, "special_tokens_map.json": #"{"pad_token":"<|pad|>"}"#],
+    ]
+    for other in others {
+      let tokenizer = try load(files.merging(other) { $1 })
+      #expect(tokenizer.vocabularyCount == next + 1)
+      #expect(tokenizer.specialTokens["<|pad|>"] == Int32(next))
+    }
+    #expect(try load(files.merging(others[0]) { $1 }).digest == load(files.merging(others[1]) { $1 }).digest)
+    let plain = try load(files.merging(["added_tokens.json": #"{"<|pad|>":\#(next)}"#]) { $1 })
+    #expect(plain.makeEncoder().encode("<|pad|>") == [Int32(next)])
+  }
+
   @Test func prefixSpaceFromTheConfiguration() throws {
     let config = #"{"add_prefix_space":true,"tokenizer_class":"GPT2Tokenizer"}"#
     let tokenizer = try load(["tokenizer.json": try gpt2(), "tokenizer_config.json": config])

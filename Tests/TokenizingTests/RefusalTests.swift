@@ -77,7 +77,8 @@ import Tokenizing
     Change(from: #""vocab":"#, to: #""words":"#, message: #"its model has no "vocab" object"#),
     Change(from: #""model":"#, to: #""modal":"#, message: #"has no "model""#),
     Change(
-      from: #","content":"<|endoftext|>""#, to: "", message: #"an entry of "added_tokens" lacks its "content" or "id""#),
+      from: #","content":"<|endoftext|>""#, to: "",
+      message: #"an entry of its added tokens lacks its "content" or "id""#),
     Change(
       from: #"<|endoftext|>","single_word""#, to: #"!","single_word""#, message: #"the added token "!" has the id"#),
   ]
