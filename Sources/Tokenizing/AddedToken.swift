@@ -21,13 +21,14 @@ extension AddedToken {
     guard let content = value["content"]?.string, let id = id.flatMap({ Int32(exactly: $0) }) else {
       throw SFTError(.badData, "an entry of its added tokens lacks its \"content\" or \"id\"", file: file)
     }
-    if value["single_word"]?.bool == true {
+    if try value.flag("single_word", default: false, file) {
       throw SFTError(.badData, "\"single_word\" of the added token \"\(content)\" is not supported", file: file)
     }
     self.init(
-      id: id, content: content, special: value["special"]?.bool ?? false,
-      normalized: value["normalized"]?.bool ?? true, lstrip: value["lstrip"]?.bool ?? false,
-      rstrip: value["rstrip"]?.bool ?? false)
+      id: id, content: content, special: try value.flag("special", default: false, file),
+      normalized: try value.flag("normalized", default: true, file),
+      lstrip: try value.flag("lstrip", default: false, file),
+      rstrip: try value.flag("rstrip", default: false, file))
   }
 }
 

@@ -74,6 +74,9 @@ import Tokenizing
     Change(from: #""merges":["#, to: #""merges":["q","#, message: "merge 1 is not a pair of tokens"),
     Change(from: #""merges":["#, to: #""merges":[["a","b","c"],"#, message: "merge 1 is not a pair of tokens"),
     Change(from: #""merges":"#, to: #""merged":"#, message: #"its model has no "merges" array"#),
+    Change(
+      from: #""ignore_merges":false"#, to: #""ignore_merges":1"#, message: #"its "ignore_merges" is not true or false"#),
+    Change(from: #""special":true"#, to: #""special":"yes""#, message: #"its "special" is not true or false"#),
     Change(from: #""vocab":"#, to: #""words":"#, message: #"its model has no "vocab" object"#),
     Change(from: #""model":"#, to: #""modal":"#, message: #"has no "model""#),
     Change(
