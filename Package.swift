@@ -91,6 +91,7 @@ let package = Package(
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
     tests("Templating", ["Core", "Files", "JSON", "Templating", "TestSupport"]),
+    tests("Tokenizing", ["Core", "Files", "JSON", "Tokenizing"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )
