@@ -1,6 +1,7 @@
 import Glibc
 import Kernels
 import TestSupport
+import Testing
 
 /// An attention problem: runs of queries over one activation buffer of N rows, and perhaps rows of keys and values that
 /// come before them. H query heads, K key/value heads, D head width.

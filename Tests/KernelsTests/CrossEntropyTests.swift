@@ -71,7 +71,7 @@ import Testing
       let test = Case(rows: 6, classes: 17, scale: scale)
       let (totals, gradient) = test.evaluate(1, compute(engine))
       #expect(relativeError(totals.loss, test.loss(test.logits.map(Double.init))) < 1e-5, "scale \(scale)")
-      #expect(gradient.allSatisfy(\.isFinite))
+      #expect(gradient.allSatisfy { $0.isFinite })
     }
   }
 

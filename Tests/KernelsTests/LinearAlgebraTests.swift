@@ -4,9 +4,13 @@ import Testing
 
 @Suite struct LinearAlgebraTests {
   struct Product: Sendable, CustomStringConvertible {
-    var (m, n, k): (Int, Int, Int)
-    var (transposeA, transposeB) = (false, false)
-    var (alpha, beta): (Float, Float) = (1, 0)
+    var m: Int
+    var n: Int
+    var k: Int
+    var transposeA = false
+    var transposeB = false
+    var alpha: Float = 1
+    var beta: Float = 0
     /// Floats between the end of a row and the next.
     var gap = 0
 
@@ -61,7 +65,8 @@ import Testing
   @Test func nothingToDoChangesNothing() {
     for (m, n) in [(0, 3), (3, 0)] {
       let c: [Float] = [1, 2, 3].changed {
-        LinearAlgebra.multiply(m: m, n: n, k: 2, a: [1, 2, 3, 4, 5, 6], lda: 2, b: [1, 2, 3, 4, 5, 6], ldb: 3, c: $0, ldc: 3)
+        LinearAlgebra.multiply(
+          m: m, n: n, k: 2, a: [1, 2, 3, 4, 5, 6], lda: 2, b: [1, 2, 3, 4, 5, 6], ldb: 3, c: $0, ldc: 3)
       }
       #expect(c == [1, 2, 3])
     }
