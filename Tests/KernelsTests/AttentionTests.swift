@@ -38,7 +38,8 @@ import Testing
     #expect(sameBits(fast.output, single.output) && sameBits(fast.gradients, single.gradients))
     #expect(sameBits(fast.logSumExp, single.logSumExp))
     // Nobody's columns are nobody's still.
-    #expect(fast.gradients.indices.filter { $0 % test.stride >= test.stride - 3 }.allSatisfy { fast.gradients[$0] == 0.5 })
+    let foreign = fast.gradients.indices.filter { $0 % test.stride >= test.stride - 3 }
+    #expect(foreign.allSatisfy { fast.gradients[$0] == 0.5 })
   }
 
   @Test(arguments: Engine.allCases, grouped + forests.prefix(4) + cached.prefix(8))
