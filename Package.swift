@@ -85,10 +85,9 @@ let package = Package(
     tests("Packing", ["Core", "Packing"]),
     tests("Masking", ["Core", "Masking"]),
     tests("Kernels", ["Core", "Kernels", "TestSupport"]),
-    tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Training"]),
+    tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(
-      "Evaluating", ["Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "TestSupport", "Tokenizing", "Weights"]
-    ),
+      "Evaluating", ["Core", "Evaluating", "JSON", "Kernels", "Models", "TestSupport", "Tokenizing", "Weights"]),
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Weights"]),
     tests("JSON", ["Core", "Files", "JSON"]),
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),
