@@ -52,6 +52,9 @@ import Testing
     }
   }
 
+  /// The linear algebra's kernels are chosen by the first `Compute`, and no product may run meanwhile.
+  init() { _ = compute(.auto) }
+
   @Test func fastAgreesWithPlain() {
     #expect(Self.products.count == 176)
     for product in Self.products {

@@ -14,8 +14,9 @@ struct Bench {
   var settings: TrainingSettings
   var saveEvery = 2
   var keptCheckpoints = 3
-  /// Starts from this adapter instead of a fresh one.
+  /// Starts from this adapter's folder, or from these values, instead of a fresh one.
   var initialAdapter: String?
+  var adapter: Adapter?
   var validate: (() throws -> (loss: Double, accuracy: Double))?
   var sample: (() throws -> (prompt: String, text: String))?
 
@@ -58,7 +59,7 @@ struct Bench {
   /// Starts, or takes up, the run in `folder` and stops it after update `stop`.
   @discardableResult
   func run(_ folder: RunFolder, resume: Bool = false, stop: Int? = nil, _ log: Log = Log()) throws -> TrainingOutcome {
-    let adapter = try initialAdapter.map { try AdapterFolder.read($0, for: decoder) } ?? fresh()
+    let adapter = try initialAdapter.map { try AdapterFolder.read($0, for: decoder) } ?? adapter ?? fresh()
     let hooks = TrainingHooks(
       validate: validate, sample: sample, describeRecord: { "data.jsonl:\($0 + 1)" },
       report: { log.metrics.append($0) }, notice: { log.notices.append($0) },

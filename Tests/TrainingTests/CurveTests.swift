@@ -79,4 +79,30 @@ import Weights
     #expect(curves[0] == curves[1] && curves[0] != curves[2])
     #expect(norms[0] == norms[1] && norms[1] == norms[2] && norms[0] > 1e-6)
   }
+
+  /// At rate 0 and with the same records again and again, only dropout's masks change: from update to update, from
+  /// micro-batch to micro-batch, and with the seed.
+  @Test func dropoutMasksAreNeverTheSame() throws {
+    let model = RandomModel()
+    let record = model.samples(1, seed: 1)[0]
+    func losses(_ copies: Int, dropout: Double, seed: UInt64 = 1) throws -> [Double] {
+      var bench = try Bench(model, samples: [Sample](repeating: record, count: copies))
+      bench.settings.lora.dropout = dropout
+      bench.settings.seed = seed
+      bench.settings.batchSize = 1
+      bench.settings.gradientAccumulation = copies
+      bench.settings.schedule = Schedule(kind: .constant, learningRate: 0)
+      bench.adapter = try model.adapter(bench.settings.lora, for: bench.decoder)
+      let log = Bench.Log()
+      try withTemporaryFolder { _ = try bench.run(RunFolder($0 + "/run"), log) }
+      return log.losses
+    }
+    #expect(Set(try losses(1, dropout: 0)).count == 1)
+    let one = try losses(1, dropout: 0.3)
+    #expect(Set(one).count == 6)
+    #expect(try losses(1, dropout: 0.3) == one)
+    #expect(try losses(1, dropout: 0.3, seed: 2)[0] != one[0])
+    // Were the second micro-batch's masks the first's, the mean would be the same.
+    #expect(abs(try losses(2, dropout: 0.3)[0] - one[0]) > 1e-6)
+  }
 }
