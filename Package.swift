@@ -87,7 +87,8 @@ let package = Package(
     tests("Kernels", ["Core", "Kernels", "TestSupport"]),
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(
-      "Evaluating", ["Core", "Evaluating", "JSON", "Kernels", "Models", "TestSupport", "Tokenizing", "Weights"]),
+      "Evaluating",
+      ["Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "TestSupport", "Tokenizing", "Weights"]),
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Weights"]),
     tests("JSON", ["Core", "Files", "JSON"]),
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),

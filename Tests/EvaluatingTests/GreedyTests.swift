@@ -1,5 +1,6 @@
 import Core
 import Evaluating
+import Files
 import JSON
 import Kernels
 import Models
@@ -92,6 +93,29 @@ import Weights
   private func firstIndex(of part: [UInt8], in bytes: [UInt8]) -> Int? {
     guard part.count <= bytes.count else { return nil }
     return (0...bytes.count - part.count).first { bytes[$0..<$0 + part.count].elementsEqual(part) }
+  }
+
+  /// Every id that `config.json` names ends the text, and is no part of it.
+  @Test func endTokensEndTheText() throws {
+    let loaded = try Loaded("gpt2-tiny", adapted: false)
+    let whole = try Generator(loaded.pass, loaded.tokenizer).generate(
+      loaded.prompts[0], GenerationSettings(maxNewTokens: 24))
+    // The first prompt's answer is twelve times 259, then 448.
+    #expect(whole.token_ids[11] == 259 && whole.token_ids[12] == 448)
+    try withTemporaryFolder { folder in
+      for name in try directoryEntries(loaded.reference.model) {
+        try writeAtomically(try readFile(loaded.reference.model + "/" + name), to: folder + "/" + name)
+      }
+      let text = String(decoding: try readFile(folder + "/config.json"), as: UTF8.self)
+      let parts = text.split(separator: "\"eos_token_id\": 0", omittingEmptySubsequences: false)
+      #expect(parts.count == 2)
+      try writeAtomically(
+        Array(parts.joined(separator: "\"eos_token_id\": [0, 448]").utf8), to: folder + "/config.json")
+      let pass = InferencePass(try Decoder(ModelCheckpoint(folder: folder)), nil, Compute())
+      let result = try Generator(pass, loaded.tokenizer).generate(loaded.prompts[0], GenerationSettings())
+      #expect(result.token_ids == [Int32](repeating: 259, count: 12) && result.finish_reason == .stop)
+      #expect(result.text == (try loaded.tokenizer.decode(result.token_ids)))
+    }
   }
 
   @Test func theContextIsTheLimit() throws {
