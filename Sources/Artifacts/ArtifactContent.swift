@@ -5,7 +5,7 @@ import Glibc
 /// Files up to this size are read and compared with their checksum at every use. A bigger one (quantised weights) is
 /// taken as sound while its size and modification time are those recorded with the checksum, unless a full check is
 /// asked for: reading gigabytes would cost more than the map that follows.
-let alwaysReadLimit = 64 << 20
+package let alwaysReadLimit = 64 << 20
 
 /// The data files in an artifact's folder, each synced to the disk, with its checksum; sorted by name.
 func sealFiles(in folder: String, below prefix: String = "") throws -> [ArtifactFile] {

@@ -90,7 +90,7 @@ public struct ArtifactReference: Sendable, Hashable, Codable, CustomStringConver
   }
 
   /// The folder's name: half of the digest is enough to tell apart, and the manifest holds all of it.
-  var folderName: String { String(digest.hex.prefix(32)) }
+  package var folderName: String { String(digest.hex.prefix(32)) }
 }
 
 /// Lower-case letters, digits and dashes: safe as a file's name.

@@ -23,10 +23,10 @@ public final class ArtifactStore: Sendable {
     self.notice = notice
   }
 
-  var artifactsPath: String { workspace + "/artifacts" }
+  package var artifactsPath: String { workspace + "/artifacts" }
   var locksPath: String { workspace + "/locks" }
   var setAsidePath: String { workspace + "/set-aside" }
-  func path(of reference: ArtifactReference) -> String {
+  package func path(of reference: ArtifactReference) -> String {
     "\(artifactsPath)/\(reference.stage)/\(reference.folderName)"
   }
   func lockPath(of reference: ArtifactReference) -> String {

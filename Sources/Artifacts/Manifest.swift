@@ -26,7 +26,7 @@ public struct ArtifactFile: Sendable, Equatable, Codable {
 
 /// What `manifest.json` says: written last, so that a folder that has one is whole. `checksum` is the SHA-256 of the
 /// manifest's own text in which the checksum's digits are zeros.
-struct Manifest<Summary: Codable>: Codable {
+package struct Manifest<Summary: Codable>: Codable {
   var format: Int
   var checksum: Digest
   var stage: String
@@ -38,7 +38,7 @@ struct Manifest<Summary: Codable>: Codable {
   var created: String
   var files: [ArtifactFile]
   /// Whatever the stage has to say about its result.
-  var summary: Summary
+  package var summary: Summary
 
   var bytes: Int { files.reduce(0) { $0 + $1.size } }
 }
@@ -81,7 +81,7 @@ extension Manifest {
     try parse(try readFile(path, limit: ManifestFormat.sizeLimit), path, key: key)
   }
 
-  static func parse(_ text: [UInt8], _ path: String, key: Digest?) throws -> Manifest {
+  package static func parse(_ text: [UInt8], _ path: String, key: Digest?) throws -> Manifest {
     var text = text
     let manifest: Manifest
     do { manifest = try JSONDecoder().decode(Manifest.self, from: Data(text)) } catch {

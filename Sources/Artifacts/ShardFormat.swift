@@ -9,11 +9,11 @@ import Core
 //               SHA-256 of the entries and that number (64 hexadecimal digits), "SFTSHRD1"
 //
 // Since decoders jump over skippable frames, `zstd -d` gives the whole raw content of a shard.
-enum ShardFormat {
+package enum ShardFormat {
   static let magic = Array("SFTSHRD1".utf8)
   static let skippableMagic: UInt32 = 0x184D_2A5E
-  static let entryBytes = 24
-  static let footerBytes = 8 + 64 + 8
+  package static let entryBytes = 24
+  package static let footerBytes = 8 + 64 + 8
   /// One frame's raw content: large enough to compress well, small enough that a hostile index cannot take all memory.
   static let frameLimit = 64 << 20
   static let frameCountLimit = 1 << 24

@@ -39,7 +39,7 @@ private func replaceablePath(_ path: String) throws -> String {
 
 /// Puts the folder `temporary` where `path` is and removes what `path` held. `temporary` is gone afterwards, unless the
 /// old content could not be removed.
-func replaceDirectory(_ path: String, with temporary: String, canExchange: Bool = true) throws {
+package func replaceDirectory(_ path: String, with temporary: String, canExchange: Bool = true) throws {
   if rename(temporary, path) != 0 {
     // A folder that is not empty is in the way.
     guard errno == EEXIST || errno == ENOTEMPTY else { throw systemError("create the folder", path) }

@@ -5,7 +5,7 @@ import Glibc
 import Synchronization
 import Testing
 
-@testable import Artifacts
+import Artifacts
 
 @Suite struct ArtifactStoreTests {
   @Test func keysDependOnEverythingButTheOrderOfSettings() throws {

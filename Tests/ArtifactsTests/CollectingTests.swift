@@ -3,7 +3,7 @@ import Files
 import Glibc
 import Testing
 
-@testable import Artifacts
+import Artifacts
 
 @Suite struct CollectingTests {
   /// records → templated → tokenised, and one that nothing needs.

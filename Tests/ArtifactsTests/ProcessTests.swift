@@ -3,7 +3,7 @@ import Files
 import Glibc
 import Testing
 
-@testable import Artifacts
+import Artifacts
 
 /// Set in a process that a test started: the folder it works in.
 private let childFolder = getenv("SFT_TEST_CHILD").map { String(cString: $0) }

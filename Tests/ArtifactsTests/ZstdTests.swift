@@ -3,7 +3,7 @@ import Files
 import Glibc
 import Testing
 
-@testable import Artifacts
+import Artifacts
 
 /// Bytes that compress somewhat: a slow ramp with seeded noise.
 private func sample(_ count: Int, seed: UInt64 = 1) -> [UInt8] {

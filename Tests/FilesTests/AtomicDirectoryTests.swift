@@ -4,7 +4,7 @@ import Glibc
 import Synchronization
 import Testing
 
-@testable import Files
+import Files
 
 @Suite struct AtomicDirectoryTests {
   private func text(_ path: String) throws -> String { String(decoding: try readFile(path), as: UTF8.self) }
