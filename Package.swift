@@ -91,6 +91,9 @@ let package = Package(
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
     tests("Templating", ["Core", "Files", "JSON", "Templating", "TestSupport"]),
+    // Runs the built binary, so it has to be built first.
+    tests("CommandLine", ["Core", "Files", "JSON", "TestSupport", "sft"]),
+    tests("Layering", ["Core", "Files", "JSON", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )
