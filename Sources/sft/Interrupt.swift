@@ -12,6 +12,11 @@ enum Interrupt {
   /// Nothing is lost by it: what is unfinished has a temporary name.
   static func exitsAtOnce() {
     for number in [SIGINT, SIGTERM] { signal(number) { _ in _exit(SFTError.Kind.interrupted.rawValue) } }
+    // Whoever starts this from a thread with its signals blocked, as Dispatch's are, hands that down.
+    var set = sigset_t()
+    sigemptyset(&set)
+    for number in [SIGINT, SIGTERM] { sigaddset(&set, number) }
+    sigprocmask(SIG_UNBLOCK, &set, nil)
   }
 
   static func stopsOrderly() {
