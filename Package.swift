@@ -80,10 +80,15 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["Core", "Files", "JSON"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Models", "Weights"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
-    tests("Kernels", ["Core", "Kernels"]),
+    tests("Masking", ["Core", "Masking"]),
+    tests("Kernels", ["Core", "Kernels", "TestSupport"]),
+    tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
+    tests(
+      "Evaluating",
+      ["Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "TestSupport", "Tokenizing", "Weights"]),
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Weights"]),
     tests("JSON", ["Core", "Files", "JSON"]),
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),
@@ -94,6 +99,7 @@ let package = Package(
     // Runs the built binary, so it has to be built first.
     tests("CommandLine", ["Core", "Files", "JSON", "TestSupport", "sft"]),
     tests("Layering", ["Core", "Files", "JSON", "TestSupport"]),
+    tests("Tokenizing", ["Core", "Files", "JSON", "Tokenizing"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -58,5 +58,5 @@ public struct Sample: Sendable, Equatable {
   }
 
   /// Positions on which loss is taken. The first token of all has no predecessor to predict it.
-  public var supervisedCount: Int { tokens.count - max(promptCount, 1) }
+  public var supervisedCount: Int { max(0, tokens.count - max(promptCount, 1)) }
 }

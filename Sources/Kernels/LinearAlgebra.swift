@@ -29,16 +29,27 @@ public enum LinearAlgebra {
     return true
   }()
 
-  static func configure(threads: Int) {
+  /// Multiplications below which waking a second thread costs more than it brings.
+  private static let threadingThreshold = 1 << 22
+  private static let threads = Atomic<Int>(1)
+
+  static func configure(threads count: Int) {
     _ = coreTypeIsChosen
-    openblas_set_num_threads(Int32(threads))
+    threads.store(count, ordering: .relaxed)
+    openblas_set_num_threads(Int32(count))
+  }
+
+  /// A function of the shape alone, so that results repeat.
+  private static func chooseThreads(_ multiplications: Int) {
+    let count = threads.load(ordering: .relaxed)
+    if count > 1 { openblas_set_num_threads(multiplications < threadingThreshold ? 1 : Int32(count)) }
   }
 
   public static func report() -> LinearAlgebraReport {
     let level = sft_cpu_level()
     return LinearAlgebraReport(
       coreType: String(cString: openblas_get_corename()), replacedCoreType: original.withLock { $0 },
-      threads: Int(openblas_get_num_threads()),
+      threads: threads.load(ordering: .relaxed),
       kernels: level >= 4 ? "AVX-512" : level == 3 ? "AVX2" : "portable")
   }
 
@@ -49,6 +60,7 @@ public enum LinearAlgebra {
     b: Floats, ldb: Int, transposeB: Bool = false, beta: Float = 0, c: MutableFloats, ldc: Int
   ) {
     if m == 0 || n == 0 { return }
+    chooseThreads(m * n * k)
     if m == 1, !transposeA {
       // One row: a matrix-vector product, bound by reading B once.
       cblas_sgemv(

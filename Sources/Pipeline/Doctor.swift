@@ -31,8 +31,8 @@ public func examineMachine(_ workspace: Workspace, threads: Int) -> DoctorReport
   if getenv("OPENBLAS_CORETYPE") != nil, algebra.replacedCoreType == nil {
     remarks.append("OPENBLAS_CORETYPE is set in the environment and is respected.")
   }
-  let perThread = rate / Double(compute.threads)
-  if algebra.kernels == "AVX-512", perThread < 40 || algebra.kernels == "AVX2" && perThread < 20 {
+  let floors: [String: Double] = ["AVX-512": 40, "AVX2": 20]
+  if let floor = floors[algebra.kernels], rate / Double(compute.threads) < floor {
     remarks.append(
       "Matrix products are slower than this CPU should be: it is busy, or OpenBLAS's kernels do not fit it.")
   }

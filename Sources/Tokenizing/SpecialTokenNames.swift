@@ -10,6 +10,8 @@ struct SpecialTokenNames {
   var endOfText: (content: String, file: String)?
   /// Its ids as the model's configuration has them, the first that counts first.
   var endOfTextIDs: [Int] = []
+  /// Added tokens that are listed outside `tokenizer.json`.
+  var addedTokens: [AddedToken] = []
   /// Overrides the pre-tokeniser's setting, as Hugging Face's GPT-2 class does.
   var addPrefixSpace: Bool?
 
@@ -34,12 +36,28 @@ struct SpecialTokenNames {
       if name == "tokenizer_config.json", root["tokenizer_class"]?.string?.hasPrefix("GPT2Tokenizer") == true {
         addPrefixSpace = root["add_prefix_space"]?.bool
       }
+      for member in root["added_tokens_decoder"]?.object?.members ?? [] {
+        addedTokens.append(try AddedToken(member.value, id: Int(member.key), file: path))
+      }
     }
+    try readAddedTokens("\(folder)/added_tokens.json")
     for name in ["config.json", "generation_config.json"] {
       let path = "\(folder)/\(name)"
       guard fileExists(path) else { continue }
       let value = try Self.object(path)["eos_token_id"]
       endOfTextIDs += value?.array?.compactMap(\.int) ?? value?.int.map { [$0] } ?? []
+    }
+  }
+
+  /// The older form: ids by text, whose flags are the usual ones.
+  private mutating func readAddedTokens(_ path: String) throws {
+    guard fileExists(path) else { return }
+    for entry in try vocabularyEntries(try Self.object(path), path) {
+      let isNamed = all.contains { $0.utf8.elementsEqual(entry.text.utf8) }
+      guard let id = Int32(exactly: entry.id) else {
+        throw SFTError(.badData, "the id \(entry.id) of the token \"\(entry.text)\" is out of range", file: path)
+      }
+      addedTokens.append(AddedToken(id: id, content: entry.text, special: isNamed))
     }
   }
 

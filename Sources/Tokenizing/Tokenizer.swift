@@ -40,6 +40,7 @@ public struct Tokenizer: Sendable {
   public init(folder: String) throws {
     let names = try SpecialTokenNames(folder: folder)
     var description = try Self.read(folder)
+    description.add(names.addedTokens)
     description.addSpecialTokens(named: names.all)
     if let addPrefixSpace = names.addPrefixSpace { description.split.addPrefixSpace = addPrefixSpace }
     model = try TokenizerModel(description)

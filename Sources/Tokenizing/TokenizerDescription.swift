@@ -23,17 +23,22 @@ struct TokenizerDescription: Sendable {
   /// Line of the first merge in `mergesFile`, where that has lines.
   var mergesLine: Int?
 
+  /// Adds what other files list, unless it is there already.
+  mutating func add(_ tokens: [AddedToken]) {
+    var known = ByteTable(capacity: addedTokens.count + tokens.count)
+    for token in addedTokens { _ = known.insert(token.content) }
+    addedTokens += tokens.filter { known.insert($0.content) != nil }
+  }
+
   /// Makes tokens special that `tokenizer_config.json` names so (`eos_token` and the like). Those that are not in the
   /// vocabulary would be new tokens, for which the model has no row: they are left out.
   mutating func addSpecialTokens(named names: [String]) {
-    var known = ByteTable(capacity: addedTokens.count + names.count)
-    for token in addedTokens { _ = known.insert(token.content) }
-    let wanted = names.filter { !$0.isEmpty && known.insert($0) != nil }
-    guard !wanted.isEmpty else { return }
-    for entry in vocabulary {
-      // Compared as bytes: `==` on strings is canonical equivalence.
-      guard wanted.contains(where: { $0.utf8.elementsEqual(entry.text.utf8) }) else { continue }
-      addedTokens.append(AddedToken(id: Int32(truncatingIfNeeded: entry.id), content: entry.text, special: true))
-    }
+    var wanted = ByteTable(capacity: names.count)
+    for name in names { _ = wanted.insert(name) }
+    guard wanted.count > 0 else { return }
+    add(
+      vocabulary.filter { wanted.find($0.text) != nil }.map {
+        AddedToken(id: Int32(truncatingIfNeeded: $0.id), content: $0.text, special: true)
+      })
   }
 }

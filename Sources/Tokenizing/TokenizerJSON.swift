@@ -36,15 +36,15 @@ struct TokenizerJSON {
   // MARK: - The model
 
   private mutating func readModel(_ value: JSONValue?) throws {
-    guard let model = value?.object else { throw malformed("has no \"model\"") }
+    guard let whole = value, let model = whole.object else { throw malformed("has no \"model\"") }
     let type = model["type"]?.string ?? "BPE"
     guard type == "BPE" else { throw unsupported("the tokenizer model \"\(type)\"") }
     if let dropout = model["dropout"]?.double, dropout != 0 { throw unsupported("\"dropout\" \(dropout)") }
     for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
       if let text = model[name]?.string, !text.isEmpty { throw unsupported("\"\(name)\" \"\(text)\"") }
     }
-    if model["byte_fallback"]?.bool == true { throw unsupported("\"byte_fallback\"") }
-    result.ignoreMerges = model["ignore_merges"]?.bool ?? false
+    if try whole.flag("byte_fallback", default: false, path) { throw unsupported("\"byte_fallback\"") }
+    result.ignoreMerges = try whole.flag("ignore_merges", default: false, path)
     guard let vocabulary = model["vocab"]?.object else { throw malformed("its model has no \"vocab\" object") }
     result.vocabulary = try vocabularyEntries(vocabulary, path)
     guard let merges = model["merges"]?.array else { throw malformed("its model has no \"merges\" array") }
@@ -73,9 +73,7 @@ struct TokenizerJSON {
 
   /// nil where there is none: absent or null.
   private func present(_ value: JSONValue?) -> JSONValue? {
-    guard let value else { return nil }
-    if case .null = value { return nil }
-    return value
+    value?.isNull == false ? value : nil
   }
 
   /// The parts of a `Sequence`, in order; any other component is its own only part.
@@ -99,15 +97,15 @@ struct TokenizerJSON {
       let name = try parts.last.map { try type(of: $0, "pre-tokenizer") } ?? "Sequence"
       throw unsupported("the pre-tokenizer \"\(name)\"")
     }
-    result.split.addPrefixSpace = last["add_prefix_space"]?.bool ?? true
-    result.split.pattern = last["use_regex"]?.bool ?? true ? .gpt2 : .none
+    result.split.addPrefixSpace = try last.flag("add_prefix_space", default: true, path)
+    result.split.pattern = try last.flag("use_regex", default: true, path) ? .gpt2 : .none
     var cut = false
     for (index, part) in parts.dropLast().enumerated() {
       switch try type(of: part, "pre-tokenizer") {
       case "Split" where index == parts.count - 2 && result.split.pattern == .none:
         result.split.pattern = try splitPattern(part)
       case "Digits" where index == 0:
-        guard part["individual_digits"]?.bool == true else {
+        guard try part.flag("individual_digits", default: false, path) else {
           throw unsupported("the pre-tokenizer \"Digits\" without \"individual_digits\"")
         }
         result.split.isolatesDigits = true
@@ -129,7 +127,7 @@ struct TokenizerJSON {
     }
     // Every character belongs to a word, so that removing what is between words removes nothing.
     let behaviour = value["behavior"]?.string ?? ""
-    let invert = value["invert"]?.bool ?? false
+    let invert = try value.flag("invert", default: false, path)
     guard behaviour == "Isolated" || behaviour == "Removed" && invert else {
       throw unsupported("the pre-tokenizer \"Split\" with the behavior \"\(behaviour)\"")
     }
@@ -159,17 +157,16 @@ struct TokenizerJSON {
   private mutating func readAddedTokens(_ value: JSONValue?) throws {
     guard let value = present(value) else { return }
     guard let items = value.array else { throw malformed("its \"added_tokens\" are not an array") }
-    for item in items {
-      guard let content = item["content"]?.string, let id = item["id"]?.int, let id = Int32(exactly: id) else {
-        throw malformed("an entry of \"added_tokens\" lacks its \"content\" or \"id\"")
-      }
-      if item["single_word"]?.bool == true { throw unsupported("\"single_word\" of the added token \"\(content)\"") }
-      result.addedTokens.append(
-        AddedToken(
-          id: id, content: content, special: item["special"]?.bool ?? false,
-          normalized: item["normalized"]?.bool ?? true, lstrip: item["lstrip"]?.bool ?? false,
-          rstrip: item["rstrip"]?.bool ?? false))
-    }
+    result.addedTokens = try items.map { try AddedToken($0, id: $0["id"]?.int, file: path) }
+  }
+}
+
+extension JSONValue {
+  /// A setting that is on or off: absent or null it is `default`, anything but a boolean is an error.
+  func flag(_ name: String, default missing: Bool, _ file: String) throws -> Bool {
+    guard let value = self[name], !value.isNull else { return missing }
+    guard let flag = value.bool else { throw SFTError(.badData, "its \"\(name)\" is not true or false", file: file) }
+    return flag
   }
 }
 

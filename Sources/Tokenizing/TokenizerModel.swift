@@ -26,6 +26,7 @@ final class TokenizerModel: Sendable {
   init(_ description: TokenizerDescription) throws {
     var builder = try VocabularyBuilder(description)
     let merges = try builder.resolveMerges(description)
+    try builder.checkReach(description, merges: merges)
     try builder.add(description.addedTokens)
     self.merges = MergeTable(merges)
     byteTokens = try builder.byteTokens()

@@ -75,6 +75,24 @@ struct VocabularyBuilder {
     return result
   }
 
+  /// A `merges.txt` that was cut at the end of a line looks sound, but then there are tokens that nothing makes. Tokens
+  /// written as control tokens are (`<|pad|>`, `[MASK]`) are not made by merges. Only for files of lines: JSON that is
+  /// cut short does not parse.
+  func checkReach(_ description: TokenizerDescription, merges: [Merge]) throws {
+    guard description.mergesLine != nil else { return }
+    let made = Set(merges.map(\.result)).union(description.addedTokens.map(\.id))
+    let unreached = description.vocabulary.filter { entry in
+      let text = entry.text
+      let isControl = text.hasPrefix("<") && text.hasSuffix(">") || text.hasPrefix("[") && text.hasSuffix("]")
+      return text.unicodeScalars.count > 1 && !isControl && !made.contains(Int32(truncatingIfNeeded: entry.id))
+    }
+    guard let first = unreached.first else { return }
+    let others = unreached.count > 1 ? " and \(grouped(unreached.count - 1)) more of the vocabulary" : ""
+    throw SFTError(
+      .badData, "no merge makes the token \"\(first.text)\"\(others)", file: description.mergesFile,
+      advice: "Fetch the file again: it may be cut short")
+  }
+
   /// Every byte of UTF-8 text needs a token: there is no other way to write what the merges do not reach.
   func byteTokens() throws -> [Int32] {
     try ByteAlphabet.points.enumerated().map { byte, point in

@@ -14,7 +14,6 @@ enum VocabularyFiles {
     }
     result.vocabulary = try vocabularyEntries(vocabulary, vocabularyPath)
     try readMerges(mergesPath, into: &result)
-    try checkReach(result)
     result.addSpecialTokens(named: ["<|endoftext|>"])
     return result
   }
@@ -37,25 +36,5 @@ enum VocabularyFiles {
       }
       result.merges.append(pair)
     }
-  }
-
-  /// A `merges.txt` that was cut at the end of a line looks sound, but then there are tokens that nothing makes. Tokens
-  /// written as control tokens are (`<|pad|>`, `[MASK]`) are not made by merges.
-  private static func checkReach(_ description: TokenizerDescription) throws {
-    var made = ByteTable(capacity: description.merges.count)
-    for merge in description.merges { _ = made.insert(merge.left + merge.right) }
-    var unreached: [String] = []
-    for entry in description.vocabulary {
-      if entry.text.unicodeScalars.count <= 1 || made.find(entry.text) != nil { continue }
-      let isControl =
-        entry.text.hasPrefix("<") && entry.text.hasSuffix(">")
-        || entry.text.hasPrefix("[") && entry.text.hasSuffix("]")
-      if !isControl { unreached.append(entry.text) }
-    }
-    guard let first = unreached.first else { return }
-    let others = unreached.count > 1 ? " and \(grouped(unreached.count - 1)) more of the vocabulary" : ""
-    throw SFTError(
-      .badData, "no merge makes the token \"\(first)\"\(others)", file: description.mergesFile,
-      advice: "Fetch the file again: it may be cut short")
   }
 }

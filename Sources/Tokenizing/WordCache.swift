@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// The tokens of words seen before: a table of fixed size in which a newer word takes an older one's place.
 ///
 /// A slot is one cache line of 64 bytes: 31 bytes of the word, its length, up to 7 ids, and their number. Longer words
@@ -46,17 +52,20 @@ final class WordCache {
     }
   }
 
+  private let memory: UnsafeMutableRawPointer
   private let slots: UnsafeMutableRawPointer
   private let shift: UInt64
 
-  /// 2^`bits` slots of 64 bytes.
+  /// 2^`bits` slots of 64 bytes. `calloc` takes zero pages from the system as they are touched, so that a cache for a
+  /// few words costs little.
   init(bits: Int = 15) {
     shift = UInt64(64 - bits)
-    slots = .allocate(byteCount: 64 << bits, alignment: 64)
-    slots.initializeMemory(as: UInt8.self, repeating: 0, count: 64 << bits)
+    guard let memory = calloc((64 << bits) + 64, 1) else { preconditionFailure("out of memory") }
+    self.memory = memory
+    slots = memory.alignedUp(toMultipleOf: 64)
   }
 
-  deinit { slots.deallocate() }
+  deinit { free(memory) }
 
   @inline(__always)
   func slot(for key: Key) -> UnsafeMutableRawPointer { slots + Int(key.hash &>> shift) &<< 6 }

@@ -179,8 +179,13 @@ public final class Trainer {
   private func validate(_ log: MetricsLog) throws {
     guard let validate = hooks.validate else { return }
     let (loss, accuracy) = try validate()
-    try emit(
-      .eval(EvalMetric(step: state.step, loss: loss, perplexity: exp(loss), accuracy: accuracy)), log)
+    if loss.isFinite {
+      // JSON has no infinity, which a loss above 709 would give.
+      let perplexity = min(exp(loss), .greatestFiniteMagnitude)
+      try emit(.eval(EvalMetric(step: state.step, loss: loss, perplexity: perplexity, accuracy: accuracy)), log)
+    } else {
+      hooks.notice("the validation loss of step \(state.step) is not a finite number")
+    }
     if loss.isFinite, loss < state.bestLoss ?? .infinity {
       state.bestLoss = loss
       state.bestStep = state.step
@@ -213,7 +218,9 @@ public final class Trainer {
     try Checkpoint.write(
       state, pass.adapter, optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))
     try writeAdapter(to: run.adapter)
-    for old in run.checkpointSteps().dropLast(max(1, keptCheckpoints)) { try removeTree(run.checkpoint(old)) }
+    // Those of later steps were passed over when the run was resumed, and do not count among the kept.
+    let sound = run.checkpointSteps().filter { $0 <= state.step }
+    for old in sound.dropLast(max(1, keptCheckpoints)) { try removeTree(run.checkpoint(old)) }
   }
 }
 

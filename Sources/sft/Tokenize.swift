@@ -18,7 +18,7 @@ struct Tokenize: ParsableCommand {
   @Flag(name: .long, help: "Turn {\"ids\": […]} into {\"text\": …}.")
   var decode = false
 
-  @Flag(name: .long, help: "Recognise the text of special tokens; with --decode, leave special tokens out.")
+  @Flag(name: .long, help: "Recognise the text of special tokens; otherwise it stays text.")
   var special = false
 
   @OptionGroup var common: CommonOptions
@@ -60,7 +60,7 @@ struct Tokenize: ParsableCommand {
       return id
     }
     do {
-      return .object(JSONObject([("text", .string(try tokenizer.decode(ids, skipSpecialTokens: special)))]))
+      return .object(JSONObject([("text", .string(try tokenizer.decode(ids, skipSpecialTokens: false)))]))
     } catch let error as SFTError {
       throw SFTError(error.kind, error.message, file: file, line: line)
     }

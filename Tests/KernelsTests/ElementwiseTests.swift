@@ -1,0 +1,71 @@
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct ElementwiseTests {
+  static let counts = [1, 15, 16, 17, 60, 64, 768, 70_001]
+
+  private static func dropout(
+    _ x: [Float], p: Float, seed: UInt64, onto before: [Float]? = nil, threads: Int = 2
+  ) -> [Float] {
+    (before ?? [Float](repeating: .nan, count: x.count)).changed {
+      Elementwise.dropout(
+        x, $0, count: x.count, p: p, seed: seed, accumulate: before != nil, compute(.auto, threads: threads))
+    }
+  }
+
+  @Test(arguments: counts) func sums(_ count: Int) {
+    let (x, y) = (noise(count, seed: 1), noise(count, seed: 2))
+    for threads in [1, 2] {
+      let sum = y.changed { Elementwise.add(x, to: $0, count: count, compute(.auto, threads: threads)) }
+      #expect(sum == zip(x, y).map { $0 + $1 })
+    }
+    let squares = x.reduce(0.0) { $0 + Double($1) * Double($1) }
+    #expect(relativeError(Elementwise.sumOfSquares(x, count: count), squares) < 1e-12)
+  }
+
+  @Test(arguments: [1, 15, 16, 17, 60, 768], [1, 3, 130]) func biases(_ width: Int, rows: Int) {
+    let (bias, y) = (noise(width, seed: 1), noise(rows * width, seed: 2))
+    for threads in [1, 2] {
+      let sum = y.changed {
+        Elementwise.addBias(bias, to: $0, rows: rows, width: width, compute(.auto, threads: threads))
+      }
+      #expect(sum == y.indices.map { y[$0] + bias[$0 % width] })
+    }
+  }
+
+  @Test(arguments: [Float(0.1), 0.5, 0.9]) func dropoutKeepsRateAndMean(_ p: Float) {
+    let count = 200_000
+    let y = Self.dropout([Float](repeating: 1, count: count), p: p, seed: 7)
+    let kept = y.count { $0 != 0 }
+    // Five standard deviations of a binomial.
+    let deviation = (Double(count) * Double(p) * Double(1 - p)).squareRoot()
+    #expect(abs(Double(kept) - Double(count) * Double(1 - p)) < 5 * deviation)
+    #expect(y.allSatisfy { $0 == 0 || $0 == 1 / (1 - p) })
+    let mean = y.reduce(0.0) { $0 + Double($1) } / Double(count)
+    #expect(abs(mean - 1) < 5 * deviation / Double(count) / Double(1 - p))
+    // Neighbours are independent.
+    let pairs = zip(y, y.dropFirst()).count { $0 != 0 && $1 != 0 }
+    let expected = Double(count) * Double(1 - p) * Double(1 - p)
+    #expect(abs(Double(pairs) - expected) < 8 * expected.squareRoot())
+  }
+
+  @Test(arguments: counts) func masksAreAFunctionOfSeedAndIndex(_ count: Int) {
+    let (x, before) = (noise(count, seed: 3).map { $0 + 10 }, noise(count, seed: 4))
+    let y = Self.dropout(x, p: 0.3, seed: 9)
+    #expect(sameBits(y, Self.dropout(x, p: 0.3, seed: 9, threads: 1)))
+    #expect(zip(x, y).allSatisfy { $1 == 0 || abs($1 - $0 / 0.7) < 1e-5 })
+    let doubled = Self.dropout(x.map { $0 * 2 }, p: 0.3, seed: 9)
+    #expect(sameBits(doubled, y.map { $0 * 2 }))
+    let sum = Self.dropout(x, p: 0.3, seed: 9, onto: before)
+    #expect(zip(sum, zip(before, y)).allSatisfy { abs($0 - ($1.0 + $1.1)) < 1e-5 })
+    // A prefix has the same mask, and no seed shares it.
+    #expect(sameBits(Self.dropout(Array(x.prefix(9)), p: 0.3, seed: 9), Array(y.prefix(9))))
+    if count >= 60 {
+      for seed in [10, 11, 9 << 32] as [UInt64] {
+        #expect(Self.dropout(x, p: 0.3, seed: seed).map { $0 == 0 } != y.map { $0 == 0 })
+      }
+    }
+    #expect(sameBits(Self.dropout(x, p: 0, seed: 9), x))
+  }
+}
