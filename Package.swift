@@ -57,17 +57,16 @@ let package = Package(
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
     target("Models", ["Core", "Files", "JSON", "Kernels", "Weights"], settings: kernelSettings),
-    target("Training", ["Core", "Files", "JSON", "Kernels", "Models", "Packing"], settings: kernelSettings),
+    target("Training", ["Core", "Files", "Kernels", "Models", "Packing"], settings: kernelSettings),
     target("Exporting", ["Core", "Files", "JSON", "Models", "Weights"]),
-    target(
-      "Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
+    target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Tokenizing", "Packing"]),
 
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
     target(
       "Pipeline",
       [
-        "Core", "Files", "JSON", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
+        "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
         "Kernels", "Models", "Training", "Evaluating", "Exporting",
       ]),
     .executableTarget(

@@ -83,7 +83,7 @@ import TestSupport
       // An answer and its end-of-text, learnt in a few updates.
       try sft.write(#"{"instruction":"a","output":"e"}"# + "\n", to: "d.jsonl")
       try sft.succeed("prepare", "d.jsonl", "--model", SFTBinary.model, "--val", "0", "--quiet")
-      try sft.succeed("train", "--max-steps", "60", "--lr", "0.05", "--batch-size", "1", "--quiet")
+      try sft.succeed("train", "--max-steps", "60", "--lr", "1e-2", "--batch-size", "1", "--quiet")
       let answer = try sft.succeed("generate", "--instruction", "a", "--json", "--quiet").json()
       #expect(answer["text"]?.string == "e")
       #expect(answer["finish_reason"]?.string == "stop")
