@@ -57,17 +57,16 @@ let package = Package(
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
     target("Models", ["Core", "Files", "JSON", "Kernels", "Weights"], settings: kernelSettings),
-    target("Training", ["Core", "Files", "JSON", "Kernels", "Models", "Packing"], settings: kernelSettings),
+    target("Training", ["Core", "Files", "Kernels", "Models", "Packing"], settings: kernelSettings),
     target("Exporting", ["Core", "Files", "JSON", "Models", "Weights"]),
-    target(
-      "Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Templating", "Tokenizing", "Masking", "Packing"]),
+    target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Tokenizing", "Packing"]),
 
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
     target(
       "Pipeline",
       [
-        "Core", "Files", "JSON", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
+        "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
         "Kernels", "Models", "Training", "Evaluating", "Exporting",
       ]),
     .executableTarget(
@@ -96,6 +95,9 @@ let package = Package(
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
     tests("Templating", ["Core", "Files", "JSON", "Templating", "TestSupport"]),
+    // Runs the built binary, so it has to be built first.
+    tests("CommandLine", ["Core", "Files", "JSON", "TestSupport", "sft"]),
+    tests("Layering", ["Core", "Files", "JSON", "TestSupport"]),
     tests("Tokenizing", ["Core", "Files", "JSON", "Tokenizing"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]

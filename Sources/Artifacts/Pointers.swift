@@ -55,7 +55,7 @@ extension ArtifactStore {
   /// Throws `notFound` where there is no file.
   public static func fileIdentity(_ path: String) throws -> String {
     guard let resolved = canonicalPath(path), let status = FileStatus(resolved), status.kind == .file else {
-      throw SFTError(.notFound, "is not a file", file: path)
+      throw SFTError(.notFound, fileExists(path) ? "is not a file" : "there is no such file", file: path)
     }
     return "\(resolved) \(status.device) \(status.inode) \(status.size) \(status.modified)"
   }

@@ -74,7 +74,11 @@ public func createDirectory(_ path: String) throws {
   if directoryExists(path) { return }
   let parent = parentPath(path)
   if !parent.isEmpty, parent != path { try createDirectory(parent) }
-  if mkdir(path, 0o777) != 0, errno != EEXIST { throw systemError("create the folder", path) }
+  if mkdir(path, 0o777) != 0, errno != EEXIST {
+    let error = systemError("create the folder", path)
+    // Its parent is there, so what is missing is not something the user named.
+    throw error.kind == .notFound ? SFTError(.cannotCreate, error.message, file: path) : error
+  }
   guard directoryExists(path) else { throw SFTError(.cannotCreate, "is in the way of a folder", file: path) }
 }
 

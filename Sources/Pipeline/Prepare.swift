@@ -106,9 +106,12 @@ public func prepare(
       index, held, files: options.files, validationFiles: options.validationFile.map { [$0] } ?? [], settings)
     let training = selection.entries.count { $0.isValidation == 0 }
     guard training > 0 else {
+      let counts = selection.counts
       throw SFTError(
-        .badData, "no record is left to train on: \(index.count) were read and all were too long or held out",
-        file: options.files.first)
+        .badData,
+        "no record is left to train on: of \(grouped(index.count)), \(grouped(counts.droppedTooLong)) are too long, of "
+          + "\(grouped(counts.droppedAnswerTooLong)) the answer does not fit, and \(grouped(counts.alsoInValidation)) are "
+          + "in the validation file too", file: options.files.first)
     }
     try writeEntries(selection.entries, to: try writer.file(PreparedStage.indexFile))
     selection.counts.loaded = data.0.summary.records

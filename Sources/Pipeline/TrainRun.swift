@@ -194,7 +194,7 @@ public struct TrainRun {
   private func updates(records: Int, effectiveBatch: Int) throws -> Int {
     if let steps = options.maxSteps { return steps }
     let total = (options.epochs ?? Self.standardEpochs) * Double(records) / Double(effectiveBatch)
-    guard total.isFinite, total < 1e12 else { throw SFTError(.usage, "that many epochs cannot be") }
+    guard total.isFinite, total < 1e9 else { throw SFTError(.usage, "that many epochs cannot be") }
     return max(1, Int(total.rounded(.up)))
   }
 
@@ -225,6 +225,7 @@ public struct TrainRun {
     try refuseChanges(configuration, folder)
     let lock = try lock(folder)
     defer { withExtendedLifetime(lock) {} }
+    try folder.removeLeftovers()
     if fileExists(folder.finishedMark) {
       event(.note("Run \(folder.name) is finished; there is nothing to do."))
       return (folder, nil)
@@ -341,7 +342,13 @@ public struct TrainRun {
       }
     }
     event(.started(folder, configuration, firstStep: firstStep))
-    let outcome = try trainer.train()
+    let outcome: TrainingOutcome
+    do {
+      outcome = try trainer.train()
+    } catch var error as SFTError where error.kind == .inputOutput || error.kind == .cannotCreate {
+      error.advice = "Mend that, then go on with `sft train --run \(folder.name) --resume`"
+      throw error
+    }
     if !outcome.interrupted {
       let mark = Finished(
         steps: outcome.steps, stopped_early: outcome.stoppedEarly, best_loss: outcome.bestLoss,

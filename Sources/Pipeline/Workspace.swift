@@ -8,12 +8,14 @@ import Training
 public struct Workspace: Sendable {
   public let path: String
   public let store: ArtifactStore
+  private let notice: @Sendable (String) -> Void
 
   /// `explicit`, else `$SFT_WORKSPACE`, else `.sft`. Touches nothing yet. `notice` gets remarks for the user.
   public init(_ explicit: String?, notice: @escaping @Sendable (String) -> Void) {
     let environment = getenv("SFT_WORKSPACE").map { String(cString: $0) }
     path = explicit ?? environment.flatMap { $0.isEmpty ? nil : $0 } ?? ".sft"
     store = ArtifactStore(workspace: path, notice: notice)
+    self.notice = notice
   }
 
   public var runsPath: String { path + "/runs" }
@@ -29,15 +31,19 @@ public struct Workspace: Sendable {
     return RunFolder(runsPath + "/" + name)
   }
 
-  /// Runs that have a readable configuration, the newest last.
+  /// Runs that have a readable configuration, the newest last. One whose configuration cannot be read is passed over
+  /// with a notice.
   public func runs() throws -> [RecordedRun] {
     guard directoryExists(runsPath) else { return [] }
     return try directoryEntries(runsPath).compactMap { name -> (Int, RecordedRun)? in
       let folder = RunFolder(runsPath + "/" + name)
-      guard let status = FileStatus(folder.configuration), let configuration = try? RunConfiguration.read(folder) else {
+      guard let status = FileStatus(folder.configuration) else { return nil }
+      do {
+        return (status.modified, RecordedRun(folder: folder, configuration: try RunConfiguration.read(folder)))
+      } catch let error as SFTError {
+        notice("The run \(name) is passed over: \(error)")
         return nil
       }
-      return (status.modified, RecordedRun(folder: folder, configuration: configuration))
     }.sorted { ($0.0, $0.1.folder.name) < ($1.0, $1.1.folder.name) }.map(\.1)
   }
 

@@ -1,8 +1,8 @@
 import Core
 import Files
 import FoundationEssentials
+import Kernels
 import Models
-import Weights
 
 /// Where a run stands after an update, besides the weights and moments.
 struct TrainingState: Sendable, Equatable, Codable {
@@ -38,11 +38,7 @@ struct Checkpoint {
     try writeDirectoryAtomically(folder) { temporary in
       try AdapterFolder.write(
         adapter, for: decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest)
-      try writeSafetensors(
-        [
-          moments("exp_avg", optimizer.m.pointer, optimizer.count),
-          moments("exp_avg_sq", optimizer.v.pointer, optimizer.count),
-        ], to: temporary + "/" + momentsFile)
+      try FloatVectors.write(moments(optimizer), count: optimizer.count, to: temporary + "/" + momentsFile)
       try writeAtomically(Array(try encoder().encode(state)), to: temporary + "/" + stateFile)
       let entries = try directoryEntries(temporary).map { name in
         let path = temporary + "/" + name
@@ -60,16 +56,11 @@ struct Checkpoint {
     try verify(folder)
     let state = try JSONDecoder().decode(TrainingState.self, from: Data(try readFile(folder + "/" + stateFile)))
     let stored = try AdapterFolder.read(folder, for: decoder)
-    let file = try SafetensorsFile(folder + "/" + momentsFile)
-    let (m, v) = (
-      try file.floats("exp_avg", shape: [optimizer.count]), try file.floats("exp_avg_sq", shape: [optimizer.count])
-    )
     guard stored.pairs == adapter.pairs else {
       throw SFTError(.badData, "the checkpoint's adapter is not the run's", file: folder)
     }
+    try FloatVectors.read(folder + "/" + momentsFile, into: moments(optimizer), count: optimizer.count)
     adapter.parameters.pointer.update(from: stored.parameters.pointer, count: adapter.count)
-    optimizer.m.pointer.update(from: m.pointer, count: optimizer.count)
-    optimizer.v.pointer.update(from: v.pointer, count: optimizer.count)
     return state
   }
 
@@ -88,10 +79,9 @@ struct Checkpoint {
     }
   }
 
-  private static func moments(_ name: String, _ values: UnsafeMutablePointer<Float>, _ count: Int) -> TensorOutput {
-    TensorOutput(name, .f32, [count]) { sink in
-      try sink(UnsafeRawBufferPointer(start: values, count: count * MemoryLayout<Float>.stride))
-    }
+  /// By PyTorch's names.
+  private static func moments(_ optimizer: OptimizerState) -> [(name: String, values: FloatBuffer)] {
+    [("exp_avg", optimizer.m), ("exp_avg_sq", optimizer.v)]
   }
 
   private static func encoder() -> JSONEncoder {

@@ -1,5 +1,6 @@
 import Core
 import Files
+import Glibc
 
 /// `runs/NAME/`: the places in it.
 public struct RunFolder: Sendable, Equatable {
@@ -19,6 +20,22 @@ public struct RunFolder: Sendable, Equatable {
   public var checkpoints: String { path + "/checkpoints" }
 
   public func checkpoint(_ step: Int) -> String { "\(checkpoints)/step-\(step)" }
+
+  /// Removes what a killed process left half-written, and puts back what it was about to replace. The caller holds the
+  /// run's lock, so nobody is writing.
+  public func removeLeftovers() throws {
+    for folder in [path, checkpoints] where directoryExists(folder) {
+      for entry in try directoryEntries(folder) {
+        guard let name = TemporaryName(folder + "/" + entry) else { continue }
+        let place = folder + "/" + entry
+        if name.role == .replaced, !fileExists(name.base) {
+          guard rename(place, name.base) == 0 else { throw systemError("restore", name.base) }
+        } else {
+          try removeTree(place)
+        }
+      }
+    }
+  }
 
   /// Steps that have a checkpoint, in order.
   public func checkpointSteps() -> [Int] {

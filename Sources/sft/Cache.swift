@@ -14,7 +14,8 @@ struct Cache: ParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() throws {
-      let workspace = Workspace(common.workspace) { _ in }
+      let progress = Progress(quiet: common.quiet)
+      let workspace = Workspace(common.workspace) { progress.note($0) }
       let entries = try workspace.store.entries(references: try workspace.references())
       if common.json {
         try Terminal.printJSON(entries)

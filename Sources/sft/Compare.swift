@@ -31,17 +31,20 @@ struct Compare: ParsableCommand {
     options.adapter = adapter
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("comparing \(session.base.name) with itself and \(session.description)")
+    // Answers take long: what cannot be written should be known before.
+    if session.adapter != nil { try createDirectory(out ?? "\(workspace.path)/compare") }
     let comparison = try session.compare(asked, file: questions, settings) { done in
       progress.update(done, of: asked.count, "questions", isMilestone: done == asked.count)
     }
     progress.close()
-    let folder = try write(comparison, in: workspace)
     if common.json {
       try Terminal.printJSON(comparison)
     } else {
       print(ComparisonView(comparison, columns: Terminal.columns).text)
     }
-    progress.note("written to \(folder)/compare.json")
+    let folder = try write(comparison, in: workspace)
+    let place = "written to \(folder)/compare.json"
+    if common.json { progress.note(place) } else { print(place) }
   }
 
   /// `compare/ID`: the ID is of the content, so the same comparison has the same place.

@@ -21,7 +21,8 @@ struct Runs: ParsableCommand {
   }
 
   func run() throws {
-    let workspace = Workspace(common.workspace) { _ in }
+    let progress = Progress(quiet: common.quiet)
+    let workspace = Workspace(common.workspace) { progress.note($0) }
     let rows = try workspace.runs().map { run in
       Row(
         name: run.folder.name, path: run.folder.path, model: run.configuration.model,

@@ -22,10 +22,13 @@ struct SFT: ParsableCommand {
 
   /// Errors of ours are one line on standard error and an exit code from `SFTError.Kind`; the parser's own are its own.
   static func main() {
+    Terminal.openMissingStreams()
     signal(SIGPIPE, SIG_DFL)
+    Interrupt.exitsAtOnce()
     do {
       var command = try parseAsRoot()
       try command.run()
+      try Terminal.finish()
     } catch let error as SFTError {
       Terminal.write("error: \(error)\n")
       fflush(nil)

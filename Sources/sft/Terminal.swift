@@ -1,12 +1,30 @@
 import Core
 import FoundationEssentials
-import Glibc
+@preconcurrency import Glibc  // for stdout
 import Pipeline
 
 /// What the user sees: results on standard output, everything else on standard error.
 enum Terminal {
   static let errorIsTerminal = isatty(STDERR_FILENO) == 1
   static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
+
+  /// Gives the standard streams that the caller closed to `/dev/null`, so that no file that is opened later gets their
+  /// number and what is printed. Writing to such a standard output fails, as it should: the results are lost.
+  static func openMissingStreams() {
+    for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
+      // The lowest free number is the stream's own.
+      _ = open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY)
+    }
+  }
+
+  /// Throws `inputOutput` where results did not get out.
+  static func finish() throws {
+    errno = 0
+    guard fflush(stdout) == 0, ferror(stdout) == 0 else {
+      let reason = errno == 0 ? "" : ": \(String(cString: strerror(errno)))"
+      throw SFTError(.inputOutput, "the results could not be written to standard output\(reason)")
+    }
+  }
 
   /// To standard error, at once.
   static func write(_ text: String) {

@@ -30,7 +30,9 @@ struct Tokenize: ParsableCommand {
     let encoder = tokenizer.makeEncoder()
     let input = try MappedFile(file)
     var number = 0
-    for line in input.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+    // A byte order mark is no part of the first line.
+    let content = input.bytes.dropFirst(input.bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0)
+    for line in content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       number += 1
       guard line.contains(where: { $0 != 32 && !(9...13).contains($0) }) else { continue }
       let value = try parseJSON(UnsafeRawBufferPointer(rebasing: line), file: file, firstLine: number)

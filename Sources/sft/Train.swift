@@ -1,5 +1,6 @@
 import ArgumentParser
 import Core
+import Glibc
 import Kernels
 import Pipeline
 import Training
@@ -116,6 +117,9 @@ struct Train: ParsableCommand {
     func atLeast(_ bound: Int, _ value: Int?, _ flag: String) throws {
       if let value, value < bound { throw ValidationError("\(flag) must be at least \(bound).") }
     }
+    func atMost(_ bound: Int, _ value: Int?, _ flag: String) throws {
+      if let value, value > bound { throw ValidationError("\(flag) must be at most \(grouped(bound)).") }
+    }
     func positive(_ value: Double?, _ flag: String) throws {
       if let value, !(value > 0 && value.isFinite) { throw ValidationError("\(flag) must be above 0.") }
     }
@@ -131,6 +135,11 @@ struct Train: ParsableCommand {
     try atLeast(1, keepCheckpoints, "--keep-checkpoints")
     try atLeast(1, earlyStopping, "--early-stopping")
     try atLeast(1, threads, "--threads")
+    try atMost(1_000_000_000, maxSteps, "--max-steps")
+    try atMost(65_536, batchSize, "--batch-size")
+    try atMost(65_536, gradientAccumulation, "--grad-accum")
+    try atMost(1_000_000_000, warmupSteps, "--warmup-steps")
+    try atMost(4096, threads, "--threads")
     try positive(epochs, "--epochs")
     try positive(learningRate, "--lr")
     try nonNegative(minimumRate, "--min-lr")
@@ -203,7 +212,9 @@ struct Train: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
-    Interrupt.install()
+    Interrupt.stopsOrderly()
+    // Whoever reads the progress may go; the run goes on.
+    signal(SIGPIPE, SIG_IGN)
     let display = TrainDisplay(progress)
     let training = TrainRun(workspace: workspace, options: try options(), shouldStop: { Interrupt.requested }) {
       display.show($0)
