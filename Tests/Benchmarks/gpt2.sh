@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The whole job on a GPT-2-sized folder: seconds and peak memory of each verb, and the training's tokens a second.
-# Usage: gpt2.sh MODEL_FOLDER RECORDS [STEPS]   (needs /usr/bin/time: Debian's package `time`)
+# With a PYTHON that has torch, transformers, peft, trl and datasets, the same training in TRL + PEFT after it.
+# Usage: gpt2.sh MODEL_FOLDER RECORDS [STEPS] [PYTHON]   (needs /usr/bin/time: Debian's package `time`)
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd); model=$(realpath "$1"); records=$(realpath "$2"); steps=${3:-20}
+here=$(cd "$(dirname "$0")" && pwd); model=$(realpath "$1"); records=$(realpath "$2"); steps=${3:-20}; python=${4:-}
 sft=$here/../../.build/release/sft
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 run() {
@@ -19,3 +20,4 @@ grep -h trained out.txt
 run "compare, 6 questions" "$sft" compare --questions questions.txt --max-new-tokens 32
 run "export peft" "$sft" export --format peft --to peft
 run "export merged" "$sft" export --format merged --to merged
+[ -z "$python" ] || "$python" "$here/train_trl.py" "$model" "$records" "$steps" 8 2> err.txt | tail -1
