@@ -56,9 +56,10 @@ let package = Package(
     target("Weights", ["Core", "Files", "JSON"], settings: kernelSettings),
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
-    target("Models", ["Core", "Files", "JSON", "Kernels", "Weights"], settings: kernelSettings),
+    target("Quantizing", ["Core", "JSON", "Kernels", "Weights"], settings: kernelSettings),
+    target("Models", ["Core", "Files", "JSON", "Kernels", "Quantizing", "Weights"], settings: kernelSettings),
     target("Training", ["Core", "Files", "Kernels", "Models", "Packing"], settings: kernelSettings),
-    target("Exporting", ["Core", "Files", "JSON", "Models", "Weights"]),
+    target("Exporting", ["Core", "Files", "JSON", "Kernels", "Models", "Weights"]),
     target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Tokenizing", "Packing"]),
 
     // What chains them.
@@ -67,12 +68,13 @@ let package = Package(
       "Pipeline",
       [
         "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
-        "Kernels", "Models", "Training", "Evaluating", "Exporting",
+        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting",
       ]),
     .executableTarget(
       name: "sft",
       dependencies: [
         "Core", "Files", "JSON", "Artifacts", "Evaluating", "Exporting", "Kernels", "Masking", "Models", "Pipeline",
+        "Quantizing",
         "Tokenizing", "Training", "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -88,7 +90,11 @@ let package = Package(
     tests(
       "Evaluating",
       ["Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "TestSupport", "Tokenizing", "Weights"]),
-    tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Weights"]),
+    .testTarget(
+      name: "QuantizingTests",
+      dependencies: ["Core", "Files", "JSON", "Kernels", "Quantizing", "TestSupport", "Weights"],
+      exclude: ["Fixtures"], swiftSettings: swiftSettings),
+    tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport", "Weights"]),
     tests("JSON", ["Core", "Files", "JSON"]),
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),
     tests("Files", ["Core", "Files"]),

@@ -25,7 +25,7 @@ public struct EvaluationResult: Sendable, Equatable, Codable {
 /// Loss, perplexity and accuracy of `count` samples, packed into batches of about `tokenBudget` tokens; every supervised
 /// token weighs the same. The plain engine takes one sequence at a time.
 public func evaluate(
-  _ pass: InferencePass, count: Int, tokenBudget: Int = 2048, progress: (Int) -> Void = { _ in },
+  _ pass: InferencePass, count: Int, tokenBudget: Int = 512, progress: (Int) -> Void = { _ in },
   samples: (Int) throws -> Sample
 ) throws -> EvaluationResult {
   var totals = CrossEntropy.Totals()

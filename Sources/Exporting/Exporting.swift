@@ -1,6 +1,7 @@
 import Core
 import Files
 import JSON
+import Kernels
 import Models
 import Weights
 
@@ -16,11 +17,13 @@ public enum ExportFormat: String, Sendable, CaseIterable {
 ///
 /// `baseModel` becomes `base_model_name_or_path`: where AutoPeftModel looks for the base.
 public func exportAdapter(
-  _ adapter: Adapter, for decoder: Decoder, baseModel: String, baseDigest: Digest, tokenizerFiles: [String],
+  _ adapter: Adapter, for decoder: Decoder, baseModel: String, baseDigest: Digest, quantization: String?,
+  tokenizerFiles: [String],
   to folder: String
 ) throws {
   try writeDirectoryAtomically(folder) { temporary in
-    try AdapterFolder.write(adapter, for: decoder, to: temporary, baseModel: baseModel, baseDigest: baseDigest)
+    try AdapterFolder.write(adapter, for: decoder, to: temporary, baseModel: baseModel, baseDigest: baseDigest,
+      quantization: quantization)
     try copy(tokenizerFiles, to: temporary)
   }
 }
@@ -28,15 +31,16 @@ public func exportAdapter(
 /// Writes the model with `adapter` merged in (or as it is, for nil): float32, in transformers' names. One merged weight is
 /// in memory at a time.
 public func exportMerged(
-  _ checkpoint: ModelCheckpoint, _ decoder: Decoder, adapter: Adapter?, tokenizerFiles: [String], to folder: String
+  _ checkpoint: ModelCheckpoint, _ decoder: Decoder, adapter: Adapter?, tokenizerFiles: [String],
+  to folder: String, _ compute: Compute
 ) throws {
   let linears = Dictionary(
-    uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.name + ".weight", $0) })
+    uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.weightName, $0) })
   let tensors = checkpoint.configuration.expectedTensors.map { tensor in
     TensorOutput(tensor.name, .f32, tensor.shape) { sink in
       let values: FloatTensor
       if let adapter, let linear = linears[tensor.name] {
-        values = decoder.mergedWeight(of: linear, with: adapter)
+        values = decoder.mergedWeight(of: linear, with: adapter, compute)
       } else {
         values = try checkpoint.tensor(tensor.name, shape: tensor.shape)
       }

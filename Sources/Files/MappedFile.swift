@@ -42,16 +42,22 @@ public final class MappedFile: Sendable {
 
   /// Tells the kernel that a range will be read from start to end, or is not needed soon (frees its resident pages).
   public func advise(_ range: Range<Int>, _ advice: Advice) {
-    guard let base, !range.isEmpty, range.lowerBound >= 0, range.upperBound <= count else { return }
-    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-    let start = range.lowerBound / page * page
-    madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, advice.rawValue)
+    guard range.lowerBound >= 0, range.upperBound <= count else { return }
+    adviseMapped(UnsafeRawBufferPointer(rebasing: bytes[range]), advice)
   }
 
   public enum Advice: Int32, Sendable {
     case willNeed = 3
     case dontNeed = 4
   }
+}
+
+/// The same for bytes that lie in a `MappedFile`. Whole pages around them are meant; what is dropped is read again from the
+/// file when it is next looked at.
+public func adviseMapped(_ bytes: UnsafeRawBufferPointer, _ advice: MappedFile.Advice) {
+  guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
+  let offset = Int(bitPattern: start) % Int(sysconf(Int32(_SC_PAGESIZE)))
+  madvise(UnsafeMutableRawPointer(mutating: start - offset), bytes.count + offset, advice.rawValue)
 }
 
 /// The text of a file that has no size of its own, as those in `/proc`.

@@ -1,4 +1,6 @@
-/// Float memory that is reused from step to step: it grows and never shrinks, and is 64-byte aligned.
+import Glibc
+
+/// Float memory that is reused from step to step: it grows and never shrinks, and is aligned to a page.
 public final class FloatBuffer {
   public private(set) var pointer: MutableFloats
   public private(set) var capacity: Int
@@ -8,13 +10,13 @@ public final class FloatBuffer {
     pointer = Self.allocate(capacity)
   }
 
-  deinit { pointer.deallocate() }
+  deinit { Self.deallocate(pointer, capacity) }
 
   /// Makes room for `count` floats; what was there is lost where it grows. Fresh memory is zero.
   @discardableResult
   public func ensure(_ count: Int) -> MutableFloats {
     if count > capacity {
-      pointer.deallocate()
+      Self.deallocate(pointer, capacity)
       // A little more than asked for, so that batches of slightly different sizes do not reallocate each time.
       capacity = count + count / 16
       pointer = Self.allocate(capacity)
@@ -24,11 +26,16 @@ public final class FloatBuffer {
 
   public func clear(_ count: Int) { pointer.update(repeating: 0, count: count) }
 
+  /// Straight from the system: zero, and not resident before it is written to.
   private static func allocate(_ count: Int) -> MutableFloats {
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-    let floats = memory.bindMemory(to: Float.self, capacity: max(count, 1))
-    floats.initialize(repeating: 0, count: max(count, 1))
-    return floats
+    guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      memory != MAP_FAILED
+    else { preconditionFailure("out of memory: \(bytes) bytes could not be had") }
+    return memory.bindMemory(to: Float.self, capacity: max(count, 1))
+  }
+
+  private static func deallocate(_ pointer: MutableFloats, _ count: Int) {
+    munmap(pointer, max(count, 1) * MemoryLayout<Float>.stride)
   }
 }

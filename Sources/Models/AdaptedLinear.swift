@@ -13,6 +13,8 @@ struct PassContext {
   /// [N, widest input] for dropped-out inputs, and [N, r] for a gradient; sized by the pass.
   var dropped: FloatBuffer
   var hiddenGradient: FloatBuffer
+  /// Decoded rows of a quantised weight.
+  var panel: FloatBuffer
 
   /// Each linear has masks of its own.
   func dropoutSeed(_ linear: Linear) -> UInt64? {
@@ -26,22 +28,29 @@ extension Linear {
   func forward(
     _ x: Floats, _ y: MutableFloats, hidden: MutableFloats?, rows: Int, accumulate: Bool = false, _ context: PassContext
   ) {
-    forward(x, y, rows: rows, accumulate: accumulate, context.compute)
+    forward(x, y, rows: rows, accumulate: accumulate, panel: context.panel, context.compute)
     guard let adapter = context.adapter, let pair = adapter.pair(of: self), let hidden else { return }
     let rank = adapter.configuration.rank
     let parameters = adapter.parameters.pointer
-    let input = adapterInput(x, rows: rows, adapter, context)
-    LinearAlgebra.multiply(
-      m: rows, n: rank, k: inputWidth, a: input, lda: inputWidth, b: parameters + pair.aOffset, ldb: inputWidth,
-      transposeB: true, c: hidden, ldc: rank)
+    forwardHidden(x, hidden: hidden, rows: rows, context)
     LinearAlgebra.multiply(
       m: rows, n: outputWidth, k: rank, alpha: adapter.configuration.scale, a: hidden, lda: rank,
       b: parameters + pair.bOffset, ldb: rank, transposeB: true, beta: 1, c: y, ldc: outputWidth)
   }
 
+  /// Only hidden[N, r] = drop(x) · Aᵀ, where there is an adapter.
+  func forwardHidden(_ x: Floats, hidden: MutableFloats, rows: Int, _ context: PassContext) {
+    guard let adapter = context.adapter, let pair = adapter.pair(of: self) else { return }
+    let rank = adapter.configuration.rank
+    let input = adapterInput(x, rows: rows, adapter, context)
+    LinearAlgebra.multiply(
+      m: rows, n: rank, k: inputWidth, a: input, lda: inputWidth, b: adapter.parameters.pointer + pair.aOffset,
+      ldb: inputWidth, transposeB: true, c: hidden, ldc: rank)
+  }
+
   /// Accumulates the gradients of A and B, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx` is given.
   func backward(_ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, _ context: PassContext) {
-    if let dx { backwardInput(dy, dx, rows: rows, context.compute) }
+    if let dx { backwardInput(dy, dx, rows: rows, panel: context.panel, context.compute) }
     guard let adapter = context.adapter, let pair = adapter.pair(of: self), let gradients = context.gradients else {
       return
     }

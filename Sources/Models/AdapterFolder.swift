@@ -13,6 +13,7 @@ public enum AdapterFolder {
   public static let configurationFile = "adapter_config.json"
   public static let weightsFile = "adapter_model.safetensors"
   private static let digestKey = "sft.base_digest"
+  private static let quantizationKey = "sft.quantization"
 
   /// What an adapter folder says of itself, before a base is at hand.
   public struct Description: Sendable {
@@ -21,6 +22,8 @@ public enum AdapterFolder {
     public var baseModel: String?
     /// nil for adapters made by other tools.
     public var baseDigest: Digest?
+    /// How the base was quantised while it was trained, in words; nil for a base in full precision.
+    public var quantization: String?
     /// Tensor names as stored, with shape and dtype.
     public var tensors: [(name: String, info: TensorInfo)]
   }
@@ -31,7 +34,7 @@ public enum AdapterFolder {
     let file = try SafetensorsFile(folder + "/" + weightsFile)
     return Description(
       configuration: configuration, baseModel: baseModel,
-      baseDigest: file.metadata[digestKey].flatMap(Digest.init(hex:)),
+      baseDigest: file.metadata[digestKey].flatMap(Digest.init(hex:)), quantization: file.metadata[quantizationKey],
       tensors: file.names.compactMap { name in file.tensors[name].map { (name, $0) } })
   }
 
@@ -72,7 +75,8 @@ public enum AdapterFolder {
 
   /// Writes an adapter folder; `folder` must exist. Both files appear whole or not at all.
   public static func write(
-    _ adapter: Adapter, for decoder: Decoder, to folder: String, baseModel: String?, baseDigest: Digest?
+    _ adapter: Adapter, for decoder: Decoder, to folder: String, baseModel: String?, baseDigest: Digest?,
+    quantization: String? = nil
   ) throws {
     let rank = adapter.configuration.rank
     let tensors = adapter.pairs.flatMap { pair in
@@ -84,6 +88,7 @@ public enum AdapterFolder {
     }
     var metadata = ["format": "pt"]
     metadata[digestKey] = baseDigest?.hex
+    metadata[quantizationKey] = quantization
     try writeSafetensors(tensors, metadata: metadata, to: folder + "/" + weightsFile)
     let configuration = PEFTConfiguration(adapter.configuration, decoder, baseModel: baseModel)
     let encoder = JSONEncoder()

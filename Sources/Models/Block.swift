@@ -15,23 +15,21 @@ struct Block: Sendable {
 
   var linears: [Linear] { [attentionInput, attentionOutput, mlpInput, mlpOutput] }
 
-  /// What the backward pass needs, kept from the forward pass.
+  /// What the backward pass needs, kept from the forward pass. Outputs of norms and of the activation function are not
+  /// among it: they are computed again, which is cheap, where keeping them would take a third of the memory.
   final class Activations {
     /// [N, C]: the block's input, and the stream after attention.
-    let input = FloatBuffer()
+    var input = FloatBuffer()
     let middle = FloatBuffer()
-    /// [N, C] after each norm, and its statistics [N].
-    let attentionNormed = FloatBuffer()
-    let mlpNormed = FloatBuffer()
+    /// 4 × [N]: mean and 1/deviation of both norms.
     let statistics = FloatBuffer()
     /// [N, Q].
     let queriesKeysValues = FloatBuffer()
     /// [N, H·D], and [H, N].
     let attended = FloatBuffer()
     let logSumExp = FloatBuffer()
-    /// [N, F] before and after the activation function.
+    /// [N, F] before the activation function.
     let mlpHidden = FloatBuffer()
-    let mlpActivated = FloatBuffer()
     /// 4 × [N, r]: each linear's x · Aᵀ.
     let adapterHidden = FloatBuffer()
 
@@ -39,14 +37,11 @@ struct Block: Sendable {
       let width = block.attentionInput.inputWidth
       input.ensure(rows * width)
       middle.ensure(rows * width)
-      attentionNormed.ensure(rows * width)
-      mlpNormed.ensure(rows * width)
       statistics.ensure(rows * 4)
       queriesKeysValues.ensure(rows * block.attentionInput.outputWidth)
       attended.ensure(rows * block.attentionOutput.inputWidth)
       logSumExp.ensure(rows * block.attention.heads)
       mlpHidden.ensure(rows * block.mlpInput.outputWidth)
-      mlpActivated.ensure(rows * block.mlpInput.outputWidth)
       adapterHidden.ensure(rows * rank * 4)
     }
 
@@ -59,13 +54,16 @@ struct Block: Sendable {
     }
   }
 
-  /// Buffers that no pass keeps: gradients on their way down.
+  /// Buffers that no pass keeps: outputs that are used at once, and gradients on their way down.
   final class Scratch {
-    let mlp = FloatBuffer()
+    /// [N, C] after a norm, and [N, F] after the activation function.
     let normed = FloatBuffer()
-    let attended = FloatBuffer()
-    let queriesKeysValues = FloatBuffer()
+    let activated = FloatBuffer()
     let attention = FloatBuffer()
+    let mlpGradient = FloatBuffer()
+    let normedGradient = FloatBuffer()
+    let attendedGradient = FloatBuffer()
+    let queriesKeysValuesGradient = FloatBuffer()
   }
 
   /// Columns of the queries, from which on the keys' and the values' begin.
@@ -73,41 +71,63 @@ struct Block: Sendable {
   var valueOffset: Int { keyOffset + attention.keyValueHeads * attention.headWidth }
 
   /// output[N, C] from `activations.input`. `runs` is asked for after queries, keys and values are computed: it may move
-  /// them into a cache first.
+  /// them into a cache first. Without `output` only what the backward pass needs is computed.
   func forward(
-    _ activations: Activations, _ output: MutableFloats, rows: Int, scratch: Scratch, _ context: PassContext,
+    _ activations: Activations, _ output: MutableFloats?, rows: Int, scratch: Scratch, _ context: PassContext,
     runs: () -> [AttentionRun]
   ) {
     let width = attentionInput.inputWidth
     let rank = context.adapter?.configuration.rank ?? 0
-    let compute = context.compute
-    let statistics = activations.statistics.pointer
     func hidden(_ slot: Int) -> MutableFloats { activations.hidden(slot, rows: rows, rank: rank) }
 
-    attentionNorm.forward(
-      activations.input.pointer, activations.attentionNormed.pointer, mean: statistics, rstd: statistics + rows,
-      rows: rows, compute)
+    let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.forward(
-      activations.attentionNormed.pointer, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows, context
-    )
+      attentionNormed, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows, context)
     attention.forward(
       runs(), activations.attentionBuffers(self, rows: rows), scratch: scratch.attention.ensure(attention.scratchCount),
-      compute)
+      context.compute)
     activations.middle.pointer.update(from: activations.input.pointer, count: rows * width)
     attentionOutput.forward(
-      activations.attended.pointer, activations.middle.pointer, hidden: hidden(1), rows: rows, accumulate: true, context
-    )
+      activations.attended.pointer, activations.middle.pointer, hidden: hidden(1), rows: rows, accumulate: true, context)
 
-    mlpNorm.forward(
-      activations.middle.pointer, activations.mlpNormed.pointer, mean: statistics + 2 * rows,
-      rstd: statistics + 3 * rows, rows: rows, compute)
-    mlpInput.forward(
-      activations.mlpNormed.pointer, activations.mlpHidden.pointer, hidden: hidden(2), rows: rows, context)
-    GELU.forward(
-      activations.mlpHidden.pointer, activations.mlpActivated.pointer, count: rows * mlpInput.outputWidth, compute)
+    let mlpNormed = normForMLP(activations, rows: rows, scratch, context)
+    mlpInput.forward(mlpNormed, activations.mlpHidden.pointer, hidden: hidden(2), rows: rows, context)
+    let activated = activate(activations, rows: rows, scratch, context)
+    guard let output else {
+      mlpOutput.forwardHidden(activated, hidden: hidden(3), rows: rows, context)
+      return
+    }
     output.update(from: activations.middle.pointer, count: rows * width)
-    mlpOutput.forward(
-      activations.mlpActivated.pointer, output, hidden: hidden(3), rows: rows, accumulate: true, context)
+    mlpOutput.forward(activated, output, hidden: hidden(3), rows: rows, accumulate: true, context)
+  }
+
+  private func normForAttention(
+    _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
+  ) -> Floats {
+    let output = scratch.normed.ensure(rows * attentionInput.inputWidth)
+    let statistics = activations.statistics.pointer
+    attentionNorm.forward(
+      activations.input.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
+    return Floats(output)
+  }
+
+  private func normForMLP(
+    _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
+  ) -> Floats {
+    let output = scratch.normed.ensure(rows * mlpInput.inputWidth)
+    let statistics = activations.statistics.pointer
+    mlpNorm.forward(
+      activations.middle.pointer, output, mean: statistics + 2 * rows, rstd: statistics + 3 * rows, rows: rows,
+      context.compute)
+    return Floats(output)
+  }
+
+  private func activate(
+    _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
+  ) -> Floats {
+    let output = scratch.activated.ensure(rows * mlpInput.outputWidth)
+    GELU.forward(activations.mlpHidden.pointer, output, count: rows * mlpInput.outputWidth, context.compute)
+    return Floats(output)
   }
 
   /// `gradient` [N, C] is the loss's gradient with respect to the output, and becomes that with respect to the input.
@@ -120,29 +140,29 @@ struct Block: Sendable {
     let compute = context.compute
     let statistics = activations.statistics.pointer
     func hidden(_ slot: Int) -> MutableFloats { activations.hidden(slot, rows: rows, rank: rank) }
-    let dmlp = scratch.mlp.ensure(rows * mlpInput.outputWidth)
-    let dnormed = scratch.normed.ensure(rows * attentionInput.inputWidth)
+    let dmlp = scratch.mlpGradient.ensure(rows * mlpInput.outputWidth)
+    let dnormed = scratch.normedGradient.ensure(rows * attentionInput.inputWidth)
 
-    mlpOutput.backward(
-      activations.mlpActivated.pointer, hidden: hidden(3), dy: gradient, dx: dmlp, rows: rows, context)
-    GELU.backward(
-      activations.mlpHidden.pointer, dy: dmlp, dx: dmlp, count: rows * mlpInput.outputWidth, compute)
-    mlpInput.backward(activations.mlpNormed.pointer, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
+    let activated = activate(activations, rows: rows, scratch, context)
+    mlpOutput.backward(activated, hidden: hidden(3), dy: gradient, dx: dmlp, rows: rows, context)
+    GELU.backward(activations.mlpHidden.pointer, dy: dmlp, dx: dmlp, count: rows * mlpInput.outputWidth, compute)
+    let mlpNormed = normForMLP(activations, rows: rows, scratch, context)
+    mlpInput.backward(mlpNormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
     mlpNorm.backward(
       activations.middle.pointer, mean: statistics + 2 * rows, rstd: statistics + 3 * rows, dy: dnormed, dx: gradient,
       rows: rows, compute)
 
-    let dattended = scratch.attended.ensure(rows * attentionOutput.inputWidth)
+    let dattended = scratch.attendedGradient.ensure(rows * attentionOutput.inputWidth)
     attentionOutput.backward(
       activations.attended.pointer, hidden: hidden(1), dy: gradient, dx: dattended, rows: rows, context)
-    let dqkv = scratch.queriesKeysValues.ensure(rows * attentionInput.outputWidth)
+    let dqkv = scratch.queriesKeysValuesGradient.ensure(rows * attentionInput.outputWidth)
     dqkv.update(repeating: 0, count: rows * attentionInput.outputWidth)
     attention.backward(
       runs(dqkv), activations.attentionBuffers(self, rows: rows), upstream: dattended, queryGradients: dqkv,
       scratch: scratch.attention.ensure(attention.scratchCount), compute)
+    let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.backward(
-      activations.attentionNormed.pointer, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil,
-      rows: rows, context)
+      attentionNormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows, context)
     if needsInputGradient {
       attentionNorm.backward(
         activations.input.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,

@@ -14,6 +14,7 @@ public final class InferencePass {
   private let head = LossHead()
   private let dropped = FloatBuffer()
   private let hiddenGradient = FloatBuffer()
+  private let panel = FloatBuffer()
   private let scores = FloatBuffer()
 
   public init(_ decoder: Decoder, _ adapter: Adapter?, _ compute: Compute) {
@@ -26,7 +27,7 @@ public final class InferencePass {
   private var context: PassContext {
     PassContext(
       compute: compute, adapter: adapter, gradients: nil, dropoutSeed: nil, dropped: dropped,
-      hiddenGradient: hiddenGradient)
+      hiddenGradient: hiddenGradient, panel: panel)
   }
 
   /// Sums over the batch's targets.

@@ -41,7 +41,7 @@ public struct LoRAConfiguration: Sendable, Equatable, Codable {
       throw SFTError(.usage, "there is no layer \(wrong) to adapt: the model has layers 0 to \(layerCount - 1)")
     }
     let wanted = layers.map(Set.init)
-    for target in targets where target != Self.allLinear && !linears.contains(where: { Self.matches($0.name, target) })
+    for target in targets where target != Self.allLinear && !linears.contains(where: { $0.isNamed(target) })
     {
       let modules = Set(linears.map { String($0.name.split(separator: ".").last ?? "") }).sorted()
       throw SFTError(
@@ -51,7 +51,7 @@ public struct LoRAConfiguration: Sendable, Equatable, Codable {
     let selected = linears.indices.filter { index in
       let linear = linears[index]
       return wanted?.contains(linear.layer) ?? true
-        && targets.contains { $0 == Self.allLinear || Self.matches(linear.name, $0) }
+        && targets.contains { $0 == Self.allLinear || linear.isNamed($0) }
     }
     guard !selected.isEmpty else { throw SFTError(.usage, "the adapter's targets and layers select no linear") }
     return selected
@@ -63,6 +63,4 @@ public struct LoRAConfiguration: Sendable, Equatable, Codable {
     guard dropout >= 0, dropout < 1 else { throw SFTError(.usage, "the LoRA dropout must be at least 0 and below 1") }
     guard !targets.isEmpty else { throw SFTError(.usage, "no LoRA targets are given") }
   }
-
-  static func matches(_ name: String, _ target: String) -> Bool { name == target || name.hasSuffix("." + target) }
 }

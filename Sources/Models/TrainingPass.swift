@@ -9,20 +9,30 @@ public final class TrainingPass {
   public let compute: Compute
   /// Flat, as the adapter's parameters; accumulated into until `clearGradients`.
   public let gradients: FloatBuffer
+  /// Keep only each block's input and compute the rest again on the way back: the same bits in far less memory, for a
+  /// third more time.
+  public let checkpointing: Bool
+  /// One a block; the same for all where checkpointing.
   private let activations: [Block.Activations]
+  /// Each block's input, where checkpointing.
+  private let inputs: [FloatBuffer]
   private let output = FloatBuffer()
   private let streamGradient = FloatBuffer()
   private let scratch = Block.Scratch()
   private let head = LossHead()
   private let dropped = FloatBuffer()
   private let hiddenGradient = FloatBuffer()
+  private let panel = FloatBuffer()
 
-  public init(_ decoder: Decoder, _ adapter: Adapter, _ compute: Compute) {
+  public init(_ decoder: Decoder, _ adapter: Adapter, _ compute: Compute, checkpointing: Bool = false) {
     self.decoder = decoder
     self.adapter = adapter
     self.compute = compute
     gradients = FloatBuffer(adapter.count)
-    activations = decoder.blocks.map { _ in Block.Activations() }
+    self.checkpointing = checkpointing
+    let shared = Block.Activations()
+    activations = decoder.blocks.map { _ in checkpointing ? shared : Block.Activations() }
+    inputs = checkpointing ? decoder.blocks.map { _ in FloatBuffer() } : []
   }
 
   public func clearGradients() { gradients.clear(adapter.count) }
@@ -39,7 +49,7 @@ public final class TrainingPass {
     var context = PassContext(
       compute: compute, adapter: adapter, gradients: gradients.pointer,
       dropoutSeed: adapter.configuration.dropout > 0 ? dropoutSeed : nil, dropped: dropped,
-      hiddenGradient: hiddenGradient)
+      hiddenGradient: hiddenGradient, panel: panel)
     let x = forward(batch, context)
     let gradient = streamGradient.ensure(rows * width)
     let totals = head.loss(decoder, batch, x, gradientScale: scale, gradient: gradient, compute)
@@ -47,6 +57,7 @@ public final class TrainingPass {
     let lowest = adapter.lowestLayer
     for layer in stride(from: decoder.blocks.count - 1, through: lowest, by: -1) {
       let block = decoder.blocks[layer]
+      if checkpointing { recompute(layer, batch, context) }
       block.backward(
         activations[layer], gradient, rows: rows, scratch: scratch, needsInputGradient: layer > lowest, context
       ) { gradients in
@@ -60,17 +71,39 @@ public final class TrainingPass {
   private func forward(_ batch: Batch, _ context: PassContext) -> Floats {
     let rows = batch.tokens.count
     let blocks = decoder.blocks
-    for (block, kept) in zip(blocks, activations) {
-      kept.resize(rows: rows, block, rank: adapter.configuration.rank)
-    }
+    for layer in blocks.indices { prepare(layer, rows: rows) }
     let last = output.ensure(rows * decoder.configuration.width)
+    prepare(0, rows: rows)
     decoder.embed(batch.tokens, positions: batch.positions, activations[0].input.pointer)
     for layer in blocks.indices {
-      let next = layer + 1 < blocks.count ? activations[layer + 1].input.pointer : last
+      prepare(layer, rows: rows)
+      let next = layer + 1 < blocks.count ? inputOfNext(layer) : last
       blocks[layer].forward(activations[layer], next, rows: rows, scratch: scratch, context) {
         blocks[layer].forestRuns(batch, activations[layer], gradients: nil)
       }
     }
     return Floats(last)
+  }
+
+  /// A block's activations, sized, with the block's own input in place.
+  private func prepare(_ layer: Int, rows: Int) {
+    if checkpointing { activations[layer].input = inputs[layer] }
+    activations[layer].resize(rows: rows, decoder.blocks[layer], rank: adapter.configuration.rank)
+  }
+
+  private func inputOfNext(_ layer: Int) -> MutableFloats {
+    checkpointing ? inputs[layer + 1].pointer : activations[layer + 1].input.pointer
+  }
+
+  /// The block's activations from its input, as the forward pass had them.
+  private func recompute(_ layer: Int, _ batch: Batch, _ context: PassContext) {
+    let rows = batch.tokens.count
+    prepare(layer, rows: rows)
+    // The last block's are still there.
+    if layer == decoder.blocks.count - 1 { return }
+    let block = decoder.blocks[layer]
+    block.forward(activations[layer], nil, rows: rows, scratch: scratch, context) {
+      block.forestRuns(batch, activations[layer], gradients: nil)
+    }
   }
 }

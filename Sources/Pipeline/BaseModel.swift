@@ -1,3 +1,4 @@
+import Artifacts
 import Core
 import Files
 import Kernels
@@ -13,16 +14,35 @@ public final class BaseModel {
   public let checkpoint: ModelCheckpoint
   public let decoder: Decoder
   public let tokenizer: Tokenizer
+  /// How the linears are quantised at run time; nil for the checkpoint as it is.
+  public let quantization: QuantizationOptions?
   private let workspace: Workspace
+  /// Kept in use for as long as its weights are mapped.
+  private let quantized: Artifact<QuantizedStage.Summary>?
 
-  /// Throws what is wrong with the folder, its weights, or its tokenizer.
-  public init(_ name: String, workspace: Workspace) throws {
+  /// With `quantization` the linears are quantised first, or taken from the workspace where that was done before. Throws
+  /// what is wrong with the folder, its weights, or its tokenizer.
+  public init(
+    _ name: String, workspace: Workspace, quantization: QuantizationOptions? = nil, compute: Compute
+  ) throws {
     self.name = name
     self.workspace = workspace
     folder = try ModelFolder.resolve(name)
     checkpoint = try ModelCheckpoint(folder: folder)
     tokenizer = try loadTokenizer(folder, for: checkpoint.configuration)
-    decoder = try Decoder(checkpoint)
+    if !checkpoint.quantizedNames.isEmpty {
+      // Stored in 4 bits already: that is how it is used, asked for or not.
+      (self.quantization, quantized) = (nil, nil)
+      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(checkpoint))
+    } else if let quantization {
+      let digest = try modelDigest(checkpoint, in: workspace)
+      let artifact = try QuantizedStage.run(workspace.store, checkpoint, digest: digest, quantization, compute)
+      (self.quantization, quantized) = (quantization, artifact)
+      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(artifact, checkpoint))
+    } else {
+      (self.quantization, quantized) = (nil, nil)
+      decoder = try Decoder(checkpoint)
+    }
   }
 
   /// Over the tensors' names, shapes and values; kept in the workspace by the files' identity.

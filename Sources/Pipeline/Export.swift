@@ -24,9 +24,11 @@ public func export(_ session: InferenceSession, format: ExportFormat, to folder:
     }
     try exportAdapter(
       adapter, for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),
+      quantization: base.quantization?.description,
       tokenizerFiles: tokenizerFiles, to: folder)
   case .merged:
     try exportMerged(
-      base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: tokenizerFiles, to: folder)
+      base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: tokenizerFiles, to: folder,
+      session.pass.compute)
   }
 }

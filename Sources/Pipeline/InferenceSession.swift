@@ -19,6 +19,9 @@ public struct InferenceOptions: Sendable {
   public var template: String?
   public var force = false
   public var threads: Int?
+  /// nil where the user did not say: then as the run has it.
+  public var quantized: Bool?
+  public var quantization = QuantizationOptions()
   public var engine: Engine = .auto
 
   public init() {}
@@ -52,7 +55,10 @@ public final class InferenceSession {
       throw SFTError(
         .usage, "no --model is given, and \(workspace.path) has no run and no prepared data to take it from")
     }
-    let base = try BaseModel(model, workspace: workspace)
+    let compute = Compute(engine: options.engine, threads: threads)
+    let ofRun = options.model == nil || options.run != nil ? run?.configuration.quantization : nil
+    let quantization = options.quantized == false ? nil : ofRun ?? (options.quantized == true ? options.quantization : nil)
+    let base = try BaseModel(model, workspace: workspace, quantization: quantization, compute: compute)
     self.base = base
     if let template = options.template {
       self.template = try PromptTemplate.named(template)
@@ -77,8 +83,15 @@ public final class InferenceSession {
       }
       (adapterFolder, description) = (nil, "the base alone")
     }
+    let trained = try adapterFolder.map { try AdapterFolder.describe($0) }
+    if let trained, trained.quantization != base.quantization?.description, base.checkpoint.quantizedNames.isEmpty {
+      func words(_ quantization: String?) -> String { quantization ?? "full precision" }
+      notice(
+        "The adapter was trained with its base in \(words(trained.quantization)); here it is in "
+          + "\(words(base.quantization?.description)).")
+    }
     adapter = try adapterFolder.map { try base.adapter($0, force: options.force, notice: notice) }
-    pass = InferencePass(base.decoder, adapter, Compute(engine: options.engine, threads: threads))
+    pass = InferencePass(base.decoder, adapter, compute)
   }
 
   /// A run's base and tokenizer must still be what they were.

@@ -19,6 +19,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   public var maxLength: Int
   public var prepared: ArtifactReference
   public var settings: TrainingSettings
+  /// How the base's linears are quantised; nil for full precision.
+  public var quantization: QuantizationOptions?
   public var saveEvery: Int
   public var keepCheckpoints: Int
   /// Epochs asked for, where the steps were worked out from them.

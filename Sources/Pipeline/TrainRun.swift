@@ -44,6 +44,8 @@ public struct TrainOptions: Sendable {
   public var seed: UInt64?
   public var threads: Int?
   public var engine: Engine?
+  public var gradientCheckpointing: Bool?
+  public var quantization: QuantizationOptions?
   public var force = false
 
   public init() {}
@@ -101,13 +103,16 @@ public struct TrainRun {
       throw SFTError(
         .usage, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare FILE --model DIR` first")
     }
-    let base = try BaseModel(options.model ?? data.summary.model, workspace: workspace)
+    let base = try BaseModel(
+      options.model ?? data.summary.model, workspace: workspace, quantization: options.quantization,
+      compute: Compute(engine: options.engine ?? .auto, threads: threads))
     try check(base, against: data)
     let (settings, adapter) = try newSettings(data, base, threads: threads)
     let configuration = RunConfiguration(
       format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
       tokenizer: base.tokenizer.digest, templateName: data.summary.templateName, template: data.summary.template,
       maxLength: data.summary.maxLength, prepared: data.reference, settings: settings,
+      quantization: base.quantization,
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
       epochs: options.maxSteps == nil ? options.epochs ?? Self.standardEpochs : nil,
       linearAlgebra: LinearAlgebra.report())
@@ -183,7 +188,8 @@ public struct TrainRun {
       beta1: options.betas?.0 ?? 0.9, beta2: options.betas?.1 ?? 0.999, weightDecay: options.weightDecay ?? 0.01,
       maxGradientNorm: options.maxGradientNorm ?? 1, shuffle: options.shuffle ?? true, seed: seed,
       evalEvery: hasValidation ? options.evalEvery ?? max(1, (steps + 4) / 5) : 0,
-      earlyStopping: hasValidation ? options.earlyStopping ?? 0 : 0, engine: options.engine ?? .auto, threads: threads)
+      earlyStopping: hasValidation ? options.earlyStopping ?? 0 : 0, engine: options.engine ?? .auto, threads: threads,
+      gradientCheckpointing: options.gradientCheckpointing ?? false)
     if !hasValidation, options.evalEvery != nil || options.earlyStopping != nil {
       throw SFTError(
         .usage, "there are no validation records to evaluate on", advice: "Prepare the data with --val or --val-file")
@@ -236,7 +242,9 @@ public struct TrainRun {
         .notFound, "the data that run \(folder.name) was prepared with is gone",
         advice: "Run the same `sft prepare` again")
     }
-    let base = try BaseModel(configuration.model, workspace: workspace)
+    let base = try BaseModel(
+      configuration.model, workspace: workspace, quantization: configuration.quantization,
+      compute: Compute(engine: configuration.settings.engine, threads: threads))
     try check(base, against: data)
     guard try base.digest() == configuration.baseDigest else {
       throw SFTError(
@@ -285,6 +293,10 @@ public struct TrainRun {
     compare("--no-shuffle", options.shuffle.map { !$0 }, !settings.shuffle)
     compare("--seed", options.seed, settings.seed)
     compare("--threads", options.threads, settings.threads)
+    compare("--gradient-checkpointing", options.gradientCheckpointing, settings.gradientCheckpointing)
+    if let quantization = options.quantization, quantization != configuration.quantization {
+      changed.append("--qlora \(quantization.description) (it was \(configuration.quantization?.description ?? "not"))")
+    }
     compare("--engine", options.engine?.rawValue, settings.engine.rawValue)
     if let model = options.model {
       compare("--model", recordedName(model, folder: try ModelFolder.resolve(model)), configuration.model)
@@ -330,7 +342,8 @@ public struct TrainRun {
     let trainer = Trainer(
       base.decoder, adapter, count: data.training.count, samples: { data.sample(data.training[$0]) },
       settings: settings, run: folder,
-      identity: RunIdentity(baseModel: base.reference, baseDigest: configuration.baseDigest),
+      identity: RunIdentity(baseModel: base.reference, baseDigest: configuration.baseDigest,
+        quantization: configuration.quantization?.description),
       saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks)
     var firstStep = 0
     if isResuming {

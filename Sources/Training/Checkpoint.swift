@@ -37,7 +37,8 @@ struct Checkpoint {
   ) throws {
     try writeDirectoryAtomically(folder) { temporary in
       try AdapterFolder.write(
-        adapter, for: decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest)
+        adapter, for: decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest,
+        quantization: identity.quantization)
       try FloatVectors.write(moments(optimizer), count: optimizer.count, to: temporary + "/" + momentsFile)
       try writeAtomically(Array(try encoder().encode(state)), to: temporary + "/" + stateFile)
       let entries = try directoryEntries(temporary).map { name in
@@ -96,9 +97,12 @@ public struct RunIdentity: Sendable {
   /// Folder or name, as `base_model_name_or_path`.
   public var baseModel: String
   public var baseDigest: Digest
+  /// How the base is quantised, in words.
+  public var quantization: String?
 
-  public init(baseModel: String, baseDigest: Digest) {
+  public init(baseModel: String, baseDigest: Digest, quantization: String? = nil) {
     self.baseModel = baseModel
     self.baseDigest = baseDigest
+    self.quantization = quantization
   }
 }

@@ -69,7 +69,9 @@ public final class Trainer {
     _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping (Int) -> Sample, settings: TrainingSettings,
     run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks
   ) {
-    pass = TrainingPass(decoder, adapter, Compute(engine: settings.engine, threads: settings.threads))
+    pass = TrainingPass(
+      decoder, adapter, Compute(engine: settings.engine, threads: settings.threads),
+      checkpointing: settings.gradientCheckpointing)
     optimizer = OptimizerState(count: adapter.count)
     order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil)
     self.samples = samples
@@ -209,7 +211,8 @@ public final class Trainer {
   private func writeAdapter(to folder: String) throws {
     try writeDirectoryAtomically(folder) { temporary in
       try AdapterFolder.write(
-        pass.adapter, for: pass.decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest)
+        pass.adapter, for: pass.decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest,
+        quantization: identity.quantization)
     }
   }
 

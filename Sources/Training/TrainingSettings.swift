@@ -62,11 +62,14 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var earlyStopping: Int
   public var engine: Engine
   public var threads: Int
+  /// Computes activations again on the way back instead of keeping them; the bits are the same either way.
+  public var gradientCheckpointing: Bool
 
   public init(
     lora: LoRAConfiguration, initialAdapter: String?, steps: Int, batchSize: Int, gradientAccumulation: Int,
     schedule: Schedule, beta1: Double, beta2: Double, weightDecay: Double, maxGradientNorm: Double, shuffle: Bool,
-    seed: UInt64, evalEvery: Int, earlyStopping: Int, engine: Engine, threads: Int
+    seed: UInt64, evalEvery: Int, earlyStopping: Int, engine: Engine, threads: Int,
+    gradientCheckpointing: Bool = false
   ) {
     self.lora = lora
     self.initialAdapter = initialAdapter
@@ -84,6 +87,7 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
     self.earlyStopping = earlyStopping
     self.engine = engine
     self.threads = threads
+    self.gradientCheckpointing = gradientCheckpointing
   }
 
   /// Records of an update, B.

@@ -6,12 +6,14 @@ extension ModelCheckpoint {
   private static let pieceLength = 1 << 22
 
   /// SHA-256 over the model's tensors: canonical names in sorted order, shapes, and values as little-endian float32. Two
-  /// layouts, shardings, or float types of the same values agree; a tied head that is stored nevertheless does not count.
+  /// layouts, shardings, or float types of the same values agree; a tied head that is stored nevertheless does not count. Weights
+  /// stored in 4 bits count by their codes and statistics.
   ///
   /// Each tensor is hashed in pieces of 4,194,304 values, so that threads share the work evenly; the result is a hash of
   /// the names, shapes and pieces' hashes, and is the same for any number of threads. Reads all weights once.
   public func baseDigest(threads: Int) throws -> Digest {
-    let tensors = try configuration.expectedTensors.sorted { $0.name < $1.name }.map { tensor in
+    let expected = configuration.expectedTensors.sorted { $0.name < $1.name }
+    let tensors = try expected.filter { !quantizedNames.contains($0.name) }.map { tensor in
       (tensor, try info(tensor.name), try weights.bytes(of: try storedName(tensor.name)))
     }
     var pieces: [Piece] = []
@@ -31,7 +33,22 @@ extension ModelCheckpoint {
       for size in tensor.shape { digester.update(size) }
       for _ in stride(from: 0, to: info.count, by: Self.pieceLength) { digester.update(digests.removeFirst()) }
     }
+    try addQuantized(to: &digester)
     return digester.finish()
+  }
+
+  /// Weights that are stored in 4 bits count by what is stored.
+  private func addQuantized(to digester: inout Digester) throws {
+    for name in quantizedNames.sorted() {
+      let stored = try storedName(name)
+      for part in try storedParts(ofQuantized: name) {
+        let bytes = try weights.bytes(of: part)
+        digester.update(name + part.dropFirst(stored.count))
+        digester.update(bytes.count)
+        digester.update(bytes)
+        adviseMapped(bytes, .dontNeed)
+      }
+    }
   }
 }
 
@@ -42,6 +59,8 @@ private struct Piece: @unchecked Sendable {
 
   /// Of the values as float32, converted through a small buffer where they are stored otherwise.
   func digest() -> Digest {
+    // A digest reads everything; what is needed of it later is mapped again then.
+    defer { adviseMapped(bytes, .dontNeed) }
     if dtype == .f32 { return Digest(of: bytes) }
     var digester = Digester()
     let chunk = 1 << 14

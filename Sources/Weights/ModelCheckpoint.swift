@@ -10,6 +10,9 @@ public final class ModelCheckpoint: Sendable {
   public let weights: WeightFiles
   /// Tensors in the files that the model does not use, by the names they have there, sorted: mask buffers, a tied head.
   public let ignored: [String]
+  /// Canonical names of the weights that are stored in bitsandbytes' 4 bits, each with its statistics beside it; these are
+  /// not read as floats. Empty for an ordinary folder.
+  public let quantizedNames: Set<String>
   /// Canonical name → name in the files.
   private let storedNames: [String: String]
   private let configurationIdentity: String
@@ -21,19 +24,22 @@ public final class ModelCheckpoint: Sendable {
     self.folder = folder
     configurationIdentity = try WeightFiles.identity(path)
     configuration = try ModelConfiguration(path: path)
-    if let method = configuration.quantizationMethod {
+    if let method = configuration.quantizationMethod, method != "bitsandbytes" {
       throw SFTError(
         .badData, "'quantization_config': the weights are stored quantised (\(quoted(method))), which is not read here",
         file: path, advice: "Give the folder of the model they were made from")
     }
     weights = try WeightFiles(folder: folder)
-    (storedNames, ignored) = try Self.match(configuration, weights)
+    (storedNames, quantizedNames, ignored) = try Self.match(configuration, weights)
   }
 
   /// A tensor's values: a view of the file where it is stored as aligned float32, else converted into memory of its own
   /// each time it is asked for. Throws `badData` where the model has no such tensor, or not in that shape.
   public func tensor(_ name: String, shape: [Int]) throws -> FloatTensor {
-    try weights.floats(try storedName(name), shape: shape)
+    guard !quantizedNames.contains(name) else {
+      throw SFTError(.badData, "tensor \(quoted(name)) is stored in 4 bits, where floats are expected", file: folder)
+    }
+    return try weights.floats(try storedName(name), shape: shape)
   }
 
   /// A tensor's dtype, shape and place in its file, by its canonical name.
@@ -46,7 +52,7 @@ public final class ModelCheckpoint: Sendable {
   public var identity: String { configurationIdentity + "\n" + weights.identity }
 
   /// The name in the files of a canonical name.
-  func storedName(_ name: String) throws -> String {
+  public func storedName(_ name: String) throws -> String {
     guard let stored = storedNames[name] else { throw missing(name) }
     return stored
   }
@@ -58,8 +64,9 @@ public final class ModelCheckpoint: Sendable {
   /// Finds every expected tensor among the stored ones, checks shapes and dtypes, and refuses what is left over.
   private static func match(
     _ configuration: ModelConfiguration, _ weights: WeightFiles
-  ) throws -> (names: [String: String], ignored: [String]) {
+  ) throws -> (names: [String: String], quantized: Set<String>, ignored: [String]) {
     var (stored, ignored) = try canonicalNames(configuration, weights)
+    let quantized = configuration.quantizationMethod == nil ? [] : takeStatistics(from: &stored, configuration)
     if configuration.tiedHead, let head = stored.removeValue(forKey: ModelConfiguration.headName) {
       // transformers ties it whatever the file holds, so its values do not matter; its shape tells a wrong file.
       try check(TensorSpecification(ModelConfiguration.headName, configuration.embedding.shape), head, weights)
@@ -80,10 +87,30 @@ public final class ModelCheckpoint: Sendable {
         "the weights have \(counted(unexpected.count)) that a \(configuration.architecture.rawValue) of this "
           + "configuration does not: \(listed(unexpected))", file: weights.folder)
     }
-    for tensor in expected {
+    for tensor in expected where !quantized.contains(tensor.name) {
       if let name = stored[tensor.name] { try check(tensor, name, weights) }
     }
-    return (stored, ignored.sorted())
+    return (stored, quantized, ignored.sorted())
+  }
+
+  /// Removes what belongs to weights in 4 bits from the names, and returns those weights. Only matrices of the blocks can
+  /// be among them; what is in their statistics is checked by who reads them.
+  private static func takeStatistics(
+    from stored: inout [String: String], _ configuration: ModelConfiguration
+  ) -> Set<String> {
+    let matrices = configuration.expectedTensors.filter { $0.shape.count == 2 && $0.name.contains(".h.") }
+    var quantized: Set<String> = []
+    for matrix in matrices where stored.keys.contains(where: { $0.hasPrefix(matrix.name + ".quant_state.") }) {
+      quantized.insert(matrix.name)
+      for name in stored.keys where name.hasPrefix(matrix.name + ".") { stored[name] = nil }
+    }
+    return quantized
+  }
+
+  /// The tensors that together hold a weight in 4 bits, by their names in the files, sorted.
+  func storedParts(ofQuantized name: String) throws -> [String] {
+    let stored = try storedName(name)
+    return weights.names.filter { $0 == stored || $0.hasPrefix(stored + ".") }
   }
 
   /// Canonical name → stored name, and the buffers' names.

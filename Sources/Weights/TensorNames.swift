@@ -37,6 +37,13 @@ extension ModelConfiguration {
     }
   }
 
+  /// Whether the blocks' linears are stored [in, out] (GPT-2's `Conv1D`) rather than [out, in].
+  public var storesInputMajor: Bool {
+    switch architecture {
+    case .gpt2: true
+    }
+  }
+
   /// What a name in a file of this architecture stands for.
   func storedName(_ name: String) -> StoredName {
     switch architecture {

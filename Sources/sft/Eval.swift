@@ -65,6 +65,8 @@ extension InferenceOptions {
     template = options.template
     force = options.force
     threads = options.threads
+    quantized = options.quantization.quantized
+    quantization = options.quantization.described
   }
 }
 

@@ -65,6 +65,8 @@ struct ModelOptions: ParsableArguments {
   @Option(name: .long, help: "Shipped template or template file (default: the newest run's, else alpaca).")
   var template: String?
 
+  @OptionGroup var quantization: QuantizationFlags
+
   @Flag(name: .long, help: "Use an adapter although it was trained on another base.")
   var force = false
 

@@ -51,6 +51,8 @@ struct Train: ParsableCommand {
     name: .customLong("init-adapter"), help: "Start from this adapter folder; it brings its own r, alpha and targets.")
   var initialAdapter: String?
 
+  @OptionGroup var quantization: QuantizationFlags
+
   @Option(name: .long, help: "Times through the training records (default: 3).")
   var epochs: Double?
 
@@ -107,6 +109,9 @@ struct Train: ParsableCommand {
 
   @Option(name: .long, help: "auto, or plain: the reference code, one sequence at a time (default: auto).")
   var engine: Engine?
+
+  @Flag(name: .long, help: "Compute activations again instead of keeping them: the same bits, less memory, more time.")
+  var gradientCheckpointing = false
 
   @Flag(name: .long, help: "Start from an adapter although it was trained on another base.")
   var force = false
@@ -205,7 +210,9 @@ struct Train: ParsableCommand {
     options.seed = seed
     options.threads = threads
     options.engine = engine
+    options.gradientCheckpointing = gradientCheckpointing ? true : nil
     options.force = force
+    options.quantization = try quantization.options()
     return options
   }
 

@@ -36,6 +36,9 @@ final class TrainDisplay {
     self.firstStep = firstStep
     progress.note("run         \(folder.path)")
     progress.note("model       \(configuration.model), template \(configuration.templateName)")
+    if let quantization = configuration.quantization {
+      progress.note("base        frozen in \(quantization.description)")
+    }
     progress.note(
       "adapter     LoRA r \(lora.rank), alpha \(lora.alpha), dropout \(lora.dropout), on "
         + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? ""))

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "eight_bit.h"
+#include "four_bit.h"
+
 // y = gelu(x), tanh form. n elements.
 void sft_gelu_forward(const float *x, float *y, size_t n);
 // dx = dy · gelu'(x). dx may be dy.

@@ -1,0 +1,49 @@
+// Kernels on matrices of 4-bit codes, stored as bitsandbytes' Linear4bit stores them: rows of outputs, flattened, in blocks
+// of 64 elements that know nothing of rows; two codes a byte, the first in the high nibble; element = table[code] · absmax of
+// its block. Statistics are float32, one a block, or 8-bit codes themselves (Dettmers et al. 2023, double quantisation).
+#ifndef FOUR_BIT_H
+#define FOUR_BIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SFT_FOUR_BIT_BLOCK 64
+#define SFT_NESTED_BLOCK 256
+
+typedef struct {
+  const uint8_t *packed;
+  const float *table;  // 16
+  const float *absmax;  // one a block; NULL where the statistics are quantised:
+  const uint8_t *absmax_codes;  // one a block
+  const float *nested_absmax;  // one per 256 blocks
+  const float *nested_table;  // 256
+  float offset;
+} sft_four_bit;
+
+// `level` below: the highest x86-64 level whose instructions may be used, as sft_cpu_level() gives it. The result of decoding
+// is the same bits at every level; that of multiplying depends on it.
+
+// The absmax of a block.
+float sft_four_bit_absmax(const sft_four_bit *matrix, size_t block);
+// out[0 ..< count] = elements first ..< first + count of the flattened matrix.
+void sft_four_bit_decode(int level, const sft_four_bit *matrix, size_t first, size_t count, float *out);
+// y[0 ..< rows] (+)= rows first_row ..< first_row + rows, each `width` long, times x. x_even and x_odd: x's elements of even
+// and odd index, needed (and else not read) where sft_four_bit_splits(width).
+void sft_four_bit_multiply(int level, const sft_four_bit *matrix, size_t first_row, size_t rows, size_t width,
+                           const float *x, const float *x_even, const float *x_odd, float *y, int accumulate);
+static inline int sft_four_bit_splits(size_t width) { return width % SFT_FOUR_BIT_BLOCK == 0; }
+
+// How values become codes: the number of bounds below x / absmax, looked up in `order`, sixteen nibbles, the lowest first.
+typedef struct {
+  float bounds[15];
+  uint64_t order;
+} sft_four_bit_code;
+
+// Quantises `count` values from a block's start: packed (count + 1) / 2 bytes, absmax one a block. A last block may be
+// short. Returns the first block that holds an infinity or NaN and stops there, or -1.
+ptrdiff_t sft_four_bit_encode(const sft_four_bit_code *code, const float *x, size_t count, uint8_t *packed,
+                              float *absmax);
+// out[columns, rows] = x[rows, columns] transposed; x's rows are `stride` floats apart.
+void sft_transpose(const float *x, size_t stride, size_t rows, size_t columns, float *out);
+
+#endif

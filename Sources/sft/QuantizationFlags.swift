@@ -1,0 +1,39 @@
+import ArgumentParser
+import Core
+import Kernels
+import Pipeline
+import Quantizing
+
+extension FourBitCode: ExpressibleByArgument {}
+
+/// How the base is quantised.
+struct QuantizationFlags: ParsableArguments {
+  @Flag(
+    name: .customLong("qlora"), inversion: .prefixedNo,
+    help: "Quantise the base's linears to 4 bits; they stay frozen (default: as the run has it).")
+  var quantized: Bool?
+
+  @Option(name: .long, help: "The 4-bit code: nf4 or fp4 (default: nf4).")
+  var quant: FourBitCode?
+
+  @Flag(name: .long, help: "Keep the blocks' statistics in float32.")
+  var noDoubleQuant = false
+
+  @Option(name: .long, help: "Linears to leave in full precision: c_proj,h.0.attn.c_attn,…")
+  var quantSkip: String?
+
+  func validate() throws {
+    if quantized != true, quant != nil || noDoubleQuant || quantSkip != nil {
+      throw ValidationError("--quant, --no-double-quant and --quant-skip go with --qlora.")
+    }
+  }
+
+  /// nil without `--qlora`.
+  func options() throws -> QuantizationOptions? { quantized == true ? described : nil }
+
+  var described: QuantizationOptions {
+    QuantizationOptions(
+      settings: QuantizationSettings(kind: quant ?? .nf4, doubleQuantization: !noDoubleQuant),
+      skip: quantSkip.map { $0.split(separator: ",").map(String.init) } ?? [])
+  }
+}

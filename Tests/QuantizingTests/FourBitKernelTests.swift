@@ -1,0 +1,102 @@
+import CKernels
+import Testing
+import Weights
+
+import Kernels
+import Quantizing
+
+/// The fast kernels against the plain ones, at every level of instructions that this CPU has.
+struct FourBitKernelTests {
+  static let levels: [Int32] = [1, 3, 4].filter { $0 <= max(1, sft_cpu_level()) }
+  static let shapes = [
+    (1, 1), (3, 7), (5, 13), (2, 64), (9, 60), (24, 64), (33, 192), (40, 500), (7, 1025), (257, 768),
+  ]
+  static let plain = Compute(engine: .plain, threads: 1)
+
+  @Test(arguments: shapes, FourBitCode.allCases)
+  func `Decoding is exact at every level`(shape: (Int, Int), kind: FourBitCode) throws {
+    let (rows, columns) = shape
+    for double in [false, true] {
+      let quantized = try QuantizedMatrix(noise(7, rows * columns), rows, columns, kind: kind, double: double)
+      let expected = quantized.decoded(Self.plain).array
+      for level in Self.levels {
+        for range in [0..<rows * columns, 1..<rows * columns, rows * columns / 3..<rows * columns * 2 / 3] {
+          var values = [Float](repeating: .nan, count: range.count + 1)
+          values.withUnsafeMutableBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            for threads in [1, 2] {
+              FourBit.decode(
+                quantized.matrix, elements: range, into: base, level: level, Compute(engine: .auto, threads: threads))
+            }
+          }
+          #expect(values.dropLast().elementsEqual(expected[range]), "level \(level), \(range)")
+          #expect(values.last?.isNaN == true, "wrote past the end")
+        }
+      }
+    }
+  }
+
+  @Test(arguments: shapes)
+  func `A product is the plain one's to rounding, whatever the threads`(shape: (Int, Int)) throws {
+    let (rows, columns) = shape
+    let quantized = try QuantizedMatrix(noise(8, rows * columns), rows, columns)
+    let (x, start) = (noise(9, columns), noise(10, rows))
+    let weights = quantized.decoded(Self.plain).array
+    func product(_ compute: Compute, _ level: Int32, accumulate: Bool) -> [Float] {
+      var y = start
+      FourBit.multiply(quantized.matrix, x, into: &y, accumulate: accumulate, level: level, compute)
+      return y
+    }
+    for accumulate in [false, true] {
+      let expected = product(Self.plain, 1, accumulate: accumulate)
+      for level in Self.levels {
+        let one = product(Compute(engine: .auto, threads: 1), level, accumulate: accumulate)
+        #expect(one == product(Compute(engine: .auto, threads: 2), level, accumulate: accumulate))
+        for row in 0..<rows {
+          // Summing n products in any order errs by at most n · 2⁻²⁴ of the sum of their magnitudes.
+          let magnitude = (0..<columns).reduce(abs(start[row])) { $0 + abs(weights[row * columns + $1] * x[$1]) }
+          #expect(abs(one[row] - expected[row]) <= Float(columns + 2) * 0x1p-24 * magnitude, "level \(level)")
+        }
+      }
+    }
+  }
+
+  @Test func `Quantising is the same on both engines, layouts and any threads`() throws {
+    for (seed, (rows, columns)) in Self.shapes.enumerated() {
+      let values = weights(UInt64(seed), rows, columns)
+      let settings = QuantizationSettings(kind: seed % 2 == 0 ? .nf4 : .fp4, doubleQuantization: seed % 3 != 0)
+      let straight = tensor(values, [rows, columns])
+      let turned = tensor(transposed(values, rows, columns), [columns, rows])
+      let expected = try QuantizedMatrix(
+        straight, layout: .outputsByInputs, name: "x", settings: settings, Self.plain)
+      for compute in [Self.plain, Compute(engine: .auto, threads: 1), Compute(engine: .auto, threads: 2)] {
+        for (weights, layout) in [(straight, FourBit.Layout.outputsByInputs), (turned, .inputsByOutputs)] {
+          let matrix = try QuantizedMatrix(weights, layout: layout, name: "x", settings: settings, compute)
+          #expect(matrix.packedBytes == expected.packedBytes)
+          #expect(matrix.allAbsmax == expected.allAbsmax)
+        }
+      }
+    }
+  }
+
+  @Test func `Decoded values lie within half a step of the weights`() throws {
+    let values = noise(11, 64 * 64)
+    for kind in FourBitCode.allCases {
+      let matrix = try QuantizedMatrix(values, 64, 64, kind: kind, double: false)
+      let decoded = matrix.decoded(Compute()).array
+      let sorted = kind.values.sorted()
+      let widest = zip(sorted, sorted.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
+      for index in values.indices {
+        let absmax = matrix.absmax(index / 64)
+        #expect(abs(values[index] - decoded[index]) <= absmax * (widest / 2 + 1e-6))
+      }
+    }
+  }
+
+  @Test func `4.127 bits a weight`() throws {
+    let matrix = try QuantizedMatrix(noise(12, 1 << 20), 1024, 1024)
+    #expect(abs(Double(matrix.bytes) * 8 / Double(matrix.count) - 4.127) < 0.0005)
+    let single = try QuantizedMatrix(noise(12, 1 << 20), 1024, 1024, double: false)
+    #expect(single.bytes * 16 == 9 << 20)
+  }
+}
