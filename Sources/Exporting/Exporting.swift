@@ -1,7 +1,6 @@
 import Core
 import Files
 import JSON
-import Kernels
 import Models
 import Weights
 
@@ -32,7 +31,7 @@ public func exportAdapter(
 /// in memory at a time.
 public func exportMerged(
   _ checkpoint: ModelCheckpoint, _ decoder: Decoder, adapter: Adapter?, tokenizerFiles: [String],
-  to folder: String, _ compute: Compute
+  to folder: String, threads: Int
 ) throws {
   let linears = Dictionary(
     uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.weightName, $0) })
@@ -40,7 +39,7 @@ public func exportMerged(
     TensorOutput(tensor.name, .f32, tensor.shape) { sink in
       let values: FloatTensor
       if let adapter, let linear = linears[tensor.name] {
-        values = decoder.mergedWeight(of: linear, with: adapter, compute)
+        values = decoder.mergedWeight(of: linear, with: adapter, threads: threads)
       } else {
         values = try checkpoint.tensor(tensor.name, shape: tensor.shape)
       }

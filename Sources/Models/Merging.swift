@@ -4,7 +4,7 @@ import Weights
 extension Decoder {
   /// A linear's weight with an adapter's product added: W + s · Aᵀ · Bᵀ for [in, out], W + s · B · A for [out, in]. The
   /// base stays as it is; of a quantised base it is the decoded weight, [out, in].
-  public func mergedWeight(of linear: Int, with adapter: Adapter, _ compute: Compute) -> FloatTensor {
+  public func mergedWeight(of linear: Int, with adapter: Adapter, threads: Int) -> FloatTensor {
     let linear = blocks.flatMap(\.linears)[linear]
     switch linear.weight {
     case .inputMajor(let weight):
@@ -14,7 +14,7 @@ extension Decoder {
           transposeA: true, b: b, ldb: rank, transposeB: true, beta: 1, c: merged, ldc: linear.outputWidth)
       }
     case .outputMajor(let weight): return mergedOutputMajor(weight, linear, adapter)
-    case .quantized(let weight): return mergedOutputMajor(weight.decoded(compute), linear, adapter)
+    case .quantized(let weight): return mergedOutputMajor(weight.decoded(Compute(threads: threads)), linear, adapter)
     }
   }
 

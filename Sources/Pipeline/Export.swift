@@ -27,8 +27,13 @@ public func export(_ session: InferenceSession, format: ExportFormat, to folder:
       quantization: base.quantization?.description,
       tokenizerFiles: tokenizerFiles, to: folder)
   case .merged:
+    guard base.checkpoint.quantizedNames.isEmpty else {
+      throw SFTError(
+        .usage, "the model is stored in 4 bits, so nothing can be merged into it", file: base.folder,
+        advice: "Give --model the folder that it was quantised from")
+    }
     try exportMerged(
       base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: tokenizerFiles, to: folder,
-      session.pass.compute)
+      threads: session.pass.compute.threads)
   }
 }

@@ -34,6 +34,8 @@ struct Export: ParsableCommand {
     let workspace = Workspace(common.workspace) { progress.note($0) }
     var options = InferenceOptions(model)
     options.adapter = adapter
+    // An adapter is merged into the weights as they are, not into their 4-bit shadow.
+    if format == .merged { options.quantized = false }
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("exporting \(session.base.name) with \(session.description)")
     try export(session, format: format, to: to, replacing: model.force)

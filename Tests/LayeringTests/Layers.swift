@@ -23,7 +23,8 @@ enum Layers {
   static let allowed: [String: Set<String>] = [
     "Core": [], "Files": [], "JSON": [], "Loading": [], "Templating": [], "Tokenizing": [], "Masking": [],
     "Packing": [], "Artifacts": ["CZstd"], "Weights": [], "Kernels": ["CKernels", "COpenBLAS"],
-    "Models": ["Kernels", "Weights"], "Training": ["Kernels", "Models", "Packing"],
+    "Quantizing": ["Kernels", "Weights"], "Models": ["Kernels", "Quantizing", "Weights"],
+    "Training": ["Kernels", "Models", "Packing"],
     "Evaluating": ["Kernels", "Masking", "Models", "Packing", "Templating", "Tokenizing"],
     "Exporting": ["Models", "Weights"],
   ]
