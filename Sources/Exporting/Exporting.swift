@@ -21,7 +21,8 @@ public func exportAdapter(
   to folder: String
 ) throws {
   try writeDirectoryAtomically(folder) { temporary in
-    try AdapterFolder.write(adapter, for: decoder, to: temporary, baseModel: baseModel, baseDigest: baseDigest,
+    try AdapterFolder.write(
+      adapter, for: decoder, to: temporary, baseModel: baseModel, baseDigest: baseDigest,
       quantization: quantization)
     try copy(tokenizerFiles, to: temporary)
   }

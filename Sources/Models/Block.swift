@@ -88,7 +88,8 @@ struct Block: Sendable {
       context.compute)
     activations.middle.pointer.update(from: activations.input.pointer, count: rows * width)
     attentionOutput.forward(
-      activations.attended.pointer, activations.middle.pointer, hidden: hidden(1), rows: rows, accumulate: true, context)
+      activations.attended.pointer, activations.middle.pointer, hidden: hidden(1), rows: rows, accumulate: true, context
+    )
 
     let mlpNormed = normForMLP(activations, rows: rows, scratch, context)
     mlpInput.forward(mlpNormed, activations.mlpHidden.pointer, hidden: hidden(2), rows: rows, context)

@@ -41,8 +41,7 @@ public struct LoRAConfiguration: Sendable, Equatable, Codable {
       throw SFTError(.usage, "there is no layer \(wrong) to adapt: the model has layers 0 to \(layerCount - 1)")
     }
     let wanted = layers.map(Set.init)
-    for target in targets where target != Self.allLinear && !linears.contains(where: { $0.isNamed(target) })
-    {
+    for target in targets where target != Self.allLinear && !linears.contains(where: { $0.isNamed(target) }) {
       let modules = Set(linears.map { String($0.name.split(separator: ".").last ?? "") }).sorted()
       throw SFTError(
         .usage, "no linear of the model is named '\(target)'",

@@ -57,7 +57,8 @@ public final class InferenceSession {
     }
     let compute = Compute(engine: options.engine, threads: threads)
     let ofRun = options.model == nil || options.run != nil ? run?.configuration.quantization : nil
-    let quantization = options.quantized == false ? nil : ofRun ?? (options.quantized == true ? options.quantization : nil)
+    let quantization =
+      options.quantized == false ? nil : ofRun ?? (options.quantized == true ? options.quantization : nil)
     let base = try BaseModel(model, workspace: workspace, quantization: quantization, compute: compute)
     self.base = base
     if let template = options.template {

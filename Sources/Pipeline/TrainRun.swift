@@ -342,7 +342,8 @@ public struct TrainRun {
     let trainer = Trainer(
       base.decoder, adapter, count: data.training.count, samples: { data.sample(data.training[$0]) },
       settings: settings, run: folder,
-      identity: RunIdentity(baseModel: base.reference, baseDigest: configuration.baseDigest,
+      identity: RunIdentity(
+        baseModel: base.reference, baseDigest: configuration.baseDigest,
         quantization: configuration.quantization?.description),
       saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks)
     var firstStep = 0
