@@ -59,7 +59,7 @@ let package = Package(
     target("Quantizing", ["Core", "JSON", "Kernels", "Weights"], settings: kernelSettings),
     target("Models", ["Core", "Files", "JSON", "Kernels", "Quantizing", "Weights"], settings: kernelSettings),
     target("Training", ["Core", "Files", "Kernels", "Models", "Packing"], settings: kernelSettings),
-    target("Exporting", ["Core", "Files", "JSON", "Models", "Weights"]),
+    target("Exporting", ["Core", "Files", "JSON", "Models", "Quantizing", "Weights"]),
     target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Tokenizing", "Packing"]),
 
     // What chains them.

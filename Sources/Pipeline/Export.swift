@@ -7,6 +7,12 @@ import Tokenizing
 ///
 /// Throws `cannotCreate` where `folder` holds something already, unless `replacing`.
 public func export(_ session: InferenceSession, format: ExportFormat, to folder: String, replacing: Bool) throws {
+  try checkTarget(folder, replacing: replacing)
+  try write(session, format: format, to: folder)
+}
+
+/// Throws `cannotCreate` where `folder` is a file, or holds something already, unless `replacing`.
+func checkTarget(_ folder: String, replacing: Bool) throws {
   if let status = FileStatus(folder) {
     guard status.kind == .directory else { throw SFTError(.cannotCreate, "is in the way of a folder", file: folder) }
     guard try replacing || directoryEntries(folder).isEmpty else {
@@ -14,6 +20,9 @@ public func export(_ session: InferenceSession, format: ExportFormat, to folder:
         .cannotCreate, "the folder is not empty", file: folder, advice: "Give another --to, or replace it with --force")
     }
   }
+}
+
+private func write(_ session: InferenceSession, format: ExportFormat, to folder: String) throws {
   let base = session.base
   let tokenizerFiles = Tokenizer.files(in: base.folder).map { base.folder + "/" + $0 }
   switch format {

@@ -1,0 +1,50 @@
+import Core
+import Files
+import JSON
+import Quantizing
+import Weights
+
+/// Writes the model with some of its linears in 4 bits, as bitsandbytes serialises them, and a `config.json` that says so:
+/// transformers and bitsandbytes load the folder, and so does `ModelCheckpoint`.
+///
+/// `matrices` is by tensor name; every other tensor is written as float32. `skipped` are the module names left out, which
+/// the loader must know of.
+public func exportQuantized(
+  _ checkpoint: ModelCheckpoint, _ matrices: [String: QuantizedMatrix], settings: QuantizationSettings,
+  skipped: [String], tokenizerFiles: [String], to folder: String
+) throws {
+  let tensors = checkpoint.configuration.expectedTensors.flatMap { tensor -> [TensorOutput] in
+    if let matrix = matrices[tensor.name] { return matrix.tensors(name: tensor.name) }
+    return [
+      TensorOutput(tensor.name, .f32, tensor.shape) { sink in
+        let values = try checkpoint.tensor(tensor.name, shape: tensor.shape)
+        try values.withValues { try sink(UnsafeRawBufferPointer($0)) }
+      }
+    ]
+  }
+  try writeDirectoryAtomically(folder) { temporary in
+    try writeSafetensors(tensors, to: temporary + "/model.safetensors")
+    try writeConfiguration(
+      from: checkpoint.folder + "/config.json", to: temporary + "/config.json",
+      adding: ("quantization_config", quantizationConfiguration(settings, skipped: skipped)))
+    try copyCompanions(of: checkpoint, tokenizerFiles, to: temporary)
+  }
+}
+
+/// transformers' `BitsAndBytesConfig`.
+private func quantizationConfiguration(_ settings: QuantizationSettings, skipped: [String]) -> JSONValue {
+  .object(
+    JSONObject([
+      ("quant_method", .string("bitsandbytes")),
+      ("load_in_4bit", .bool(true)),
+      ("load_in_8bit", .bool(false)),
+      ("bnb_4bit_compute_dtype", .string("float32")),
+      ("bnb_4bit_quant_storage", .string("uint8")),
+      ("bnb_4bit_quant_type", .string(settings.kind.rawValue)),
+      ("bnb_4bit_use_double_quant", .bool(settings.doubleQuantization)),
+      ("llm_int8_enable_fp32_cpu_offload", .bool(false)),
+      ("llm_int8_has_fp16_weight", .bool(false)),
+      ("llm_int8_skip_modules", skipped.isEmpty ? .null : .array((["lm_head"] + skipped).map { .string($0) })),
+      ("llm_int8_threshold", .number(6)),
+    ]))
+}
