@@ -16,7 +16,8 @@ public struct EvaluationResult: Sendable, Equatable, Codable {
 
   init(_ totals: CrossEntropy.Totals) {
     loss = totals.loss / max(1, totals.weight)
-    perplexity = exp(loss)
+    // JSON has no infinity.
+    perplexity = min(exp(loss), .greatestFiniteMagnitude)
     accuracy = totals.correct / max(1, totals.weight)
     supervised_tokens = Int(totals.weight)
   }
@@ -45,6 +46,10 @@ public func evaluate(
     progress(index + 1)
   }
   if !pending.isEmpty { flush() }
+  guard totals.weight == 0 || totals.loss.isFinite else {
+    throw SFTError(
+      .badData, "the loss is not a finite number: the weights of the model or the adapter hold values that are not")
+  }
   guard totals.weight > 0 else { throw SFTError(.badData, "there is no supervised token to evaluate on") }
   return EvaluationResult(totals)
 }

@@ -85,6 +85,10 @@ public struct Generator {
     var logits = pass.extend(cache, with: prompt)
     while true {
       let token = Int32(settings.sampling.choose(logits, &random))
+      guard logits[Int(token)].isFinite, !logits.contains(where: \.isNaN) else {
+        throw SFTError(
+          .badData, "the model's output is not a finite number: its weights or the adapter's hold values that are not")
+      }
       if endTokens.contains(token) { return finish(.stop) }
       ids.append(token)
       // Rows of the embedding beyond the tokenizer's vocabulary stand for no text.

@@ -48,6 +48,8 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
     var candidates = logits.indices.map { token in
       (token: token, weight: exp((Double(logits[token]) - Double(largest)) / temperature))
     }
+    let topK = topK.flatMap { $0 < logits.count ? $0 : nil }
+    let topP = topP.flatMap { $0 < 1 ? $0 : nil }
     if topK == nil, topP == nil { return candidates }
     candidates.sort { ($1.weight, $0.token) < ($0.weight, $1.token) }
     if let topK { candidates = Array(candidates.prefix(topK)) }

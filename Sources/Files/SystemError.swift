@@ -82,6 +82,15 @@ public func createDirectory(_ path: String) throws {
   guard directoryExists(path) else { throw SFTError(.cannotCreate, "is in the way of a folder", file: path) }
 }
 
+/// Creates a folder that must not be there yet; false where something has its name already. Of several processes that try
+/// at once one succeeds.
+public func createNewDirectory(_ path: String) throws -> Bool {
+  try createDirectory(parentPath(path))
+  if mkdir(path, 0o777) == 0 { return true }
+  if errno == EEXIST { return false }
+  throw systemError("create the folder", path)
+}
+
 /// Removes a file or a whole folder; links are removed, not followed. Nothing there is fine.
 public func removeTree(_ path: String) throws {
   var info = stat()

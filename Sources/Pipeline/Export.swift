@@ -5,21 +5,28 @@ import Tokenizing
 
 /// Writes what other tools load.
 ///
-/// Throws `cannotCreate` where `folder` holds something already, unless `replacing`.
+/// Throws `cannotCreate` where `folder` holds something already, unless it is an export and `replacing`.
 public func export(_ session: InferenceSession, format: ExportFormat, to folder: String, replacing: Bool) throws {
-  try checkTarget(folder, replacing: replacing)
+  try checkTarget(folder, replacing: replacing, base: session.base.folder)
   try write(session, format: format, to: folder)
 }
 
-/// Throws `cannotCreate` where `folder` is a file, or holds something already, unless `replacing`.
-func checkTarget(_ folder: String, replacing: Bool) throws {
-  if let status = FileStatus(folder) {
-    guard status.kind == .directory else { throw SFTError(.cannotCreate, "is in the way of a folder", file: folder) }
-    guard try replacing || directoryEntries(folder).isEmpty else {
-      throw SFTError(
-        .cannotCreate, "the folder is not empty", file: folder, advice: "Give another --to, or replace it with --force")
-    }
+/// Throws `cannotCreate` where `folder` is a file or holds something already. With `replacing` it may hold an export, known
+/// by its files; never the base, nor a folder with other folders in it, such as the one that sft runs in.
+func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
+  guard let status = FileStatus(folder) else { return }
+  guard status.kind == .directory else { throw SFTError(.cannotCreate, "is in the way of a folder", file: folder) }
+  let names = try directoryEntries(folder)
+  if names.isEmpty { return }
+  guard replacing else {
+    throw SFTError(
+      .cannotCreate, "the folder is not empty", file: folder,
+      advice: "Give another --to, or replace an earlier export with --overwrite")
   }
+  let isExport = !Set(names).isDisjoint(with: ["adapter_config.json", "model.safetensors"])
+  let hasFolders = names.contains { FileStatus(folder + "/" + $0)?.kind != .file }
+  guard isExport, !hasFolders, let own = canonicalPath(folder), own != canonicalPath(base), own != canonicalPath(".")
+  else { throw SFTError(.cannotCreate, "is not an earlier export, so it is not replaced", file: folder) }
 }
 
 private func write(_ session: InferenceSession, format: ExportFormat, to folder: String) throws {

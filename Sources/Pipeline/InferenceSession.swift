@@ -14,6 +14,8 @@ public struct InferenceOptions: Sendable {
   public var adapter: String?
   /// The bare base, whatever runs there are.
   public var baseOnly = false
+  /// Take the newest run's adapter even where a model is given.
+  public var needsAdapter = false
   public var run: String?
   public var checkpoint: Int?
   public var template: String?
@@ -75,10 +77,13 @@ public final class InferenceSession {
 
     if let folder = options.adapter {
       (adapterFolder, description) = (folder, "adapter \(folder)")
-    } else if !options.baseOnly, let run, options.model == nil || options.run != nil || options.checkpoint != nil {
-      try Self.check(base, against: run)
+    } else if !options.baseOnly, let run,
+      options.model == nil || options.run != nil || options.checkpoint != nil || options.needsAdapter
+    {
+      if !options.force { try Self.check(base, against: run) }
       (adapterFolder, description) = try run.adapter(checkpoint: options.checkpoint)
     } else {
+      if let run, options.model == nil, !options.force { try Self.checkBase(base, against: run) }
       guard options.checkpoint == nil else {
         throw SFTError(.usage, "--checkpoint needs a run", advice: "Give --run NAME")
       }
@@ -95,12 +100,22 @@ public final class InferenceSession {
     pass = InferencePass(base.decoder, adapter, compute)
   }
 
-  /// A run's base and tokenizer must still be what they were.
+  /// A run's tokenizer must still be what it was.
   private static func check(_ base: BaseModel, against run: RecordedRun) throws {
     guard base.tokenizer.digest == run.configuration.tokenizer else {
       throw SFTError(
         .badData, "the tokenizer of \(base.name) is not the one that run \(run.folder.name) was trained with",
         file: base.folder)
+    }
+  }
+
+  /// A bare base, which no adapter's own digest guards.
+  private static func checkBase(_ base: BaseModel, against run: RecordedRun) throws {
+    try check(base, against: run)
+    guard try base.digest() == run.configuration.baseDigest else {
+      throw SFTError(
+        .badData, "the model \(base.name) is not the one that run \(run.folder.name) was trained on",
+        file: base.folder, advice: "Give the model to use with --model")
     }
   }
 
@@ -154,6 +169,9 @@ public final class InferenceSession {
             file: file, line: record.line, advice: "Use --overlong drop or --overlong truncate")
         }
       }
+    }
+    guard !samples.isEmpty else {
+      throw SFTError(.badData, "no record is left: all \(dropped) are longer than \(limit) tokens", file: file)
     }
     let result = try Evaluating.evaluate(
       pass, count: samples.count, progress: { progress($0, samples.count) }, samples: { samples[$0] })

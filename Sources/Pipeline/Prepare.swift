@@ -114,9 +114,14 @@ public func prepare(
           + "in the validation file too", file: options.files.first)
     }
     try writeEntries(selection.entries, to: try writer.file(PreparedStage.indexFile))
-    selection.counts.loaded = data.0.summary.records
-    selection.counts.skippedBad = data.0.summary.skippedBad
-    selection.counts.droppedWithInput = data.0.summary.droppedWithInput
+    for records in [data.0] + (validation.map { [$0.0] } ?? []) {
+      selection.counts.loaded += records.summary.records
+      selection.counts.skippedBad += records.summary.skippedBad
+      selection.counts.droppedWithInput += records.summary.droppedWithInput
+    }
+    guard validation == nil || training < selection.entries.count else {
+      throw SFTError(.badData, "no record is left to validate on: all were too long", file: options.validationFile)
+    }
     selection.counts.duplicatesRemoved = options.dedupe ? selection.counts.duplicates : 0
     let lengths = selection.entries.map { entry in
       Int((entry.source == 0 ? index : held ?? [])[Int(entry.record)].tokenCount - entry.removed)
@@ -130,7 +135,9 @@ public func prepare(
       template: template.source,
       endOfText: endOfText, maxLength: maxLength, files: options.files,
       validationFiles: options.validationFile.map { [$0] } ?? [], counts: selection.counts,
-      skippedMessages: data.0.summary.skippedMessages, training: training,
+      skippedMessages: data.0.summary.skippedList.map { $0.described(options.files) }
+        + (validation?.0.summary.skippedList.map { $0.described([options.validationFile ?? ""]) } ?? []),
+      training: training,
       validation: selection.entries.count - training, tokens: lengths.reduce(0, +), supervisedTokens: supervised,
       lengths: PreparedSummary.Lengths(lengths), sources: sources.map(\.reference))
   }
@@ -172,7 +179,7 @@ extension Workspace {
     try store.latest("prepared").flatMap { try store.existing($0, PreparedSummary.self) }?.summary
   }
 
-  private func preparedReference(_ path: String?) throws -> ArtifactReference? {
+  func preparedReference(_ path: String?) throws -> ArtifactReference? {
     guard let path else { return store.latest("prepared") }
     guard directoryExists(path) else {
       throw SFTError(.notFound, "there is no prepared data here", file: path, advice: "Run `sft prepare` first")

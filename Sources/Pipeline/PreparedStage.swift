@@ -34,7 +34,6 @@ enum PreparedStage {
   struct Selection {
     var entries: [Entry] = []
     var counts = PreparedSummary.Counts()
-    var tokenCounts: [Int] = []
   }
 
   /// Fits, removes duplicates and splits. Throws `badData` with file and line for the first record that is too long, where

@@ -43,7 +43,7 @@ public func quantizeModel(
   guard checkpoint.quantizedNames.isEmpty else {
     throw SFTError(.usage, "the model is stored in 4 bits already", file: folder)
   }
-  if let target { try checkTarget(target, replacing: replacing) }
+  if let target { try checkTarget(target, replacing: replacing, base: folder) }
   let names = try options.select(from: checkpoint.configuration.linears)
   let matrices = Dictionary(
     uniqueKeysWithValues: zip(names, try QuantizedStage.quantize(names, checkpoint, options.settings, compute)))

@@ -6,22 +6,34 @@ import Loading
 /// Stage 1: files → validated records, in the order of the files.
 enum RecordsStage {
   static let name = "records"
-  static let version = 1
+  static let version = 2
   static let dataFile = "records.zst"
 
   struct Summary: Codable, Sendable, Equatable {
     var records: Int
     var skippedBad: Int
-    /// The first of the skipped, as messages.
-    var skippedMessages: [String]
+    /// The first of the skipped.
+    var skippedList: [Skipped]
     var droppedWithInput: Int
+  }
+
+  /// A bad record by its place: the name of its file is not part of the artifact, which is known by content.
+  struct Skipped: Codable, Sendable, Equatable {
+    var file: Int
+    var line: Int?
+    var message: String
+
+    func described(_ files: [String]) -> String {
+      SFTError(.badData, message, file: file < files.count ? files[file] : nil, line: line).description
+    }
   }
 
   static func run(
     _ store: ArtifactStore, files: [String], onlyEmptyInput: Bool, skipBad: Bool, threads: Int
   ) throws -> Artifact<Summary> {
-    let contents = try files.map { file in
-      try store.cachedDigest(identity: try ArtifactStore.fileIdentity(file)) { try Digest(ofFile: file) }
+    let identities = try files.map { try ArtifactStore.fileIdentity($0) }
+    let contents = try zip(files, identities).map { file, identity in
+      try store.cachedDigest(identity: identity) { try Digest(ofFile: file) }
     }
     let key = ArtifactKey(
       stage: name, version: version,
@@ -34,10 +46,17 @@ enum RecordsStage {
         let frame = RecordCodec.encode(records)
         try frame.withUnsafeBytes { try shard.append($0, items: records.count) }
       }
+      // The artifact is known by the content digested above, so what was read must have been that.
+      for (file, identity) in zip(files, identities) where try ArtifactStore.fileIdentity(file) != identity {
+        throw SFTError(
+          .badData, "was changed while it was being read", file: file, advice: "Run the same command again")
+      }
       try shard.finish()
       return Summary(
         records: report.records, skippedBad: report.skippedBadCount,
-        skippedMessages: report.skippedBad.map(\.description), droppedWithInput: report.droppedWithInput)
+        skippedList: report.skippedBad.map { error in
+          Skipped(file: files.firstIndex(of: error.file ?? "") ?? 0, line: error.line, message: error.message)
+        }, droppedWithInput: report.droppedWithInput)
     }
   }
 }

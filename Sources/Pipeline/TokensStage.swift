@@ -112,12 +112,10 @@ final class RecordEncoders: Sendable {
     }
     return records.map { record in
       let (prompt, completion) = Masking.split(template.render(record))
-      var tokens: [Int32] = []
-      encoder.encode(prompt.map(TextPiece.init), into: &tokens)
-      let promptCount = tokens.count
-      encoder.encode(completion.map(TextPiece.init), into: &tokens)
-      tokens.append(endOfText)
-      return Sample(tokens: tokens, promptCount: promptCount)
+      var (promptIDs, completionIDs): ([Int32], [Int32]) = ([], [])
+      encoder.encode(prompt.map(TextPiece.init), into: &promptIDs)
+      encoder.encode(completion.map(TextPiece.init), into: &completionIDs)
+      return Masking.sample(prompt: promptIDs, completion: completionIDs, endOfText: endOfText)
     }
   }
 

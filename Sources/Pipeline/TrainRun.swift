@@ -98,7 +98,8 @@ public struct TrainRun {
   private func start() throws -> (RunFolder, TrainingOutcome?) {
     let threads = options.threads ?? Compute.availableThreads
     guard threads >= 1 else { throw SFTError(.usage, "--threads must be at least 1") }
-    let folder = try newFolder()
+    // Found out before anything long is done; settled when the folder is made.
+    if let name = options.run, !options.resume, fileExists(try workspace.run(name).path) { throw taken(name) }
     guard let data = try workspace.preparedData(options.prepared, threads: threads) else {
       throw SFTError(
         .usage, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare FILE --model DIR` first")
@@ -116,30 +117,36 @@ public struct TrainRun {
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
       epochs: options.maxSteps == nil ? options.epochs ?? Self.standardEpochs : nil,
       linearAlgebra: LinearAlgebra.report())
-    try createDirectory(folder.path)
+    let folder = try newFolder()
     let lock = try lock(folder)
     defer { withExtendedLifetime(lock) {} }
+    guard !fileExists(folder.configuration) else { throw taken(folder.name) }
     try configuration.write(folder)
     return (folder, try train(folder, configuration, data, base, adapter, isResuming: false))
   }
 
   static let standardEpochs = 3.0
 
-  /// The folder of a run that is not there yet.
+  /// Makes the folder of a run that is not there yet. Whoever made it has it, however many processes try.
   private func newFolder() throws -> RunFolder {
     if let name = options.run {
       let folder = try workspace.run(name)
       // A run that was killed before it recorded its settings has nothing to lose.
-      guard options.resume || !fileExists(folder.path) else {
-        throw SFTError(
-          .usage, "the run '\(name)' exists already", file: folder.path,
-          advice: "Give another --run, or go on with it with --resume")
-      }
+      guard try createNewDirectory(folder.path) || options.resume else { throw taken(name) }
       return folder
     }
     var number = 1
-    while fileExists("\(workspace.runsPath)/run-\(number)") { number += 1 }
-    return try workspace.run("run-\(number)")
+    while true {
+      let folder = try workspace.run("run-\(number)")
+      if try createNewDirectory(folder.path) { return folder }
+      number += 1
+    }
+  }
+
+  private func taken(_ name: String) -> SFTError {
+    SFTError(
+      .usage, "the run '\(name)' exists already", file: "\(workspace.runsPath)/\(name)",
+      advice: "Give another --run, or go on with it with --resume")
   }
 
   private func check(_ base: BaseModel, against data: PreparedData) throws {
@@ -201,7 +208,8 @@ public struct TrainRun {
     if let steps = options.maxSteps { return steps }
     let total = (options.epochs ?? Self.standardEpochs) * Double(records) / Double(effectiveBatch)
     guard total.isFinite, total < 1e9 else { throw SFTError(.usage, "that many epochs cannot be") }
-    return max(1, Int(total.rounded(.up)))
+    // 2.2 × 50 is not quite 110 in binary.
+    return max(1, Int((total - 1e-9 * total).rounded(.up)))
   }
 
   private func refuseConflicts(with lora: LoRAConfiguration, _ folder: String) throws {
@@ -292,6 +300,11 @@ public struct TrainRun {
     compare("--early-stopping", options.earlyStopping, settings.earlyStopping)
     compare("--no-shuffle", options.shuffle.map { !$0 }, !settings.shuffle)
     compare("--seed", options.seed, settings.seed)
+    compare("--save-every", options.saveEvery, configuration.saveEvery)
+    compare("--keep-checkpoints", options.keepCheckpoints, configuration.keepCheckpoints)
+    if let prepared = options.prepared, try workspace.preparedReference(prepared) != configuration.prepared {
+      changed.append("--prepared \(prepared)")
+    }
     compare("--threads", options.threads, settings.threads)
     compare("--gradient-checkpointing", options.gradientCheckpointing, settings.gradientCheckpointing)
     if let quantization = options.quantization, quantization != configuration.quantization {
@@ -351,6 +364,10 @@ public struct TrainRun {
       if let step = try trainer.resume() {
         firstStep = step
         event(.note("Going on from the checkpoint of step \(step)."))
+      } else if settings.initialAdapter != nil {
+        throw SFTError(
+          .notFound, "run \(folder.name) started from another adapter and has no sound checkpoint to go on from",
+          advice: "Start a new run with --init-adapter")
       } else {
         event(.note("Run \(folder.name) has no sound checkpoint: it starts at step 0."))
       }

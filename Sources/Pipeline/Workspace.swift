@@ -13,7 +13,8 @@ public struct Workspace: Sendable {
   /// `explicit`, else `$SFT_WORKSPACE`, else `.sft`. Touches nothing yet. `notice` gets remarks for the user.
   public init(_ explicit: String?, notice: @escaping @Sendable (String) -> Void) {
     let environment = getenv("SFT_WORKSPACE").map { String(cString: $0) }
-    path = explicit ?? environment.flatMap { $0.isEmpty ? nil : $0 } ?? ".sft"
+    // An empty one is that of a variable that was not set.
+    path = [explicit, environment].compactMap { $0 }.first { !$0.isEmpty } ?? ".sft"
     store = ArtifactStore(workspace: path, notice: notice)
     self.notice = notice
   }

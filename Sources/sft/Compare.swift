@@ -29,6 +29,7 @@ struct Compare: ParsableCommand {
     let asked = try loadQuestions(questions)
     var options = InferenceOptions(model)
     options.adapter = adapter
+    options.needsAdapter = adapter == nil
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("comparing \(session.base.name) with itself and \(session.description)")
     // Answers take long: what cannot be written should be known before.

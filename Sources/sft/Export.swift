@@ -17,8 +17,11 @@ struct Export: ParsableCommand {
   @Option(name: .long, help: "peft: an adapter folder; merged: a model folder with the adapter in its weights.")
   var format: ExportFormat = .peft
 
-  @Option(name: .long, help: "Folder to write; with --force what it holds is replaced.")
+  @Option(name: .long, help: "Folder to write; it must be empty or not there.")
   var to: String
+
+  @Flag(name: .long, help: "Replace an earlier export in --to.")
+  var overwrite = false
 
   @OptionGroup var common: CommonOptions
 
@@ -38,7 +41,7 @@ struct Export: ParsableCommand {
     if format == .merged { options.quantized = false }
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("exporting \(session.base.name) with \(session.description)")
-    try export(session, format: format, to: to, replacing: model.force)
+    try export(session, format: format, to: to, replacing: overwrite)
     if common.json {
       try Terminal.printJSON(
         Report(path: to, format: format.rawValue, model: session.base.reference, adapter: session.adapterFolder))

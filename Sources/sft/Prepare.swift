@@ -25,8 +25,8 @@ struct Prepare: ParsableCommand {
   @Option(name: .long, help: "What to do with longer records: error, drop or truncate (the prompt, from its left).")
   var overlong: OverlongPolicy = .error
 
-  @Option(name: .customLong("val"), help: "Share of the records kept for validation.")
-  var validationShare = 0.05
+  @Option(name: .customLong("val"), help: "Share of the records kept for validation (default: 0.05).")
+  var validationShare: Double?
 
   @Option(name: .customLong("val-file"), help: "Validation records, instead of a share of the data.")
   var validationFile: String?
@@ -49,6 +49,7 @@ struct Prepare: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    if validationShare != nil, validationFile != nil { throw ValidationError("Give --val or --val-file, not both.") }
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
   }
 
@@ -61,7 +62,8 @@ struct Prepare: ParsableCommand {
     let workspace = Workspace(common.workspace) { progress.note($0) }
     let options = PrepareOptions(
       files: files, model: model, template: template, maxLength: maxLength, overlong: overlong,
-      validationShare: validationShare, validationFile: validationFile, seed: seed, dedupe: dedupe, skipBad: skipBad,
+      validationShare: validationShare ?? 0.05, validationFile: validationFile, seed: seed, dedupe: dedupe,
+      skipBad: skipBad,
       onlyEmptyInput: onlyEmptyInput, threads: threads ?? Compute.availableThreads)
     var stages: [StageReport] = []
     let artifact = try prepare(options, in: workspace) { stage in

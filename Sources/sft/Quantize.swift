@@ -11,7 +11,7 @@ struct Quantize: ParsableCommand {
   @Option(name: .long, help: "Model folder, or a name in the local Hugging Face cache.")
   var model: String
 
-  @Option(name: .long, help: "Folder to write; with --force what it holds is replaced.")
+  @Option(name: .long, help: "Folder to write; it must be empty or not there.")
   var to: String?
 
   @Option(name: .long, help: "The 4-bit code: nf4 or fp4.")
@@ -35,8 +35,8 @@ struct Quantize: ParsableCommand {
   @Option(name: .long, help: "Threads (default: the cores this process may use).")
   var threads: Int?
 
-  @Flag(name: .long, help: "Replace what --to holds.")
-  var force = false
+  @Flag(name: .long, help: "Replace an earlier export in --to.")
+  var overwrite = false
 
   @OptionGroup var common: CommonOptions
 
@@ -52,7 +52,7 @@ struct Quantize: ParsableCommand {
       settings: QuantizationSettings(kind: quant, doubleQuantization: !noDoubleQuant),
       skip: quantSkip.map { $0.split(separator: ",").map(String.init) } ?? [])
     let result = try quantizeModel(
-      model, options, to: to, replacing: force, data: data, template: template,
+      model, options, to: to, replacing: overwrite, data: data, template: template,
       threads: threads ?? Compute.availableThreads, in: workspace
     ) { progress.note($0) }
     if common.json {

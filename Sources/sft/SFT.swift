@@ -16,7 +16,8 @@ struct SFT: ParsableCommand {
       """,
     version: "sft 0.1.0",
     subcommands: [
-      Prepare.self, Inspect.self, Tokenize.self, Train.self, Eval.self, Generate.self, Compare.self, Export.self, Quantize.self,
+      Prepare.self, Inspect.self, Tokenize.self, Train.self, Eval.self, Generate.self, Compare.self, Export.self,
+      Quantize.self,
       Quantize.self,
       Runs.self, Cache.self, Doctor.self,
     ])
@@ -25,6 +26,8 @@ struct SFT: ParsableCommand {
   static func main() {
     Terminal.openMissingStreams()
     signal(SIGPIPE, SIG_DFL)
+    // A limit on file sizes is then an error of the write.
+    signal(SIGXFSZ, SIG_IGN)
     Interrupt.exitsAtOnce()
     do {
       var command = try parseAsRoot()

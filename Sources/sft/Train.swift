@@ -150,6 +150,9 @@ struct Train: ParsableCommand {
     try nonNegative(minimumRate, "--min-lr")
     try nonNegative(weightDecay, "--weight-decay")
     try nonNegative(maxGradientNorm, "--max-grad-norm")
+    if let minimumRate, minimumRate > learningRate ?? 2e-4 {
+      throw ValidationError("--min-lr must not be above --lr.")
+    }
     if epochs != nil, maxSteps != nil { throw ValidationError("Give --epochs or --max-steps, not both.") }
     _ = try parsedBetas()
     _ = try parsedLayers()

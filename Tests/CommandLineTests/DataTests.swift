@@ -156,7 +156,7 @@ import TestSupport
       try sft.write(lines.joined(separator: "\n"), to: "d.jsonl")
       try sft.write(lines[2..<4].joined(separator: "\n"), to: "v.jsonl")
       let outcome = try sft.succeed("prepare", "d.jsonl", "--model", SFTBinary.model, "--val-file", "v.jsonl")
-      #expect(outcome.output.contains("records     10 read: 8 for training, 2 for validation\n"))
+      #expect(outcome.output.contains("records     12 read: 8 for training, 2 for validation\n"))
       #expect(outcome.output.contains("dropped     2 that are in the validation file too\n"))
     }
   }

@@ -203,9 +203,16 @@ import TestSupport
       #expect(base["digest"]?.string?.count == 64)
       #expect(base["digest"] == adapter["base_digest"])
       try sft.fail(
-        73, "out/peft: the folder is not empty. Give another --to, or replace it with --force.", "export", "--to",
-        "out/peft")
-      try sft.succeed("export", "--to", "out/peft", "--force")
+        73, "out/peft: the folder is not empty. Give another --to, or replace an earlier export with --overwrite.",
+        "export", "--to", "out/peft")
+      try sft.succeed("export", "--to", "out/peft", "--overwrite")
+      // Only an export is ever replaced.
+      try sft.write("mine", to: "out/notes")
+      for folder in ["out", ".", SFTBinary.model] {
+        try sft.fail(
+          73, "\(folder): is not an earlier export, so it is not replaced.", "export", "--to", folder, "--overwrite")
+      }
+      #expect(try sft.read("out/notes") == "mine")
       #expect(try sft.leftovers() == [])
     }
   }
