@@ -17,6 +17,8 @@ run "prepare" "$sft" prepare "$records" --model "$model"
 run "prepare again" "$sft" prepare "$records" --model "$model"
 run "train, $steps steps" "$sft" train --lora-r 16 --batch-size 8 --max-steps "$steps" --eval-every "$steps"
 grep -h trained out.txt
+run "train --qlora, $steps" "$sft" train --qlora --lora-r 16 --batch-size 8 --max-steps "$steps" --eval-every "$steps"
+grep -h trained out.txt
 run "compare, 6 questions" "$sft" compare --questions questions.txt --max-new-tokens 32
 run "export peft" "$sft" export --format peft --to peft
 run "export merged" "$sft" export --format merged --to merged
