@@ -42,7 +42,9 @@ extension JSONValue {
       case "\n": text += "\\n"
       case "\r": text += "\\r"
       case "\t": text += "\\t"
-      case "\0"..."\u{1f}", "\u{7f}":
+      case "\u{8}": text += "\\b"
+      case "\u{c}": text += "\\f"
+      case "\0"..."\u{1f}":
         let digits = String(scalar.value, radix: 16)
         text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
       default: text.unicodeScalars.append(scalar)

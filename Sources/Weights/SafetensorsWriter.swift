@@ -1,5 +1,6 @@
 import Core
 import Files
+import JSON
 
 /// A tensor to be written: its header entry, and what gives its bytes when their turn comes.
 public struct TensorOutput {
@@ -74,42 +75,20 @@ public func writeSafetensors(
 private func safetensorsHeader(_ tensors: [TensorOutput], _ lengths: [Int], _ metadata: [String: String]) -> [UInt8] {
   var members: [String] = []
   if !metadata.isEmpty {
-    let pairs = metadata.sorted { $0.key < $1.key }.map { "\(jsonString($0.key)):\(jsonString($0.value))" }
+    let pairs = metadata.sorted { $0.key < $1.key }.map {
+      "\(JSONValue.string($0.key).serialized):\(JSONValue.string($0.value).serialized)"
+    }
     members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
   }
   var offset = 0
   for (tensor, length) in zip(tensors, lengths) {
     let shape = tensor.shape.map(String.init).joined(separator: ",")
     members.append(
-      "\(jsonString(tensor.name)):{\"dtype\":\"\(tensor.dtype.rawValue)\",\"shape\":[\(shape)],"
+      "\(JSONValue.string(tensor.name).serialized):{\"dtype\":\"\(tensor.dtype.rawValue)\",\"shape\":[\(shape)],"
         + "\"data_offsets\":[\(offset),\(offset + length)]}")
     offset += length
   }
   var header = Array("{\(members.joined(separator: ","))}".utf8)
   while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
   return header
-}
-
-/// A JSON string literal: quotes, backslashes and control characters escaped, the rest as UTF-8.
-private func jsonString(_ text: String) -> String {
-  var literal = "\""
-  for scalar in text.unicodeScalars {
-    switch scalar {
-    case "\"": literal += "\\\""
-    case "\\": literal += "\\\\"
-    case "\n": literal += "\\n"
-    case "\r": literal += "\\r"
-    case "\t": literal += "\\t"
-    case "\u{8}": literal += "\\b"
-    case "\u{c}": literal += "\\f"
-    default:
-      if scalar.value < 32 {
-        let digits = String(scalar.value, radix: 16)
-        literal += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      } else {
-        literal.unicodeScalars.append(scalar)
-      }
-    }
-  }
-  return literal + "\""
 }

@@ -77,7 +77,9 @@ final class Progress: @unchecked Sendable {
 
   func note(_ text: String) {
     if quiet { return }
-    close()
+    // A half-drawn bar gives way; it is drawn anew below the note.
+    if lineIsOpen { Terminal.write("\r\u{1b}[2K") }
+    lineIsOpen = false
     Terminal.write(text + "\n")
   }
 
