@@ -55,3 +55,10 @@ public func jsonEncoder(pretty: Bool = false) -> JSONEncoder {
   if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
   return encoder
 }
+
+/// For what other programs read: keys in snake case, whatever the property is called.
+public func reportEncoder(pretty: Bool = false) -> JSONEncoder {
+  let encoder = jsonEncoder(pretty: pretty)
+  encoder.keyEncodingStrategy = .convertToSnakeCase
+  return encoder
+}

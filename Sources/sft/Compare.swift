@@ -50,7 +50,7 @@ struct Compare: ParsableCommand {
 
   /// `compare/ID`: the ID is of the content, so the same comparison has the same place.
   private func write(_ comparison: Comparison, in workspace: Workspace) throws -> String {
-    let text = try jsonEncoder(pretty: true).encode(comparison)
+    let text = try reportEncoder(pretty: true).encode(comparison)
     let id = text.withUnsafeBytes { Digest(of: $0).short }
     let folder = out ?? "\(workspace.path)/compare/\(id)"
     try createDirectory(folder)

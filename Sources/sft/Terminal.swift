@@ -39,7 +39,7 @@ enum Terminal {
 
   /// A value as JSON on standard output, on one line.
   static func printJSON(_ value: some Encodable) throws {
-    print(String(decoding: try jsonEncoder().encode(value), as: UTF8.self))
+    print(String(decoding: try reportEncoder().encode(value), as: UTF8.self))
   }
 
   /// Columns of the terminal, or 80.

@@ -146,7 +146,7 @@ import TestSupport
         "prepare", "d.jsonl", "--model", SFTBinary.model, "--val", "0", "--dedupe", "--json", "--quiet"
       ).json()
       #expect(deduped["summary"]?["training"]?.int == 40)
-      #expect(deduped["summary"]?["counts"]?["duplicatesRemoved"]?.int == 80)
+      #expect(deduped["summary"]?["counts"]?["duplicates_removed"]?.int == 80)
     }
   }
 

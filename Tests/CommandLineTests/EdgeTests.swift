@@ -20,8 +20,8 @@ import Testing
       let summary = try sft.succeed(
         "prepare", "d.jsonl", "--val-file", "v.jsonl", "--skip-bad", "--model", SFTBinary.model, "--json", "--quiet"
       ).json()["summary"]
-      #expect(summary?["counts"]?["skippedBad"]?.int == 2)
-      let messages = (summary?["skippedMessages"]?.array ?? []).compactMap(\.string)
+      #expect(summary?["counts"]?["skipped_bad"]?.int == 2)
+      let messages = (summary?["skipped_messages"]?.array ?? []).compactMap(\.string)
       #expect(messages.count == 2 && messages[0].hasPrefix("d.jsonl:2: ") && messages[1].hasPrefix("v.jsonl:2: "))
       // The same content under another name is named by that name.
       try sft.write(try sft.read("d.jsonl"), to: "e.jsonl")

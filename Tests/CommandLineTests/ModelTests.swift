@@ -140,7 +140,7 @@ import TestSupport
       #expect(items.map { $0["question"]?.string } == ["one?", "two?"])
       #expect(items.map { $0["reference"]?.string } == ["1", nil])
       #expect(comparison["summary"]?["questions"]?.int == 2)
-      #expect(comparison["settings"]?["generation"]?["maxNewTokens"]?.int == 6)
+      #expect(comparison["settings"]?["generation"]?["max_new_tokens"]?.int == 6)
       for (side, adapter) in [("base", [String]()), ("tuned", ["--adapter", SFTBinary.tiny + "/adapter"])] {
         let alone = try sft.run(
           [

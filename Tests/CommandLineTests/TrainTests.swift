@@ -254,7 +254,7 @@ import TestSupport
       let adapter = try sft.succeed("inspect", "adapter", ".sft/runs/a/adapter", "--json").json()
       #expect(adapter["lora"]?["rank"]?.int == 4)
       #expect(adapter["lora"]?["alpha"]?.double == 8)
-      #expect(adapter["lora"]?["rankStabilized"]?.bool == true)
+      #expect(adapter["lora"]?["rank_stabilized"]?.bool == true)
       let names = (adapter["tensors"]?.array ?? []).compactMap { $0["name"]?.string }
       #expect(
         names.filter { $0.hasSuffix("lora_A.weight") } == [
