@@ -46,14 +46,13 @@ public final class TrainingPass {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
     let rows = batch.tokens.count
     let width = decoder.configuration.width
-    var context = PassContext(
+    let context = PassContext(
       compute: compute, adapter: adapter, gradients: gradients.pointer,
       dropoutSeed: adapter.configuration.dropout > 0 ? dropoutSeed : nil, dropped: dropped,
       hiddenGradient: hiddenGradient, panel: panel)
     let x = forward(batch, context)
     let gradient = streamGradient.ensure(rows * width)
     let totals = head.loss(decoder, batch, x, gradientScale: scale, gradient: gradient, compute)
-    context.gradients = gradients.pointer
     let lowest = adapter.lowestLayer
     for layer in stride(from: decoder.blocks.count - 1, through: lowest, by: -1) {
       let block = decoder.blocks[layer]
@@ -73,11 +72,10 @@ public final class TrainingPass {
     let blocks = decoder.blocks
     for layer in blocks.indices { prepare(layer, rows: rows) }
     let last = output.ensure(rows * decoder.configuration.width)
-    prepare(0, rows: rows)
-    decoder.embed(batch.tokens, positions: batch.positions, activations[0].input.pointer)
+    decoder.embed(batch.tokens, positions: batch.positions, input(of: 0))
     for layer in blocks.indices {
       prepare(layer, rows: rows)
-      let next = layer + 1 < blocks.count ? inputOfNext(layer) : last
+      let next = layer + 1 < blocks.count ? input(of: layer + 1) : last
       blocks[layer].forward(activations[layer], next, rows: rows, scratch: scratch, context) {
         blocks[layer].forestRuns(batch, activations[layer], gradients: nil)
       }
@@ -91,8 +89,8 @@ public final class TrainingPass {
     activations[layer].resize(rows: rows, decoder.blocks[layer], rank: adapter.configuration.rank)
   }
 
-  private func inputOfNext(_ layer: Int) -> MutableFloats {
-    checkpointing ? inputs[layer + 1].pointer : activations[layer + 1].input.pointer
+  private func input(of layer: Int) -> MutableFloats {
+    checkpointing ? inputs[layer].pointer : activations[layer].input.pointer
   }
 
   /// The block's activations from its input, as the forward pass had them.

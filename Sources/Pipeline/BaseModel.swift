@@ -67,6 +67,15 @@ public final class BaseModel {
         notice("The adapter \(folder) was trained on another base; it is used all the same.")
       }
     }
+    // Adapters of other tools do not say; and a folder in 4 bits cannot be had otherwise.
+    if description.baseDigest != nil, description.quantization != quantization?.description,
+      checkpoint.quantizedNames.isEmpty
+    {
+      func words(_ quantization: String?) -> String { quantization ?? "full precision" }
+      notice(
+        "The adapter was trained with its base in \(words(description.quantization)); here it is in "
+          + "\(words(quantization?.description)).")
+    }
     return try AdapterFolder.read(folder, for: decoder)
   }
 }

@@ -23,7 +23,8 @@ public struct InferenceOptions: Sendable {
   public var threads: Int?
   /// nil where the user did not say: then as the run has it.
   public var quantized: Bool?
-  public var quantization = QuantizationOptions()
+  /// How; nil where the user did not say.
+  public var quantization: QuantizationOptions?
   public var engine: Engine = .auto
 
   public init() {}
@@ -59,8 +60,12 @@ public final class InferenceSession {
     }
     let compute = Compute(engine: options.engine, threads: threads)
     let ofRun = options.model == nil || options.run != nil ? run?.configuration.quantization : nil
-    let quantization =
-      options.quantized == false ? nil : ofRun ?? (options.quantized == true ? options.quantization : nil)
+    let quantization: QuantizationOptions? =
+      switch options.quantized {
+      case false?: nil
+      case true?: options.quantization ?? ofRun ?? QuantizationOptions()
+      case nil: ofRun
+      }
     let base = try BaseModel(model, workspace: workspace, quantization: quantization, compute: compute)
     self.base = base
     if let template = options.template {
@@ -88,13 +93,6 @@ public final class InferenceSession {
         throw SFTError(.usage, "--checkpoint needs a run", advice: "Give --run NAME")
       }
       (adapterFolder, description) = (nil, "the base alone")
-    }
-    let trained = try adapterFolder.map { try AdapterFolder.describe($0) }
-    if let trained, trained.quantization != base.quantization?.description, base.checkpoint.quantizedNames.isEmpty {
-      func words(_ quantization: String?) -> String { quantization ?? "full precision" }
-      notice(
-        "The adapter was trained with its base in \(words(trained.quantization)); here it is in "
-          + "\(words(base.quantization?.description)).")
     }
     adapter = try adapterFolder.map { try base.adapter($0, force: options.force, notice: notice) }
     pass = InferencePass(base.decoder, adapter, compute)

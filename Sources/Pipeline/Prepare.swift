@@ -83,6 +83,7 @@ public func prepare(
     return (records, tokens)
   }
 
+  let validationFiles = options.validationFile.map { [$0] } ?? []
   let data = try stages(options.files)
   let validation = try options.validationFile.map { try stages([$0]) }
   let settings = PreparedStage.Settings(
@@ -93,7 +94,7 @@ public func prepare(
   let key = ArtifactKey(
     stage: PreparedStage.name, version: PreparedStage.version,
     settings: [
-      Setting("model", canonicalPath(folder) ?? folder), Setting("tokenizer", tokenizer.digest),
+      Setting("model", recordedName(options.model, folder: folder)), Setting("tokenizer", tokenizer.digest),
       Setting("template", template.name), Setting("max-length", maxLength),
       Setting("overlong", options.overlong.rawValue), Setting("val", settings.validationShare),
       Setting("seed", options.validationFile == nil ? options.seed : 0), Setting("dedupe", options.dedupe),
@@ -103,7 +104,7 @@ public func prepare(
     let index = try readEntries(try data.1.file(TokensStage.indexFile), as: TokenEntry.self)
     let held = try validation.map { try readEntries(try $0.1.file(TokensStage.indexFile), as: TokenEntry.self) }
     var selection = try PreparedStage.select(
-      index, held, files: options.files, validationFiles: options.validationFile.map { [$0] } ?? [], settings)
+      index, held, files: options.files, validationFiles: validationFiles, settings)
     let training = selection.entries.count { $0.isValidation == 0 }
     guard training > 0 else {
       let counts = selection.counts
@@ -123,20 +124,19 @@ public func prepare(
       throw SFTError(.badData, "no record is left to validate on: all were too long", file: options.validationFile)
     }
     selection.counts.duplicatesRemoved = options.dedupe ? selection.counts.duplicates : 0
-    let lengths = selection.entries.map { entry in
-      Int((entry.source == 0 ? index : held ?? [])[Int(entry.record)].tokenCount - entry.removed)
-    }
+    let indices = [index, held ?? []]
+    func record(_ entry: PreparedStage.Entry) -> TokenEntry { indices[Int(entry.source)][Int(entry.record)] }
+    let lengths = selection.entries.map { Int(record($0).tokenCount - $0.removed) }
     let supervised = selection.entries.reduce(0) { sum, entry in
-      let record = (entry.source == 0 ? index : held ?? [])[Int(entry.record)]
-      return sum + Int(record.tokenCount) - max(1, Int(record.promptCount))
+      sum + Int(record(entry).tokenCount) - max(1, Int(record(entry).promptCount))
     }
     return PreparedSummary(
       model: recordedName(options.model, folder: folder), tokenizer: tokenizer.digest, templateName: template.name,
       template: template.source,
       endOfText: endOfText, maxLength: maxLength, files: options.files,
-      validationFiles: options.validationFile.map { [$0] } ?? [], counts: selection.counts,
+      validationFiles: validationFiles, counts: selection.counts,
       skippedMessages: data.0.summary.skippedList.map { $0.described(options.files) }
-        + (validation?.0.summary.skippedList.map { $0.described([options.validationFile ?? ""]) } ?? []),
+        + (validation?.0.summary.skippedList.map { $0.described(validationFiles) } ?? []),
       training: training,
       validation: selection.entries.count - training, tokens: lengths.reduce(0, +), supervisedTokens: supervised,
       lengths: PreparedSummary.Lengths(lengths), sources: sources.map(\.reference))

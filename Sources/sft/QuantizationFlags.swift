@@ -29,10 +29,12 @@ struct QuantizationFlags: ParsableArguments {
   }
 
   /// nil without `--qlora`.
-  func options() throws -> QuantizationOptions? { quantized == true ? described : nil }
+  var options: QuantizationOptions? { quantized == true ? described ?? QuantizationOptions() : nil }
 
-  var described: QuantizationOptions {
-    QuantizationOptions(
+  /// nil where nothing is said of how.
+  var described: QuantizationOptions? {
+    if quant == nil, !noDoubleQuant, quantSkip == nil { return nil }
+    return QuantizationOptions(
       settings: QuantizationSettings(kind: quant ?? .nf4, doubleQuantization: !noDoubleQuant),
       skip: quantSkip.map { $0.split(separator: ",").map(String.init) } ?? [])
   }

@@ -215,7 +215,7 @@ struct Train: ParsableCommand {
     options.engine = engine
     options.gradientCheckpointing = gradientCheckpointing ? true : nil
     options.force = force
-    options.quantization = try quantization.options()
+    options.quantization = quantization.options
     return options
   }
 

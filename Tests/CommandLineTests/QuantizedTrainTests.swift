@@ -72,6 +72,10 @@ import Testing
       #expect(relativeError(try loss("--base"), reference.loss("nf4")) < 1e-5)
       #expect(relativeError(try loss("--base", "--no-qlora"), reference.loss("base")) < 1e-5)
       #expect(relativeError(try loss("--model", reference.model), reference.loss("base")) < 1e-5)
+      // What is said outright wins over what the run has.
+      let named = try loss("--base", "--qlora", "--quant", "fp4")
+      #expect(named == (try loss("--model", reference.model, "--qlora", "--quant", "fp4")))
+      #expect(relativeError(named, reference.loss("nf4")) > 1e-5)
       #expect(relativeError(try loss("--model", reference.model, "--qlora"), reference.loss("nf4")) < 1e-5)
     }
   }
