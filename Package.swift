@@ -62,13 +62,18 @@ let package = Package(
     target("Exporting", ["Core", "Files", "JSON", "Models", "Quantizing", "Weights"]),
     target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Tokenizing", "Packing"]),
 
+    // Pages for people; Sources/Reporting/page holds their style and scripts, embedded in the binary.
+    .target(
+      name: "Reporting", dependencies: ["Core", "Files"], resources: [.embedInCode("page")],
+      swiftSettings: swiftSettings),
+
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
     target(
       "Pipeline",
       [
         "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
-        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting",
+        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Reporting",
       ]),
     .executableTarget(
       name: "sft",

@@ -41,31 +41,58 @@ public final class InferencePass {
 
   /// [rows.count, V] logits at rows of the batch.
   public func logits(_ batch: Batch, rows: [Int]) -> [Float] {
+    var logits: [Float] = []
+    logits.reserveCapacity(rows.count * decoder.configuration.vocabularySize)
+    forEachLogits(batch, rows: rows) { logits += $1 }
+    return logits
+  }
+
+  /// Hands `body` each of the rows' place in `rows` and logits [V], valid during the call; some rows' logits exist at once.
+  public func forEachLogits(_ batch: Batch, rows: [Int], _ body: (Int, UnsafeBufferPointer<Float>) -> Void) {
     let x = forward(batch.tokens, positions: batch.positions) { block, _ in
       block.forestRuns(batch, activations, gradients: nil)
     }
-    let count = rows.count * decoder.configuration.vocabularySize
-    return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-      if let base = buffer.baseAddress { head.logits(decoder, x, rows: rows, into: base, compute) }
-      initialized = count
+    let classes = decoder.configuration.vocabularySize
+    for first in stride(from: 0, to: rows.count, by: LossHead.chunkRows) {
+      let chunk = Array(rows[first..<min(first + LossHead.chunkRows, rows.count)])
+      let logits = scores.ensure(chunk.count * classes)
+      head.logits(decoder, x, rows: chunk, into: logits, compute)
+      for index in chunk.indices {
+        body(first + index, UnsafeBufferPointer(start: logits + index * classes, count: classes))
+      }
     }
   }
 
   /// Appends `tokens` to the sequence in `cache` and returns the logits [V] after the last of them, valid until the next
   /// call. The cache must have room for them.
   public func extend(_ cache: KeyValueCache, with tokens: [Int32]) -> UnsafeBufferPointer<Float> {
-    precondition(!tokens.isEmpty && cache.count + tokens.count <= cache.capacity)
-    let past = cache.count
-    let positions = Array(past..<past + tokens.count)
-    let x = forward(tokens, positions: positions) { block, layer in
-      cache.store(activations.queriesKeysValues.pointer, rows: tokens.count, layer: layer, block)
-      return [AttentionRun(firstRow: 0, rows: tokens.count, spans: [cache.span(layer, past, tokens.count)])]
+    extend([cache], with: [tokens])
+  }
+
+  /// Appends to each cache its tokens, at least one, in one pass, and returns the logits [caches.count, V] after each
+  /// one's last, valid until the next call. A cache stands once in `caches`, and none continues another of them.
+  public func extend(_ caches: [KeyValueCache], with tokens: [[Int32]]) -> UnsafeBufferPointer<Float> {
+    precondition(caches.count == tokens.count)
+    var ranges: [Range<Int>] = []
+    for (cache, tokens) in zip(caches, tokens) {
+      precondition(!tokens.isEmpty && cache.count + tokens.count <= cache.capacity)
+      let first = ranges.last?.upperBound ?? 0
+      ranges.append(first..<first + tokens.count)
     }
-    cache.count += tokens.count
+    let positions = zip(caches, tokens).flatMap { cache, tokens in cache.count..<cache.count + tokens.count }
+    let x = forward(tokens.flatMap(\.self), positions: positions) { block, layer in
+      let stride = block.attentionInput.outputWidth
+      return zip(caches, ranges).map { cache, rows in
+        cache.store(
+          Floats(activations.queriesKeysValues.pointer + rows.lowerBound * stride), rows: rows.count, layer: layer, block)
+        return AttentionRun(firstRow: rows.lowerBound, rows: rows.count, spans: cache.spans(layer, added: rows.count))
+      }
+    }
+    for (cache, rows) in zip(caches, ranges) { cache.count += rows.count }
     let classes = decoder.configuration.vocabularySize
-    let logits = scores.ensure(classes)
-    head.logits(decoder, x, rows: [tokens.count - 1], into: logits, compute)
-    return UnsafeBufferPointer(start: logits, count: classes)
+    let logits = scores.ensure(caches.count * classes)
+    head.logits(decoder, x, rows: ranges.map { $0.upperBound - 1 }, into: logits, compute)
+    return UnsafeBufferPointer(start: logits, count: caches.count * classes)
   }
 
   private func forward(
@@ -81,42 +108,5 @@ public final class InferencePass {
       if layer + 1 < decoder.blocks.count { activations.input.pointer.update(from: last, count: rows * width) }
     }
     return Floats(last)
-  }
-}
-
-/// Keys and values of one sequence, kept so that each new token costs one row.
-public final class KeyValueCache {
-  /// Tokens in it.
-  public internal(set) var count = 0
-  /// Tokens it has room for.
-  public let capacity: Int
-  private let keyWidth: Int
-  /// A layer: [capacity, keys | values].
-  private let layers: [FloatBuffer]
-
-  public init(_ decoder: Decoder, capacity: Int) {
-    let configuration = decoder.configuration
-    self.capacity = min(capacity, configuration.contextLength)
-    keyWidth = configuration.keyValueHeads * configuration.headWidth
-    let floats = self.capacity * keyWidth * 2
-    layers = decoder.blocks.map { _ in FloatBuffer(floats) }
-  }
-
-  /// Forgets all but the first `count` tokens, for another sequence that begins with them.
-  public func truncate(to count: Int) { self.count = min(self.count, count) }
-
-  func store(_ queriesKeysValues: Floats, rows: Int, layer: Int, _ block: Block) {
-    let stride = block.attentionInput.outputWidth
-    for row in 0..<rows {
-      // Keys and values lie side by side in the activations as they do here.
-      (layers[layer].pointer + (count + row) * 2 * keyWidth)
-        .update(from: queriesKeysValues + row * stride + block.keyOffset, count: 2 * keyWidth)
-    }
-  }
-
-  func span(_ layer: Int, _ past: Int, _ added: Int) -> KeySpan {
-    let base = layers[layer].pointer
-    return KeySpan(
-      keys: base, values: base + keyWidth, count: past + added, stride: 2 * keyWidth, causalOffset: past)
   }
 }
