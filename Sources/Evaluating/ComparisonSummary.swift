@@ -90,8 +90,11 @@ extension Comparison {
     public var losses: Int
     /// Of the exact sign test.
     public var pValue: Double
-    /// Better or worse where the interval leaves 0 out.
+    /// Better or worse where the interval leaves 0 out and there are enough questions for that to mean anything.
     public var conclusion: Conclusion
+
+    /// With fewer not even the same winner on every question would be significant at 5 % (2 · 0.5⁶ = 0.03).
+    public static let fewestQuestions = 6
   }
 
   public struct Summary: Sendable, Equatable, Codable {
@@ -157,7 +160,7 @@ extension Comparison.Difference {
     (wins, ties, losses) = (counts[.win, default: 0], counts[.tie, default: 0], counts[.loss, default: 0])
     pValue = PairedDifference.signTest(wins: wins, losses: losses)
     conclusion = .unclear
-    if let interval, interval.low > 0 || interval.high < 0 {
+    if let interval, questions >= Self.fewestQuestions, interval.low > 0 || interval.high < 0 {
       conclusion = (difference > 0) != measure.lowerIsBetter ? .better : .worse
     }
   }

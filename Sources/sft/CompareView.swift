@@ -103,7 +103,7 @@ struct ComparisonView {
   private func line(_ difference: Comparison.Difference) -> String {
     var interval = "–"
     if let low = difference.low, let high = difference.high { interval = "\(Self.signed(low)) \(Self.signed(high))" }
-    let sign = difference.conclusion == .better ? "+" : difference.conclusion == .worse ? "-" : " "
+    let sign = difference.conclusion == .better ? "✓" : difference.conclusion == .worse ? "✗" : " "
     let text =
       padded("\(sign) \(difference.measure.title)", 22) + paddedLeft(Self.value(difference.base), 8)
       + paddedLeft(Self.value(difference.tuned), 10) + paddedLeft(interval, 18)
@@ -115,7 +115,7 @@ struct ComparisonView {
 
   private var notes: [String] {
     var text =
-      "+ better, - worse beyond chance: the interval of the difference (bootstrap over questions) leaves out 0; p of the "
+      "✓ better, ✗ worse beyond chance: the interval of the difference (bootstrap over questions) leaves out 0; p of the "
       + "exact sign test. Of so many measures, one in twenty differs by chance."
     if comparison.items.count < 20 { text += " With so few questions the intervals are too narrow." }
     if comparison.summary.withReference > 0 {

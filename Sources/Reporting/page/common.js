@@ -58,10 +58,21 @@ function thinned(points, limit) {
   });
 }
 
-/** A line chart over steps. Series: {name, points: [[step, value]], dots, faint}. null without points. */
-function chart(title, series) {
+/** 1, 2 and 5 times the powers of ten between low and high, or the powers alone where that is many. */
+function logarithmicTicks(low, high) {
+  const values = [];
+  const factors = high / low > 1e4 ? [1] : [1, 2, 5];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+    values.push(...factors.map((factor) => factor * 10 ** power).filter((value) => value >= low && value <= high));
+  }
+  return values;
+}
+
+/** A line chart over steps. Series: {name, points: [[step, value]], dots}. null without points. */
+function chart(title, series, logarithmic = false) {
   series = series
-    .map((line, index) => ({ ...line, colour: "c" + index, points: line.points.filter((point) => isNumber(point[1])) }))
+    .map((line, index) => ({ ...line, colour: "c" + index,
+      points: line.points.filter((point) => isNumber(point[1]) && (!logarithmic || point[1] > 0)) }))
     .filter((line) => line.points.length > 0);
   if (series.length === 0) return null;
   const [width, height, left, right, top, bottom] = [560, 220, 52, 12, 10, 24];
@@ -69,11 +80,12 @@ function chart(title, series) {
   let [x0, x1] = [Math.min(...all.map((point) => point[0])), Math.max(...all.map((point) => point[0]))];
   let [y0, y1] = [Math.min(...all.map((point) => point[1])), Math.max(...all.map((point) => point[1]))];
   if (x0 === x1) [x0, x1] = [x0 - 1, x1 + 1];
-  if (y0 === y1) [y0, y1] = [y0 - Math.abs(y0) / 10 - 1e-9, y1 + Math.abs(y1) / 10 + 1e-9];
+  if (y0 === y1) [y0, y1] = [y0 - Math.abs(y0) / 10 - (logarithmic ? 0 : 1e-9), y1 + Math.abs(y1) / 10 + 1e-9];
   const x = (value) => left + ((value - x0) / (x1 - x0)) * (width - left - right);
-  const y = (value) => height - bottom - ((value - y0) / (y1 - y0)) * (height - top - bottom);
+  const scale = logarithmic ? Math.log : (value) => value;
+  const y = (value) => height - bottom - (scale(value) - scale(y0)) / (scale(y1) - scale(y0)) * (height - top - bottom);
   const svg = makeSVG("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
-  for (const value of ticks(y0, y1, 4)) {
+  for (const value of logarithmic ? logarithmicTicks(y0, y1) : ticks(y0, y1, 6)) {
     svg.append(makeSVG("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
     svg.append(makeSVG("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, figure(value)));
   }
@@ -83,9 +95,9 @@ function chart(title, series) {
   for (const line of series) {
     const points = thinned(line.points, 800);
     const place = points.map((point) => `${x(point[0]).toFixed(1)},${y(point[1]).toFixed(1)}`).join(" ");
-    const group = makeSVG("g", { class: line.colour, opacity: line.faint ? 0.35 : 1 });
+    const group = makeSVG("g", { class: line.colour });
     group.append(makeSVG("polyline", {
-      points: place, fill: "none", stroke: "currentColor", "stroke-width": line.faint ? 1 : 1.8, "stroke-linejoin": "round",
+      points: place, fill: "none", stroke: "currentColor", "stroke-width": 1.8, "stroke-linejoin": "round",
     }));
     if (line.dots || points.length === 1) {
       for (const point of points) {

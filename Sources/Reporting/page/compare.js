@@ -48,7 +48,7 @@ function verdict() {
     make("b", { class: words[1] }, words[0]),
     `${titles[difference.measure]} ${figure(difference.base, 3)} → ${figure(difference.tuned, 3)} `
     + `(${signed(difference.difference, 3)}${interval}); of ${difference.questions} questions ${difference.wins} won, `
-    + `${difference.ties} tied, ${difference.losses} lost (sign test p = ${pValue(difference.p_value)}).`);
+    + `${difference.ties} tied, ${difference.losses} lost (sign test p ${difference.p_value < 0.001 ? "<" : "="} ${Math.max(0.001, difference.p_value).toFixed(3)}).`);
 }
 
 const pValue = (value) => (value < 0.001 ? "<0.001" : value.toFixed(3));
@@ -95,7 +95,8 @@ function overall() {
     ["mean length in tokens", (score) => figure(score.mean_tokens, 1)],
     ["perplexity of the expected answers", (score) => figure(score.perplexity)],
     ["right choices", (score) => (isNumber(score.choices_right) ? `${score.choices_right} of ${summary.with_choices}` : "–")],
-    ["different tokens, pairs of tokens", (score) => `${figure(score.distinct1, 3)}, ${figure(score.distinct2, 3)}`],
+    ["different tokens", (score) => figure(score.distinct1, 3)],
+    ["different pairs of tokens", (score) => figure(score.distinct2, 3)],
   ].map(([name, text]) => [name, ...scores.map(text)]).filter((row) => row.slice(1).some((cell) => cell !== "–"));
   return make("div", { class: "scroll" }, table([["", ...names], ...rows]));
 }
@@ -263,8 +264,9 @@ function showSummary() {
 
 const curve = metrics ? lossChart(metrics) : null;
 if (summary.with_reference === 0) differences.value = "base";
-page.append(...heading(), top_, make("h2", {}, "Answers as a whole"), overall(),
-  ...(curve ? [make("h2", {}, "Training"), make("div", { class: "charts" }, curve)] : []),
+page.append(...heading(), top_,
+  make("div", { class: "beside" }, make("section", {}, make("h2", {}, "Answers as a whole"), overall()),
+    curve ? make("section", {}, make("h2", {}, "Training"), curve) : null),
   make("h2", {}, "Answers"),
   make("div", { class: "tools" }, search, filter, order, differences, names.length > 2 ? against : null, count),
   list, sentinel,

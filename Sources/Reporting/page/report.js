@@ -33,8 +33,7 @@ function tiles() {
 
 function noisy(title, label, values) {
   if (values.length <= 60) return chart(title, [{ name: label, points: values }]);
-  const lines = chart(title, [{ name: label + ", smoothed", points: smoothed(values) }]);
-  return lines;
+  return chart(title + ", smoothed", [{ name: label, points: smoothed(values) }]);
 }
 
 function charts() {
@@ -42,10 +41,10 @@ function charts() {
   const isLong = trainLoss.length > 60;
   return [
     lossChart(metrics),
-    chart("Perplexity", [
+    chart("Perplexity, logarithmic", [
       { name: isLong ? "training, smoothed" : "training", points: exponential(isLong ? smoothed(trainLoss) : trainLoss) },
       { name: "validation", points: points(evaluations, "perplexity"), dots: true },
-    ]),
+    ], true),
     chart("Token accuracy", [
       { name: isLong ? "training, smoothed" : "training", points: isLong ? smoothed(points(train, "accuracy")) : points(train, "accuracy") },
       { name: "validation", points: points(evaluations, "accuracy"), dots: true },
@@ -64,7 +63,7 @@ function answers() {
     return make("article", { class: "card" },
       make("div", { class: "ask" }, make("div", { class: "input text small" }, prompt)),
       make("div", { class: "scroll" }, table([["update", "answer"], ...texts.map((sample) =>
-        [sample.step.toLocaleString("en"), make("td", { class: "text" }, sample.text)])], { class: "wide" })));
+        [sample.step.toLocaleString("en"), make("td", { class: "text" }, sample.text)])], { class: "wide samples" })));
   });
 }
 
@@ -73,6 +72,6 @@ const drawn = charts();
 if (drawn.length > 0) page.append(make("h2", {}, "Curves"), make("div", { class: "charts" }, drawn));
 if (samples.length > 0) page.append(make("h2", {}, "Sample answers over time"), ...answers());
 for (const { title, rows } of sections) {
-  page.append(make("h2", {}, title), make("div", { class: "scroll" }, make("table", {}, make("tbody", {},
+  page.append(make("h2", {}, title), make("div", { class: "scroll" }, make("table", { class: "compact" }, make("tbody", {},
     rows.map(([key, value]) => make("tr", {}, make("td", {}, key), make("td", { class: "text" }, value)))))));
 }
