@@ -94,7 +94,10 @@ let package = Package(
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(
       "Evaluating",
-      ["Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "TestSupport", "Tokenizing", "Weights"]),
+      [
+        "Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Tokenizing", "Weights",
+      ]),
+    tests("Reporting", ["Core", "JSON", "Reporting"]),
     .testTarget(
       name: "QuantizingTests",
       dependencies: ["Core", "Files", "JSON", "Kernels", "Quantizing", "TestSupport", "Weights"],

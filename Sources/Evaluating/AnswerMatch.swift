@@ -7,21 +7,17 @@ public enum AnswerMatch {
 
   /// SQuAD's `normalize_answer`, as words: lower case, without ASCII punctuation, without a, an and the.
   public static func normalisedWords(_ text: String) -> [String] {
-    var kept: [Unicode.Scalar] = []
-    for scalar in text.unicodeScalars {
-      kept += scalar.properties.lowercaseMapping.unicodeScalars.filter { !isPunctuation($0) }
-    }
-    return splitOnSpace(withoutArticles(kept))
+    splitOnSpace(withoutArticles(lowercase(text).filter { !isPunctuation($0) }))
   }
 
   /// Equal once normalised as SQuAD does.
   public static func isNormalisedExact(_ answer: String, _ reference: String) -> Bool {
-    normalisedWords(answer) == normalisedWords(reference)
+    bytes(normalisedWords(answer)) == bytes(normalisedWords(reference))
   }
 
   /// SQuAD's F1 of the normalised words, as multisets; of two empty texts 1, of an empty and another 0.
   public static func tokenF1(_ answer: String, _ reference: String) -> Double {
-    let (ours, theirs) = (normalisedWords(answer), normalisedWords(reference))
+    let (ours, theirs) = (bytes(normalisedWords(answer)), bytes(normalisedWords(reference)))
     if ours.isEmpty || theirs.isEmpty { return ours == theirs ? 1 : 0 }
     var left = theirs.reduce(into: [:]) { $0[$1, default: 0] += 1 }
     var common = 0
@@ -35,10 +31,13 @@ public enum AnswerMatch {
   /// ROUGE-L's F-measure (Lin 2004) as the rouge-score package computes it: by the longest common subsequence of words, no
   /// stemming; 0 where a side has no words. O(words²).
   public static func rougeL(_ answer: String, _ reference: String, _ splitting: WordSplitting) -> Double {
-    let (ours, theirs) = (splitting.words(answer), splitting.words(reference))
+    let (ours, theirs) = (bytes(splitting.words(answer)), bytes(splitting.words(reference)))
     if ours.isEmpty || theirs.isEmpty { return 0 }
     return harmonicMean(longestCommonSubsequence(ours, theirs), ours.count, theirs.count)
   }
+
+  /// Words to be compared as other tools do: to Swift's `==`, é and e with an accent are one.
+  private static func bytes(_ words: [String]) -> [[UInt8]] { words.map { Array($0.utf8) } }
 
   /// F1 of precision common/ours and recall common/theirs.
   private static func harmonicMean(_ common: Int, _ ours: Int, _ theirs: Int) -> Double {
@@ -46,7 +45,7 @@ public enum AnswerMatch {
     return common == 0 ? 0 : 2 * precision * recall / (precision + recall)
   }
 
-  static func longestCommonSubsequence(_ a: [String], _ b: [String]) -> Int {
+  private static func longestCommonSubsequence(_ a: [[UInt8]], _ b: [[UInt8]]) -> Int {
     var row = [Int](repeating: 0, count: b.count + 1)
     for word in a {
       var diagonal = 0

@@ -94,7 +94,9 @@ extension Generator {
     while true {
       try search.step(scores(logits, search.running, prompt, settings.sampling))
       if search.isOver { break }
-      for (index, beam) in search.running.enumerated() where beam.tokens.count > 1 { spare[index].copy(caches[beam.source]) }
+      for (index, beam) in search.running.enumerated() where beam.tokens.count > 1 {
+        spare[index].copy(caches[beam.source])
+      }
       swap(&caches, &spare)
       let count = search.running.count
       logits = pass.extend(Array(caches.prefix(count)), with: search.running.map { Array($0.tokens.suffix(1)) })

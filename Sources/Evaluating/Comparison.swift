@@ -113,6 +113,7 @@ public struct Comparison: Sendable, Equatable, Codable {
 
   /// What the models are called beside each other: base, tuned, adapter 3, …
   public var names: [String] {
-    ["base", settings.modelB == nil ? "tuned" : "model B"] + (settings.adapters ?? []).indices.map { "adapter \($0 + 2)" }
+    ["base", settings.modelB == nil ? "tuned" : "model B"]
+      + (settings.adapters ?? []).indices.map { "adapter \($0 + 2)" }
   }
 }

@@ -66,7 +66,7 @@ public struct Generation: Sendable, Equatable, Codable {
     case finish_reason
   }
 
-  init(text: String, tokens: [Int32], ending: Ending, endProbability: Double?) {
+  package init(text: String, tokens: [Int32], ending: Ending, endProbability: Double? = nil) {
     self.text = text
     token_ids = tokens
     finish_reason = ending == .limit ? .length : .stop

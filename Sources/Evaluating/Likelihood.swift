@@ -11,6 +11,8 @@ public struct Likelihood: Sendable, Equatable {
   public var correct = 0
   /// Of the last token: for an answer with its EOS, the probability of ending there.
   public var lastProbability = 1.0
+
+  public init() {}
 }
 
 extension InferencePass {

@@ -45,7 +45,7 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
   }
 
   /// Applies the repetition penalty to scores (logits, or log-probabilities in beam search) [V].
-  func penalise(_ scores: UnsafeMutableBufferPointer<Float>, _ seen: Set<Int32>) {
+  package func penalise(_ scores: UnsafeMutableBufferPointer<Float>, _ seen: Set<Int32>) {
     guard repetitionPenalty != 1 else { return }
     let penalty = Float(repetitionPenalty)
     for token in seen where scores.indices.contains(Int(token)) {

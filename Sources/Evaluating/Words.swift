@@ -13,17 +13,15 @@ public enum WordSplitting: String, Sendable, Codable, CaseIterable {
       if !word.isEmpty { words.append(word) }
       word = ""
     }
-    for scalar in text.unicodeScalars {
-      for lower in scalar.properties.lowercaseMapping.unicodeScalars {
-        switch self {
-        case .ascii where ("a"..."z").contains(lower) || ("0"..."9").contains(lower): word.unicodeScalars.append(lower)
-        case .ascii: flush()
-        case .unicode where lower.standsAlone:
-          flush()
-          words.append(String(lower))
-        case .unicode where lower.isLetterOrDigit || lower.isMark: word.unicodeScalars.append(lower)
-        case .unicode: flush()
-        }
+    for scalar in lowercase(text) {
+      switch self {
+      case .ascii where ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar): word.unicodeScalars.append(scalar)
+      case .ascii: flush()
+      case .unicode where scalar.standsAlone:
+        flush()
+        words.append(String(scalar))
+      case .unicode where scalar.isLetterOrDigit || scalar.isMark: word.unicodeScalars.append(scalar)
+      case .unicode: flush()
       }
     }
     flush()
@@ -33,6 +31,18 @@ public enum WordSplitting: String, Sendable, Codable, CaseIterable {
   /// What fits texts: rouge-score's own unless one of them has letters that it would drop.
   public static func fitting(_ texts: some Sequence<String>) -> WordSplitting {
     texts.contains { $0.unicodeScalars.contains { $0.value > 127 && $0.isLetterOrDigit } } ? .unicode : .ascii
+  }
+}
+
+/// Lower case as Unicode's full mapping has it and Python's `str.lower`: a sigma at a word's end is ς.
+func lowercase(_ text: String) -> [Unicode.Scalar] {
+  let scalars = Array(text.unicodeScalars)
+  func isCased(_ neighbours: some Sequence<Unicode.Scalar>) -> Bool {
+    neighbours.first { !$0.properties.isCaseIgnorable }?.properties.isCased ?? false
+  }
+  return scalars.enumerated().flatMap { index, scalar -> [Unicode.Scalar] in
+    guard scalar == "Σ" else { return Array(scalar.properties.lowercaseMapping.unicodeScalars) }
+    return isCased(scalars[..<index].reversed()) && !isCased(scalars[(index + 1)...]) ? ["ς"] : ["σ"]
   }
 }
 

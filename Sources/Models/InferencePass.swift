@@ -84,7 +84,8 @@ public final class InferencePass {
       let stride = block.attentionInput.outputWidth
       return zip(caches, ranges).map { cache, rows in
         cache.store(
-          Floats(activations.queriesKeysValues.pointer + rows.lowerBound * stride), rows: rows.count, layer: layer, block)
+          Floats(activations.queriesKeysValues.pointer + rows.lowerBound * stride), rows: rows.count, layer: layer,
+          block)
         return AttentionRun(firstRow: rows.lowerBound, rows: rows.count, spans: cache.spans(layer, added: rows.count))
       }
     }

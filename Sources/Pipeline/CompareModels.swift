@@ -163,7 +163,8 @@ public final class ModelComparison {
     let context = base.decoder.configuration.contextLength
     func tooLong(_ tokens: Int, _ what: String, _ question: Question) -> SFTError {
       SFTError(
-        .badData, "the question has \(tokens) tokens with its template\(what), which leaves no room in the model's "
+        .badData,
+        "the question has \(tokens) tokens with its template\(what), which leaves no room in the model's "
           + "context of \(context)", file: file, line: question.line)
     }
     let needsEnd = questions.contains { $0.reference != nil || $0.choices != nil }

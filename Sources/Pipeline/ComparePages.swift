@@ -45,7 +45,8 @@ public struct ComparisonFiles {
     do {
       comparison = try reportDecoder().decode(Comparison.self, from: Data(json))
     } catch is DecodingError {
-      throw SFTError(.badData, "is not a comparison of this version of sft", file: path, advice: "Run sft compare again")
+      throw SFTError(
+        .badData, "is not a comparison of this version of sft", file: path, advice: "Run sft compare again")
     }
   }
 
@@ -82,7 +83,8 @@ public struct ComparisonFiles {
     var encoded = Array(try reportEncoder().encode(data))
     if let metrics {
       // Lines of our own making; one that a stopped run left half-written is passed over.
-      encoded = Array(encoded.dropLast()) + Array(",\"metrics\":".utf8) + (try metricsArray(metrics)) + [UInt8(ascii: "}")]
+      encoded =
+        Array(encoded.dropLast()) + Array(",\"metrics\":".utf8) + (try metricsArray(metrics)) + [UInt8(ascii: "}")]
     }
     return Page(.comparison, title: "\(names[1]) against \(names[0])", data: encoded).html
   }

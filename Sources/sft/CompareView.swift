@@ -20,7 +20,7 @@ struct ComparisonView {
 
   var text: String {
     if isBlind {
-      return "\(comparison.items.count) questions answered; which answer is whose is not shown before the votes are counted"
+      return "\(comparison.items.count) questions answered. Whose answer is whose is told when the votes are counted."
     }
     var lines = comparison.items.prefix(shown).enumerated().flatMap { item($1, $0) }
     let rest = comparison.items.count - shown
@@ -119,7 +119,8 @@ struct ComparisonView {
       + "exact sign test. Of so many measures, one in twenty differs by chance."
     if comparison.items.count < 20 { text += " With so few questions the intervals are too narrow." }
     if comparison.summary.withReference > 0 {
-      text += " ROUGE-L by "
+      text +=
+        " ROUGE-L by "
         + (comparison.settings.rougeWords == .ascii ? "rouge-score's words (a-z, 0-9)." : "words of any script.")
     }
     if !comparison.settings.sameTokenizer {

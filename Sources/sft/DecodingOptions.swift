@@ -18,7 +18,8 @@ struct DecodingOptions: ParsableArguments {
   @Option(name: .long, help: "Sample only from tokens at least this fraction as likely as the likeliest.")
   var minP: Double?
 
-  @Option(name: .long, help: "Divide the logits of tokens that were there by this (multiply negative ones); 1 for none.")
+  @Option(
+    name: .long, help: "Divide the logits of tokens that were there by this (multiply negative ones); 1 for none.")
   var repetitionPenalty = 1.0
 
   @Option(name: .long, help: "Beams of a beam search; 1 for none.")
