@@ -62,6 +62,8 @@ let package = Package(
     target("Exporting", ["Core", "Files", "JSON", "Models", "Quantizing", "Weights"]),
     target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Tokenizing", "Packing"]),
 
+    // Another model's opinion, over the network.
+    target("Judging", ["Core", "Files", "JSON"]),
     // Pages for people; Sources/Reporting/page holds their style and scripts, embedded in the binary.
     .target(
       name: "Reporting", dependencies: ["Core", "Files"], resources: [.embedInCode("page")],
@@ -73,7 +75,7 @@ let package = Package(
       "Pipeline",
       [
         "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
-        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Reporting",
+        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging", "Reporting",
       ]),
     .executableTarget(
       name: "sft",
@@ -98,6 +100,7 @@ let package = Package(
         "Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Tokenizing", "Weights",
       ]),
     tests("Reporting", ["Core", "JSON", "Reporting"]),
+    tests("Judging", ["Core", "Files", "JSON", "Judging", "TestSupport"]),
     .testTarget(
       name: "QuantizingTests",
       dependencies: ["Core", "Files", "JSON", "Kernels", "Quantizing", "TestSupport", "Weights"],

@@ -53,23 +53,14 @@ public struct BlindVotes: Sendable, Equatable {
 
 /// What blind votes say once it is known which answer was whose.
 public struct VoteCount: Sendable, Equatable, Codable {
-  public enum Preference: String, Sendable, Codable {
-    case tuned, base, tie
-  }
-
   public struct Item: Sendable, Equatable, Codable {
     /// From 0.
     public var item: Int
-    public var preferred: Preference
+    public var preferred: Comparison.Preference
   }
 
   public var questions: Int
-  public var votes: Int
-  public var tuned: Int
-  public var base: Int
-  public var ties: Int
-  /// Of the exact two-sided sign test over the votes that are no ties.
-  public var pValue: Double
+  public var count: Comparison.PreferenceCount
   public var items: [Item]
 
   /// Throws `badData` for votes on another comparison than the one with that digest, or on items that it has not.
@@ -79,13 +70,14 @@ public struct VoteCount: Sendable, Equatable, Codable {
         .badData, "the votes are on another comparison (\(ballot.comparison.short)) than this one (\(digest.short))",
         file: file)
     }
-    let count = comparison.items.count
-    if let stray = ballot.votes.keys.filter({ $0 >= count }).min() {
-      throw SFTError(.badData, "holds a vote on item \(stray), but the comparison has \(count) items", file: file)
+    questions = comparison.items.count
+    if let stray = ballot.votes.keys.filter({ $0 >= comparison.items.count }).min() {
+      throw SFTError(
+        .badData, "holds a vote on item \(stray), but the comparison has \(comparison.items.count) items", file: file)
     }
-    let left = BlindVotes.tunedIsLeft(count, comparison: digest, seed: comparison.settings.generation.seed)
+    let left = BlindVotes.tunedIsLeft(questions, comparison: digest, seed: comparison.settings.generation.seed)
     items = ballot.votes.sorted { $0.key < $1.key }.map { item, side in
-      let preferred: Preference =
+      let preferred: Comparison.Preference =
         switch side {
         case .tie: .tie
         case .left: left[item] ? .tuned : .base
@@ -93,11 +85,6 @@ public struct VoteCount: Sendable, Equatable, Codable {
         }
       return Item(item: item, preferred: preferred)
     }
-    questions = count
-    votes = items.count
-    tuned = items.count { $0.preferred == .tuned }
-    base = items.count { $0.preferred == .base }
-    ties = items.count { $0.preferred == .tie }
-    pValue = PairedDifference.signTest(wins: tuned, losses: base)
+    count = Comparison.PreferenceCount(items.map(\.preferred))
   }
 }

@@ -31,6 +31,22 @@ public struct Comparison: Sendable, Equatable, Codable {
     case win, tie, loss
   }
 
+  public enum Preference: String, Sendable, Codable {
+    case tuned, base, tie
+  }
+
+  /// Another model's opinion, asked with tuned as the second answer and as the first.
+  public struct Judgement: Sendable, Equatable, Codable {
+    /// A tie unless both orders agree.
+    public var preferred: Preference
+    public var orders: [Preference]
+
+    public init(orders: [Preference]) {
+      self.orders = orders
+      preferred = Set(orders).count == 1 ? orders[0] : .tie
+    }
+  }
+
   public struct Item: Sendable, Equatable, Codable {
     public var question: String
     public var input: String?
@@ -45,6 +61,8 @@ public struct Comparison: Sendable, Equatable, Codable {
     /// Of tuned against base, by `verdictMeasure`.
     public var verdict: Verdict
     public var verdictMeasure: Measure
+    /// What a judge said of tuned and base; nil where none was asked or it gave no verdict.
+    public var judgement: Judgement?
 
     public init(_ question: Question, base: Answer, tuned: Answer, others: [Answer]) {
       self.question = question.question
@@ -81,6 +99,9 @@ public struct Comparison: Sendable, Equatable, Codable {
     /// Whether both models count tokens alike.
     public var sameTokenizer: Bool
     public var generation: GenerationSettings
+    /// Who was asked which answer is better: address and model.
+    public var judge: String?
+    public var judgeModel: String?
 
     public init(
       model: String, adapter: String?, adapters: [String]? = nil, modelB: String? = nil, templateB: String? = nil,
@@ -102,7 +123,14 @@ public struct Comparison: Sendable, Equatable, Codable {
 
   public var settings: Settings
   public var summary: Summary
-  public var items: [Item]
+  public private(set) var items: [Item]
+
+  /// Puts in what a judge said of the items, in order.
+  public mutating func add(_ judgements: [Judgement?], by judge: String, model: String) {
+    (settings.judge, settings.judgeModel) = (judge, model)
+    for index in items.indices { items[index].judgement = judgements[index] }
+    summary.judge = PreferenceCount(judgements.compactMap { $0?.preferred })
+  }
 
   /// `tokens` are the answers' token ids, [model][question], for what is counted over all of them.
   public init(settings: Settings, items: [Item], tokens: [[[Int32]]]) {

@@ -97,6 +97,24 @@ extension Comparison {
     public static let fewestQuestions = 6
   }
 
+  /// How often either was preferred.
+  public struct PreferenceCount: Sendable, Equatable, Codable {
+    public var votes: Int
+    public var tuned: Int
+    public var base: Int
+    public var ties: Int
+    /// Of the exact two-sided sign test over those that are no ties.
+    public var pValue: Double
+
+    init(_ preferences: [Preference]) {
+      votes = preferences.count
+      tuned = preferences.count { $0 == .tuned }
+      base = preferences.count { $0 == .base }
+      ties = preferences.count { $0 == .tie }
+      pValue = PairedDifference.signTest(wins: tuned, losses: base)
+    }
+  }
+
   public struct Summary: Sendable, Equatable, Codable {
     public var questions: Int
     public var withReference: Int
@@ -111,6 +129,8 @@ extension Comparison {
     public var adapterDifferences: [[Difference]]?
     /// Items, from 0, on which tuned is worse than base.
     public var regressions: [Int]
+    /// What a judge preferred; nil where none was asked.
+    public var judge: PreferenceCount?
 
     init(_ settings: Settings, _ items: [Item], _ tokens: [[[Int32]]]) {
       questions = items.count

@@ -63,6 +63,23 @@ struct Compare: ParsableCommand {
       """)
   var rougeWords: WordSplitting?
 
+  @Option(
+    name: .long,
+    help: """
+      Ask the model behind this OpenAI-compatible address which answer is better, in both orders. A key is taken from \
+      SFT_JUDGE_API_KEY.
+      """)
+  var judge: String?
+
+  @Option(name: .long, help: "That model's name (default: default).")
+  var judgeModel: String?
+
+  @Option(name: .long, help: "Requests to the judge at most, failed ones too (default: 1000).")
+  var judgeBudget: Int?
+
+  @Option(name: .long, help: "Seconds to wait for a reply of the judge (default: 60).")
+  var judgeTimeout: Double?
+
   @OptionGroup var decoding: DecodingOptions
   @OptionGroup var common: CommonOptions
 
@@ -73,6 +90,9 @@ struct Compare: ParsableCommand {
     if otherModel != nil, adapter.count > 1 { throw ValidationError("--model-b goes with at most one --adapter.") }
     if otherTemplate != nil, otherModel == nil { throw ValidationError("--template-b goes with --model-b.") }
     if !(1...256).contains(batchSize) { throw ValidationError("--batch-size must be from 1 to 256.") }
+    if judge == nil, judgeModel != nil || judgeBudget != nil || judgeTimeout != nil {
+      throw ValidationError("--judge-model, --judge-budget and --judge-timeout go with --judge.")
+    }
     if show < 0 { throw ValidationError("--show must not be negative.") }
   }
 
@@ -92,12 +112,20 @@ struct Compare: ParsableCommand {
     options.adapters = Array(adapter.dropFirst())
     (options.otherModel, options.otherTemplate) = (otherModel, otherTemplate)
     (options.width, options.rougeWords) = (batchSize, rougeWords)
+    let judging = try makeJudge(workspace)
     let models = try ModelComparison(options, workspace: workspace) { progress.note($0) }
     progress.note(models.description)
     // Answers take long: what cannot be written should be known before.
     try createDirectory(out ?? "\(workspace.path)/compare")
-    let comparison = try models(asked, file: questions) { done, total in
+    var comparison = try models(asked, file: questions) { done, total in
       progress.update(done, of: total, "answers", isMilestone: done == total)
+    }
+    var failure: SFTError?
+    if let judging {
+      failure = judging.add(to: &comparison) { done, total in
+        progress.update(done, of: total, "judged", isMilestone: done == total)
+      }
+      progress.note(judging.description)
     }
     progress.close()
     if common.json {
@@ -110,6 +138,14 @@ struct Compare: ParsableCommand {
       let place = "written to \(folder)/\(name)"
       if common.json { progress.note(place) } else { print(place) }
     }
+    // Said last: the answers are safe.
+    if let failure { throw failure }
+  }
+
+  private func makeJudge(_ workspace: Workspace) throws -> ComparisonJudge? {
+    guard let judge else { return nil }
+    return try ComparisonJudge(
+      url: judge, model: judgeModel, budget: judgeBudget, timeout: judgeTimeout, workspace: workspace)
   }
 
   /// `compare/ID`: the ID is of the content, so the same comparison has the same place.
@@ -143,11 +179,11 @@ struct CompareVotes {
       let names = files.comparison.names
       print(
         """
-        \(count.votes) of \(count.questions) questions voted on
-        \(padded(names[1] + " preferred", 18)) \(count.tuned)
-        \(padded(names[0] + " preferred", 18)) \(count.base)
-        \(padded("as good", 18)) \(count.ties)
-        sign test          p = \(ComparisonView.probability(count.pValue)), ties left out
+        \(count.count.votes) of \(count.questions) questions voted on
+        \(padded(names[1] + " preferred", 18)) \(count.count.tuned)
+        \(padded(names[0] + " preferred", 18)) \(count.count.base)
+        \(padded("as good", 18)) \(count.count.ties)
+        sign test          p \(ComparisonView.probability(count.count.pValue)), ties left out
         """)
     }
     let place = "written to \(folder)/votes.html"

@@ -86,6 +86,12 @@ struct ComparisonView {
     add("exactly as expected", { $0.exactMatch.map(String.init) }, of: "\(summary.withReference)")
     add("right choices", { $0.choicesRight.map(String.init) }, of: "\(summary.withChoices)")
     add("perplexity of expected", { $0.perplexity.map { $0 < 1e5 ? fixed($0, 2) : "over 100,000" } })
+    if let judge = summary.judge {
+      lines.append(
+        line(
+          "preferred by the judge",
+          ["\(judge.base)", "\(judge.tuned), \(judge.ties) ties, sign test p \(Self.probability(judge.pValue))"]))
+    }
     for (index, differences) in ([summary.differences] + (summary.adapterDifferences ?? [])).enumerated() {
       lines += ["", heading(index)] + differences.map(self.line)
     }

@@ -68,8 +68,8 @@ import Testing
       try sft.write(
         votes + #"[{"item":0,"vote":"left"},{"item":1,"vote":"left"},{"item":2,"vote":"tie"}]}"#, to: "votes.json")
       let count = try sft.succeed("compare", "--score", "votes.json", "--json", "--quiet").json()
-      #expect(count["votes"]?.int == 3 && count["ties"]?.int == 1)
-      #expect((count["tuned"]?.int ?? 0) + (count["base"]?.int ?? 0) == 2)
+      #expect(count["count"]?["votes"]?.int == 3 && count["count"]?["ties"]?.int == 1)
+      #expect((count["count"]?["tuned"]?.int ?? 0) + (count["count"]?["base"]?.int ?? 0) == 2)
       // The page gave the text of whoever is said to be preferred.
       let comparison = try parseJSONFile(sft.path(folder + "/compare.json"))
       let preferred = try #require(count["items"]?.array?[0]["preferred"]?.string)

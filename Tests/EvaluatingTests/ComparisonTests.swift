@@ -130,8 +130,8 @@ import Testing
     votes[5] = left[5] ? .right : .left
     let count = try VoteCount(
       BlindVotes(comparison: digest, votes: votes), on: comparison, digest: digest, file: "votes.json")
-    #expect(count.tuned == 5 && count.base == 1 && count.ties == 1 && count.votes == 7 && count.questions == 8)
-    #expect(abs(count.pValue - PairedDifference.signTest(wins: 5, losses: 1)) < 1e-12)
+    #expect(count.count.tuned == 5 && count.count.base == 1 && count.count.ties == 1 && count.count.votes == 7)
+    #expect(count.questions == 8 && abs(count.count.pValue - PairedDifference.signTest(wins: 5, losses: 1)) < 1e-12)
     #expect(count.items.map(\.item) == Array(0...6) && count.items[5].preferred == .base)
     for (votes, digest) in [(votes, Digest(of: "another")), ([8: .left], digest)] {
       let error = #expect(throws: SFTError.self) {

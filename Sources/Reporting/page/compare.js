@@ -88,6 +88,15 @@ function measures() {
   ];
 }
 
+/** What a judge said; null where none was asked. */
+function judged() {
+  const { judge } = summary;
+  if (!judge) return null;
+  return make("p", {}, `A judge (${settings.judge_model} at ${settings.judge}), asked in both orders about ${judge.votes} `
+    + `questions, preferred ${names[1]} on ${judge.tuned}, ${names[0]} on ${judge.base}, neither on ${judge.ties} `
+    + `(sign test p ${judge.p_value < 0.001 ? "<" : "="} ${Math.max(0.001, judge.p_value).toFixed(3)}).`);
+}
+
 function overall() {
   const rows = [
     ["ended by themselves", (score) => `${score.ended} of ${summary.questions}`],
@@ -98,7 +107,7 @@ function overall() {
     ["different tokens", (score) => figure(score.distinct1, 3)],
     ["different pairs of tokens", (score) => figure(score.distinct2, 3)],
   ].map(([name, text]) => [name, ...scores.map(text)]).filter((row) => row.slice(1).some((cell) => cell !== "–"));
-  return make("div", { class: "scroll" }, table([["", ...names], ...rows]));
+  return make("div", {}, make("div", { class: "scroll" }, table([["", ...names], ...rows])), judged());
 }
 
 // MARK: - Word differences
@@ -174,6 +183,8 @@ function card(item) {
   const ask = make("div", { class: "ask" },
     make("div", { class: "text" }, make("span", { class: "soft" }, `${number + 1}  `), item.question,
       make("span", { class: "tag " + outcome }, { win: "won", tie: "tied", loss: "lost" }[outcome]),
+      item.judgement ? make("span", { class: "tag" }, item.judgement.preferred === "tie" ? "judged a tie"
+        : `judged for ${item.judgement.preferred === "tuned" ? names[1] : names[0]}`) : null,
       vote ? make("span", { class: "tag" }, vote === "tie" ? "voted a tie" : `voted for ${vote}`) : null),
     item.input === undefined ? null : make("div", { class: "input text" }, item.input),
     item.choices ? make("ol", { class: "choices" }, item.choices.map((choice, index) =>
