@@ -47,8 +47,8 @@ public struct ComparisonJudge {
   }
 
   /// What it took.
-  public var description: String {
-    "the judge was sent \(judge.requests) of at most \(judge.settings.budget) requests, and \(judge.cached) verdicts "
+  public func description(_ comparison: Comparison) -> String {
+    "\(comparison.summary.judge?.votes ?? 0) of \(comparison.items.count) questions were judged: the judge was sent \(judge.requests) of at most \(judge.settings.budget) requests, and \(judge.cached) verdicts "
       + "were there from before"
   }
 }

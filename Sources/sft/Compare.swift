@@ -125,7 +125,7 @@ struct Compare: ParsableCommand {
       failure = judging.add(to: &comparison) { done, total in
         progress.update(done, of: total, "judged", isMilestone: done == total)
       }
-      progress.note(judging.description)
+      progress.note(judging.description(comparison))
     }
     progress.close()
     if common.json {

@@ -85,7 +85,9 @@ struct ComparisonView {
     }
     add("exactly as expected", { $0.exactMatch.map(String.init) }, of: "\(summary.withReference)")
     add("right choices", { $0.choicesRight.map(String.init) }, of: "\(summary.withChoices)")
-    add("perplexity of expected", { $0.perplexity.map { $0 < 1e5 ? fixed($0, 2) : "over 100,000" } })
+    if comparison.settings.sameTokenizer {
+      add("perplexity of expected", { $0.perplexity.map { $0 < 1e5 ? fixed($0, 2) : "over 100,000" } })
+    }
     if let judge = summary.judge {
       lines.append(
         line(
@@ -95,7 +97,15 @@ struct ComparisonView {
     for (index, differences) in ([summary.differences] + (summary.adapterDifferences ?? [])).enumerated() {
       lines += ["", heading(index)] + differences.map(self.line)
     }
-    return lines + [""] + notes
+    return lines + regressions + [""] + notes
+  }
+
+  /// Where tuned is worse, by number.
+  private var regressions: [String] {
+    let all = comparison.summary.regressions
+    if all.isEmpty { return [] }
+    let some = all.prefix(20).map { "\($0 + 1)" }.joined(separator: ", ")
+    return ["", "worse than base on questions \(some)\(all.count > 20 ? ", … (\(all.count) in all)" : "")"]
   }
 
   private func heading(_ index: Int) -> String {

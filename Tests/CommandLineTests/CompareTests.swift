@@ -161,6 +161,38 @@ import Testing
     }
   }
 
+  /// What a judge that cannot be reached costs: its judgements, and nothing else.
+  @Test func answersOutliveTheJudge() throws {
+    try withSFT { sft in
+      sft.environment["SFT_JUDGE_API_KEY"] = "not-to-be-written"
+      try sft.write("one\ntwo\n", to: "q.txt")
+      let outcome = try sft.run(
+        Self.compare("--adapter", Self.adapter, "--questions", "q.txt", "--out", "o", "--judge", "http://127.0.0.1:1")
+          + ["--judge-budget", "2"])
+      #expect(outcome.code == 0)
+      #expect(
+        outcome.errors.contains(
+          "0 of 2 questions were judged: the judge was sent 2 of at most 2 requests, and 0 verdicts were there from before"
+        ))
+      let comparison = try parseJSONFile(sft.path("o/compare.json"))
+      #expect(comparison["summary"]?["judge"]?["votes"]?.int == 0)
+      #expect(comparison["settings"]?["judge"]?.string == "http://127.0.0.1:1")
+      for name in ["compare.json", "compare.html"] {
+        #expect(!(try sft.read("o/" + name)).contains("not-to-be-written"))
+      }
+      try sft.fail(
+        64, "the judge's address must begin with http:// or https://. Give --judge URL.", "compare", "--questions",
+        "q.txt",
+        "--judge", "localhost")
+      #expect(try sft.run("compare", "--questions", "q.txt", "--judge-budget", "3").code == 64)
+      sft.environment["PATH"] = "/nowhere"
+      try sft.fail(
+        66, "there is no program curl, through which a judge is asked. Install curl.", "compare", "--questions",
+        "q.txt",
+        "--judge", "http://127.0.0.1:1")
+    }
+  }
+
   @Test func runsAreReported() throws {
     try withSFT { sft in
       try sft.fail(66, "there is no run in .sft/runs. Train one with `sft train`.", "report")

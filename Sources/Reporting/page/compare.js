@@ -102,7 +102,7 @@ function overall() {
     ["ended by themselves", (score) => `${score.ended} of ${summary.questions}`],
     ["cut at the limit", (score) => `${figure(100 * score.overrun, 1)} %`],
     ["mean length in tokens", (score) => figure(score.mean_tokens, 1)],
-    ["perplexity of the expected answers", (score) => figure(score.perplexity)],
+    ["perplexity of the expected answers", (score) => (settings.same_tokenizer ? figure(score.perplexity) : "–")],
     ["right choices", (score) => (isNumber(score.choices_right) ? `${score.choices_right} of ${summary.with_choices}` : "–")],
     ["different tokens", (score) => figure(score.distinct1, 3)],
     ["different pairs of tokens", (score) => figure(score.distinct2, 3)],
