@@ -76,7 +76,6 @@ struct Block: Sendable {
     _ activations: Activations, _ output: MutableFloats?, rows: Int, scratch: Scratch, _ context: PassContext,
     runs: () -> [AttentionRun]
   ) {
-    let width = attentionInput.inputWidth
     let rank = context.adapter?.configuration.rank ?? 0
     func hidden(_ slot: Int) -> MutableFloats { activations.hidden(slot, rows: rows, rank: rank) }
 
@@ -86,10 +85,9 @@ struct Block: Sendable {
     attention.forward(
       runs(), activations.attentionBuffers(self, rows: rows), scratch: scratch.attention.ensure(attention.scratchCount),
       context.compute)
-    activations.middle.pointer.update(from: activations.input.pointer, count: rows * width)
     attentionOutput.forward(
-      activations.attended.pointer, activations.middle.pointer, hidden: hidden(1), rows: rows, accumulate: true, context
-    )
+      activations.attended.pointer, activations.middle.pointer, hidden: hidden(1), rows: rows,
+      addend: activations.input.pointer, context)
 
     let mlpNormed = normForMLP(activations, rows: rows, scratch, context)
     mlpInput.forward(mlpNormed, activations.mlpHidden.pointer, hidden: hidden(2), rows: rows, context)
@@ -98,8 +96,8 @@ struct Block: Sendable {
       mlpOutput.forwardHidden(activated, hidden: hidden(3), rows: rows, context)
       return
     }
-    output.update(from: activations.middle.pointer, count: rows * width)
-    mlpOutput.forward(activated, output, hidden: hidden(3), rows: rows, accumulate: true, context)
+    mlpOutput.forward(
+      activated, output, hidden: hidden(3), rows: rows, addend: activations.middle.pointer, context)
   }
 
   private func normForAttention(

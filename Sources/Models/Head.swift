@@ -12,6 +12,9 @@ final class LossHead {
   private let normedGradient = FloatBuffer()
   private let gatheredGradient = FloatBuffer()
   private let logits = FloatBuffer()
+  private let panel: FloatBuffer
+
+  init(panel: FloatBuffer) { self.panel = panel }
 
   /// The loss over the batch's targets from the stream x[N, C]. Where `gradientScale` is given, `gradient` [N, C] is set
   /// to gradientScale · ∂loss/∂x.
@@ -41,14 +44,12 @@ final class LossHead {
       let chunk = min(Self.chunkRows, count - first)
       let end = targets[cursor...].firstIndex { $0.row >= first + chunk } ?? targets.endIndex
       let scores = logits.ensure(Self.chunkRows * classes)
-      decoder.project(output + first * width, scores, rows: chunk)
+      decoder.project(output + first * width, scores, rows: chunk, panel: panel, compute)
       totals += CrossEntropy.rows(
         scores, rows: chunk, classes: classes, firstRow: first, targets: targets[cursor..<end],
         gradientScale: gradientScale, compute)
       if let dnormed {
-        LinearAlgebra.multiply(
-          m: chunk, n: width, k: classes, a: scores, lda: classes, b: decoder.head.pointer, ldb: width,
-          c: dnormed + first * width, ldc: width)
+        decoder.projectBack(scores, dnormed + first * width, rows: chunk, panel: panel, compute)
       }
       first += chunk
       cursor = end
@@ -74,6 +75,6 @@ final class LossHead {
     let normed = self.normed.ensure(rows.count * width)
     let mean = statistics.ensure(2 * rows.count)
     decoder.finalNorm.forward(input, normed, mean: mean, rstd: mean + rows.count, rows: rows.count, compute)
-    decoder.project(normed, output, rows: rows.count)
+    decoder.project(normed, output, rows: rows.count, panel: panel, compute)
   }
 }

@@ -11,7 +11,7 @@ public final class InferencePass {
   private let activations = Block.Activations()
   private let output = FloatBuffer()
   private let scratch = Block.Scratch()
-  private let head = LossHead()
+  private let head: LossHead
   private let dropped = FloatBuffer()
   private let hiddenGradient = FloatBuffer()
   private let panel = FloatBuffer()
@@ -21,6 +21,7 @@ public final class InferencePass {
     self.decoder = decoder
     self.adapter = adapter
     self.compute = compute
+    head = LossHead(panel: panel)
   }
 
   /// Dropout is never active here.

@@ -19,7 +19,7 @@ public final class TrainingPass {
   private let output = FloatBuffer()
   private let streamGradient = FloatBuffer()
   private let scratch = Block.Scratch()
-  private let head = LossHead()
+  private let head: LossHead
   private let dropped = FloatBuffer()
   private let hiddenGradient = FloatBuffer()
   private let panel = FloatBuffer()
@@ -28,6 +28,7 @@ public final class TrainingPass {
     self.decoder = decoder
     self.adapter = adapter
     self.compute = compute
+    head = LossHead(panel: panel)
     gradients = FloatBuffer(adapter.count)
     self.checkpointing = checkpointing
     let shared = Block.Activations()
