@@ -8,46 +8,29 @@ public final class InferencePass {
   /// nil for the bare base; may be exchanged between calls.
   public var adapter: Adapter?
   public let compute: Compute
-  private let activations = Block.Activations()
-  private let output = FloatBuffer()
-  private let scratch = Block.Scratch()
-  private let head: LossHead
-  private let dropped = FloatBuffer()
-  private let hiddenGradient = FloatBuffer()
-  private let panel = FloatBuffer()
+  private let memory: PassMemory
   private let scores = FloatBuffer()
 
-  public init(_ decoder: Decoder, _ adapter: Adapter?, _ compute: Compute) {
+  public init(_ decoder: Decoder, _ adapter: Adapter?, _ compute: Compute, memory: PassMemory = PassMemory()) {
     self.decoder = decoder
     self.adapter = adapter
     self.compute = compute
-    head = LossHead(panel: panel)
-  }
-
-  /// Dropout is never active here.
-  private var context: PassContext {
-    PassContext(
-      compute: compute, adapter: adapter, gradients: nil, dropoutSeed: nil, dropped: dropped,
-      hiddenGradient: hiddenGradient, panel: panel)
+    self.memory = memory
   }
 
   /// Sums over the batch's targets.
   public func loss(_ batch: Batch) -> CrossEntropy.Totals {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
-    let x = forward(batch.tokens, positions: batch.positions) { block, _ in
-      block.forestRuns(batch, activations, gradients: nil)
-    }
-    return head.loss(decoder, batch, x, gradientScale: nil, gradient: nil, compute)
+    let x = forward(batch, rows: batch.supervisedRows)
+    return memory.head.loss(decoder, batch, x, gradientScale: nil, gradient: nil, compute)
   }
 
-  /// [rows.count, V] logits at rows of the batch.
+  /// [rows.count, V] logits at rows of the batch, which are in order.
   public func logits(_ batch: Batch, rows: [Int]) -> [Float] {
-    let x = forward(batch.tokens, positions: batch.positions) { block, _ in
-      block.forestRuns(batch, activations, gradients: nil)
-    }
+    let x = forward(batch, rows: rows)
     let count = rows.count * decoder.configuration.vocabularySize
     return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-      if let base = buffer.baseAddress { head.logits(decoder, x, rows: rows, into: base, compute) }
+      if let base = buffer.baseAddress { memory.head.logits(decoder, x, rows: rows.count, into: base, compute) }
       initialized = count
     }
   }
@@ -58,30 +41,53 @@ public final class InferencePass {
     precondition(!tokens.isEmpty && cache.count + tokens.count <= cache.capacity)
     let past = cache.count
     let positions = Array(past..<past + tokens.count)
-    let x = forward(tokens, positions: positions) { block, layer in
-      cache.store(activations.queriesKeysValues.pointer, rows: tokens.count, layer: layer, block)
-      return [AttentionRun(firstRow: 0, rows: tokens.count, spans: [cache.span(layer, past, tokens.count)])]
+    let x = forward(tokens, positions: positions, rows: [tokens.count - 1]) { block, layer, selected in
+      cache.store(
+        memory.activations(0).queriesKeysValues.pointer, rows: tokens.count, layer: layer, block)
+      let first = selected?.first ?? 0
+      return [
+        AttentionRun(
+          firstRow: 0, queryRow: first, rows: selected?.count ?? tokens.count,
+          spans: [cache.span(layer, past + first, tokens.count - first)])
+      ]
     }
     cache.count += tokens.count
     let classes = decoder.configuration.vocabularySize
     let logits = scores.ensure(classes)
-    head.logits(decoder, x, rows: [tokens.count - 1], into: logits, compute)
+    memory.head.logits(decoder, x, rows: 1, into: logits, compute)
     return UnsafeBufferPointer(start: logits, count: classes)
   }
 
+  private func forward(_ batch: Batch, rows: [Int]) -> Floats {
+    forward(batch.tokens, positions: batch.positions, rows: rows) { block, _, selected in
+      block.forestRuns(batch, memory.activations(0), selected: selected, gradients: nil)
+    }
+  }
+
+  /// The stream after the last block at some of the rows, [rows.count, C]; only they go through the last block, but with
+  /// the plain engine, which takes all. One block's activations serve all blocks.
   private func forward(
-    _ tokens: [Int32], positions: [Int], runs: (_ block: Block, _ layer: Int) -> [AttentionRun]
+    _ tokens: [Int32], positions: [Int], rows wanted: [Int],
+    runs: (_ block: Block, _ layer: Int, _ selected: [Int]?) -> [AttentionRun]
   ) -> Floats {
-    let rows = tokens.count
-    let width = decoder.configuration.width
-    let last = output.ensure(rows * width)
-    for block in decoder.blocks { activations.resize(rows: rows, block, rank: adapter?.configuration.rank ?? 0) }
+    let (rows, width) = (tokens.count, decoder.configuration.width)
+    let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
+    let context = memory.context(compute, adapter)
+    let sparse = compute.engine == .auto && wanted.count < rows
+    activations.input.ensure(rows * width)
     decoder.embed(tokens, positions: positions, activations.input.pointer)
     for (layer, block) in decoder.blocks.enumerated() {
-      block.forward(activations, last, rows: rows, scratch: scratch, context) { runs(block, layer) }
-      if layer + 1 < decoder.blocks.count { activations.input.pointer.update(from: last, count: rows * width) }
+      let isLast = layer == decoder.blocks.count - 1
+      let selected = isLast && sparse ? wanted : nil
+      activations.resize(
+        rows: rows, outputs: selected?.count ?? rows, block, rank: adapter?.configuration.rank ?? 0)
+      block.forward(activations, output, rows: rows, selected: selected, scratch: memory.scratch, context) {
+        runs(block, layer, selected)
+      }
+      if !isLast { activations.input.pointer.update(from: output, count: rows * width) }
     }
-    return Floats(last)
+    return sparse || wanted.count == rows
+      ? Floats(output) : gather(wanted, of: output, width: width, into: activations.middle)
   }
 }
 

@@ -302,7 +302,9 @@ public struct TrainRun {
   ) throws -> TrainingOutcome {
     let settings = configuration.settings
     let compute = Compute(engine: settings.engine, threads: settings.threads)
-    let inference = InferencePass(base.decoder, adapter, compute)
+    // Training and validation take turns.
+    let memory = PassMemory()
+    let inference = InferencePass(base.decoder, adapter, compute, memory: memory)
     var hooks = TrainingHooks(
       describeRecord: { data.place(data.training[$0]) }, report: { event(.metric($0)) },
       notice: { event(.note($0)) }, shouldStop: shouldStop)
@@ -319,7 +321,8 @@ public struct TrainRun {
       identity: RunIdentity(
         baseModel: base.reference, baseDigest: configuration.baseDigest,
         quantization: configuration.quantization?.description),
-      saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks)
+      saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks,
+      memory: memory)
     var firstStep = 0
     if isResuming {
       if let step = try trainer.resume() {

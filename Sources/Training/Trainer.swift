@@ -64,14 +64,15 @@ public final class Trainer {
   private var state = TrainingState()
 
   /// `adapter` must be initialised; a checkpoint found by `resume` replaces its values. `count` training records are given
-  /// by `samples`.
+  /// by `samples`. `memory` may be shared with what the hooks compute on.
   public init(
     _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping (Int) -> Sample, settings: TrainingSettings,
-    run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks
+    run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks,
+    memory: PassMemory = PassMemory()
   ) {
     pass = TrainingPass(
       decoder, adapter, Compute(engine: settings.engine, threads: settings.threads),
-      checkpointing: settings.gradientCheckpointing)
+      checkpointing: settings.gradientCheckpointing, memory: memory)
     optimizer = OptimizerState(count: adapter.count)
     order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil)
     self.samples = samples
