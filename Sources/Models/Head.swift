@@ -4,7 +4,7 @@ import Kernels
 /// Final norm, head and cross-entropy, in chunks of rows: N×V logits never exist.
 final class LossHead {
   /// Rows of logits that exist at once, at most.
-  static let chunkRows = 64
+  private let chunkRows: Int
 
   private let normed = FloatBuffer()
   private let statistics = FloatBuffer()
@@ -12,7 +12,7 @@ final class LossHead {
   private let logits = FloatBuffer()
   private let panel: FloatBuffer
 
-  init(panel: FloatBuffer) { self.panel = panel }
+  init(chunkRows: Int, panel: FloatBuffer) { (self.chunkRows, self.panel) = (chunkRows, panel) }
 
   /// The loss over the batch's targets from x[S, C], the stream at the S supervised rows. Where `gradientScale` is given,
   /// `gradient` [S, C] is set to gradientScale · ∂loss/∂x.
@@ -34,13 +34,13 @@ final class LossHead {
     var totals = CrossEntropy.Totals()
     let dnormed = gradientScale == nil ? nil : normedGradient.ensure(count * width)
     // Chunks of about the same size: a small one at the end would cost almost as much as a full one.
-    let chunks = max(1, (count + Self.chunkRows - 1) / Self.chunkRows)
+    let chunks = max(1, (count + chunkRows - 1) / chunkRows)
     let rows = (count + chunks - 1) / chunks
     var cursor = 0
     for first in stride(from: 0, to: count, by: rows) {
       let chunk = min(rows, count - first)
       let end = targets[cursor...].firstIndex { $0.row >= first + chunk } ?? targets.endIndex
-      let scores = logits.ensure(Self.chunkRows * classes)
+      let scores = logits.ensure(rows * classes)
       decoder.project(output + first * width, scores, rows: chunk, panel: panel, compute)
       totals += CrossEntropy.rows(
         scores, rows: chunk, classes: classes, firstRow: first, targets: targets[cursor..<end],

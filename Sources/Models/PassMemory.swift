@@ -15,7 +15,11 @@ public final class PassMemory {
   let dropped = FloatBuffer()
   let hiddenGradient = FloatBuffer()
 
-  public init() { head = LossHead(panel: panel) }
+  /// `logitRows`: rows of logits that exist at once. Fewer take less memory and more time.
+  public init(logitRows: Int = 64) { head = LossHead(chunkRows: logitRows, panel: panel) }
+
+  /// Gives back what only a training step needs, so that validation and samples do not come on top of it.
+  public func releaseActivations() { activations.removeLast(max(0, activations.count - 1)) }
 
   func activations(_ layer: Int) -> Block.Activations {
     while activations.count <= layer { activations.append(Block.Activations()) }

@@ -60,6 +60,7 @@ public final class Trainer {
   private let saveEvery: Int
   private let keptCheckpoints: Int
   private let optimizer: OptimizerState
+  private let memory: PassMemory
   private var order: DataOrder
   private var state = TrainingState()
 
@@ -74,6 +75,7 @@ public final class Trainer {
       decoder, adapter, Compute(engine: settings.engine, threads: settings.threads),
       checkpointing: settings.gradientCheckpointing, memory: memory)
     optimizer = OptimizerState(settings.optimizer, adapter.tensors)
+    self.memory = memory
     order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil)
     self.samples = samples
     self.settings = settings
@@ -188,6 +190,7 @@ public final class Trainer {
 
   private func validate(_ log: MetricsLog) throws {
     guard let validate = hooks.validate else { return }
+    memory.releaseActivations()
     let (loss, accuracy) = try validate()
     if loss.isFinite {
       // JSON has no infinity, which a loss above 709 would give.
