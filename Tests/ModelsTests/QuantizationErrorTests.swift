@@ -7,8 +7,8 @@ import TestSupport
 import Testing
 import Weights
 
-/// What 4 bits cost a model's linears in their outputs. Against sums written out here, and against
-/// transformers and bitsandbytes (`Tests/Fixtures/make_quantization_errors.py`).
+/// What 4 bits cost a model: its linears' outputs, and the changes merged into them. Against sums written out here, and
+/// against transformers and bitsandbytes (`Tests/Fixtures/make_quantization_errors.py`).
 @Suite struct QuantizationErrorTests {
   static let settings = [FourBitCode.nf4, .fp4].flatMap { kind in
     [true, false].map { QuantizationSettings(kind: kind, doubleQuantization: $0) }
@@ -107,6 +107,103 @@ import Weights
     #expect(layers.compactMap { $0["name"]?.string } == loaded.decoder.linears.map(\.name))
     for (layer, error) in zip(layers, meter.relativeErrors) {
       #expect(relativeError(error ?? .nan, layer["outputs"]?.double ?? .nan) < 1e-5)
+    }
+  }
+
+  // MARK: - Changes
+
+  /// The sums by their definition, from one weight [out, in] and its change.
+  private static func survival(
+    _ weight: [Float], _ delta: [Double], outputs: Int, inputs: Int, _ settings: QuantizationSettings
+  ) throws -> (survived: Double, error: Double) {
+    func roundTrip(_ values: [Float]) throws -> [Float] {
+      let tensor = FloatTensor(shape: [outputs, inputs]) { _ = $0.initialize(from: values) }
+      return try QuantizedMatrix(
+        tensor, layout: .outputsByInputs, name: "w", settings: settings, Compute(engine: .plain)
+      ).decoded(Compute(engine: .plain)).array
+    }
+    let before = try roundTrip(weight)
+    let after = try roundTrip(zip(weight, delta).map { Float(Double($0) + $1) })
+    let change = zip(after, before).map { Double($0) - Double($1) }
+    let norm = delta.reduce(0) { $0 + $1 * $1 }
+    let product = zip(change, delta).reduce(0) { $0 + $1.0 * $1.1 }
+    let error = zip(change, delta).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    return (product / norm, (error / norm).squareRoot())
+  }
+
+  @Test(arguments: ["gpt2-tiny", "gpt2-odd"], settings)
+  func survivalIsThatOfThePlainSums(_ name: String, _ settings: QuantizationSettings) throws {
+    let loaded = try Loaded(name)
+    let adapter = try AdapterFolder.read(loaded.reference.adapter, for: loaded.decoder)
+    for (index, linear) in loaded.decoder.linears.enumerated() {
+      let pair = try #require(adapter.pair(of: index))
+      let (a, b) = (adapter.parameters.pointer + pair.aOffset, adapter.parameters.pointer + pair.bOffset)
+      let (inputs, outputs, rank) = (linear.inputWidth, linear.outputWidth, adapter.configuration.rank)
+      let stored = try loaded.weight(linear).array
+      let weight = (0..<stored.count).map { stored[$0 % inputs * outputs + $0 / inputs] }
+      let delta = (0..<stored.count).map { place in
+        var sum = 0.0
+        for r in 0..<rank { sum += Double(b[place / inputs * rank + r]) * Double(a[r * inputs + place % inputs]) }
+        return sum * Double(adapter.configuration.scale)
+      }
+      let expected = try Self.survival(weight, delta, outputs: outputs, inputs: inputs, settings)
+      let measured = try loaded.decoder.deltaSurvival(of: index, with: adapter, settings, threads: 2)
+      // W + D rounds to float32 in another order, so that a weight between two codes may fall to the other one.
+      #expect(relativeError(measured.survived ?? .nan, expected.survived) < 1e-3)
+      #expect(relativeError(measured.relativeError ?? .nan, expected.error) < 1e-3)
+      #expect(relativeError(measured.norm, delta.reduce(0) { $0 + $1 * $1 }.squareRoot()) < 1e-6)
+    }
+  }
+
+  @Test(arguments: settings) func survivalIsTheReferences(_ settings: QuantizationSettings) throws {
+    let loaded = try Loaded("gpt2-tiny")
+    let expected = try #require(
+      try loaded.reference.quantization(settings.kind.rawValue, double: settings.doubleQuantization))
+    let adapter = try AdapterFolder.read(loaded.reference.adapter, for: loaded.decoder)
+    var total = DeltaSurvival()
+    for (index, layer) in (expected["layers"]?.array ?? []).enumerated() {
+      let survival = try loaded.decoder.deltaSurvival(of: index, with: adapter, settings, threads: 1)
+      total += survival
+      #expect(relativeError(survival.survived ?? .nan, layer["survived"]?.double ?? .nan) < 1e-3)
+      #expect(relativeError(survival.relativeError ?? .nan, layer["error"]?.double ?? .nan) < 1e-3)
+      #expect(relativeError(survival.norm, layer["norm"]?.double ?? .nan) < 1e-5)
+    }
+    #expect(relativeError(total.survived ?? .nan, expected["survived"]?.double ?? .nan) < 1e-3)
+    #expect(relativeError(total.relativeError ?? .nan, expected["error"]?.double ?? .nan) < 1e-3)
+  }
+
+  /// An adapter of which every A is ±1 and every B ±`size`: its product is ±`size` · scale everywhere.
+  private static func adapter(_ decoder: Decoder, size: Float) throws -> Adapter {
+    let adapter = try Adapter(LoRAConfiguration(rank: 1, alpha: 1), for: decoder.linears)
+    let signs = noise(adapter.count, seed: 3)
+    for tensor in adapter.tensors {
+      let magnitude = tensor.name.contains("lora_A") ? 1 : size
+      let values = adapter.values(tensor)
+      for i in values.indices { values[i] = signs[i] < 0 ? -magnitude : magnitude }
+    }
+    return adapter
+  }
+
+  @Test(arguments: settings) func noChangeIsNotANumberDividedByZero(_ settings: QuantizationSettings) throws {
+    let loaded = try Loaded("gpt2-tiny")
+    let adapter = try Self.adapter(loaded.decoder, size: 0)
+    var total = DeltaSurvival()
+    for index in loaded.decoder.linears.indices {
+      let survival = try loaded.decoder.deltaSurvival(of: index, with: adapter, settings, threads: 1)
+      #expect(survival == DeltaSurvival())
+      total += survival
+    }
+    #expect(total.survived == nil && total.relativeError == nil && total.norm == 0)
+  }
+
+  /// Beside ±`size` the weights do not count, and ±absmax are two of the 16 values.
+  @Test(arguments: settings) func aLargeChangeSurvivesWhole(_ settings: QuantizationSettings) throws {
+    let loaded = try Loaded("gpt2-tiny")
+    let adapter = try Self.adapter(loaded.decoder, size: 1e5)
+    for index in loaded.decoder.linears.indices {
+      let survival = try loaded.decoder.deltaSurvival(of: index, with: adapter, settings, threads: 1)
+      #expect(abs((survival.survived ?? .nan) - 1) < 1e-4)
+      #expect(survival.relativeError ?? .nan < 1e-4)
     }
   }
 }
