@@ -89,7 +89,10 @@ let package = Package(
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(
       "Evaluating",
-      ["Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "TestSupport", "Tokenizing", "Weights"]),
+      [
+        "Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "Quantizing", "TestSupport", "Tokenizing",
+        "Weights",
+      ]),
     .testTarget(
       name: "QuantizingTests",
       dependencies: ["Core", "Files", "JSON", "Kernels", "Quantizing", "TestSupport", "Weights"],

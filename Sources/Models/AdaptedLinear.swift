@@ -1,6 +1,9 @@
 import Core
 import Kernels
 
+/// Is shown what a linear of the blocks gets: its place among the decoder's linears, and x[rows, in], valid during the call.
+public typealias LinearObserver = (_ linear: Int, _ x: Floats, _ rows: Int) -> Void
+
 /// Everything a pass carries along besides activations.
 struct PassContext {
   var compute: Compute
@@ -15,6 +18,8 @@ struct PassContext {
   var hiddenGradient: FloatBuffer
   /// Panels of weights, for products.
   var panel: FloatBuffer
+  /// Sees the input of every linear in a forward pass; nil where nobody looks.
+  var observer: LinearObserver?
 
   /// Each linear has masks of its own.
   func dropoutSeed(_ linear: Linear) -> UInt64? {
@@ -29,6 +34,7 @@ extension Linear {
   func forward(
     _ x: Floats, _ y: MutableFloats, hidden: MutableFloats?, rows: Int, addend: Floats? = nil, _ context: PassContext
   ) {
+    context.observer?(index, x, rows)
     var adapted: ProductTerm?
     if let adapter = context.adapter, let pair = adapter.pair(of: self), let hidden {
       forwardHidden(x, hidden: hidden, rows: rows, context)

@@ -77,7 +77,10 @@ public final class Adapter {
     }
   }
 
-  func pair(of linear: Linear) -> Pair? { pairOfLinear[linear.index].map { pairs[$0] } }
+  func pair(of linear: Linear) -> Pair? { pair(of: linear.index) }
+
+  /// The pair of a linear by its place among the decoder's; nil where it is not adapted.
+  public func pair(of linear: Int) -> Pair? { pairOfLinear[linear].map { pairs[$0] } }
 
   /// The lowest block with an adapter: the backward pass stops there.
   var lowestLayer: Int { pairs.map(\.layer).min() ?? 0 }

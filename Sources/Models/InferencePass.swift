@@ -35,6 +35,11 @@ public final class InferencePass {
     }
   }
 
+  /// Runs the blocks over every row of the batch, without the head, and shows `observer` what each linear gets on the way.
+  public func observe(_ batch: Batch, _ observer: @escaping LinearObserver) {
+    if !batch.tokens.isEmpty { _ = forward(batch, rows: Array(batch.tokens.indices), observer) }
+  }
+
   /// Appends `tokens` to the sequence in `cache` and returns the logits [V] after the last of them, valid until the next
   /// call. The cache must have room for them.
   public func extend(_ cache: KeyValueCache, with tokens: [Int32]) -> UnsafeBufferPointer<Float> {
@@ -58,8 +63,8 @@ public final class InferencePass {
     return UnsafeBufferPointer(start: logits, count: classes)
   }
 
-  private func forward(_ batch: Batch, rows: [Int]) -> Floats {
-    forward(batch.tokens, positions: batch.positions, rows: rows) { block, _, selected in
+  private func forward(_ batch: Batch, rows: [Int], _ observer: LinearObserver? = nil) -> Floats {
+    forward(batch.tokens, positions: batch.positions, rows: rows, observer) { block, _, selected in
       block.forestRuns(batch, memory.activations(0), selected: selected, gradients: nil)
     }
   }
@@ -67,12 +72,13 @@ public final class InferencePass {
   /// The stream after the last block at some of the rows, [rows.count, C]; only they go through the last block, but with
   /// the plain engine, which takes all. One block's activations serve all blocks.
   private func forward(
-    _ tokens: [Int32], positions: [Int], rows wanted: [Int],
+    _ tokens: [Int32], positions: [Int], rows wanted: [Int], _ observer: LinearObserver? = nil,
     runs: (_ block: Block, _ layer: Int, _ selected: [Int]?) -> [AttentionRun]
   ) -> Floats {
     let (rows, width) = (tokens.count, decoder.configuration.width)
     let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
-    let context = memory.context(compute, adapter)
+    var context = memory.context(compute, adapter)
+    context.observer = observer
     let sparse = compute.engine == .auto && wanted.count < rows
     activations.input.ensure(rows * width)
     decoder.embed(tokens, positions: positions, activations.input.pointer)
