@@ -97,7 +97,9 @@ let package = Package(
     tests(
       "Evaluating",
       [
-        "Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "Packing", "TestSupport", "Tokenizing", "Weights",
+        "Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport",
+        "Tokenizing",
+        "Weights",
       ]),
     tests("Reporting", ["Core", "JSON", "Reporting"]),
     tests("Judging", ["Core", "Files", "JSON", "Judging", "TestSupport"]),

@@ -52,6 +52,13 @@ public struct Batch: Sendable, Equatable {
   /// Supervised tokens: the sum of the targets' weights.
   public var supervisedTokens: Int { targets.reduce(0) { $0 + Int($1.weight) } }
 
+  /// The rows that have a target, in order.
+  public var supervisedRows: [Int] {
+    var rows: [Int] = []
+    for target in targets where rows.last != target.row { rows.append(target.row) }
+    return rows
+  }
+
   /// [N]: each row's position in the sequences that it belongs to.
   public var positions: [Int] {
     segments.flatMap { segment in segment.rows.indices.map { segment.startPosition + $0 - segment.rows.lowerBound } }

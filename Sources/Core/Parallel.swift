@@ -4,19 +4,25 @@ import Synchronization
 /// Runs `body(0) … body(count-1)` on at most `threads` threads and waits for all. Which thread runs which index is not
 /// fixed, so bodies must write disjoint places; results are then the same for any number of threads.
 public func parallelFor(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Void) {
+  parallelFor(count, threads: threads) { index, _ in body(index) }
+}
+
+/// The same with the number of the thread, 0 ..< `threads`, as a second argument: for scratch memory.
+public func parallelFor(_ count: Int, threads: Int, _ body: @Sendable (_ index: Int, _ worker: Int) -> Void) {
   let workers = min(threads, count)
   guard workers > 1 else {
-    for index in 0..<count { body(index) }
+    for index in 0..<count { body(index, 0) }
     return
   }
   let next = Atomic<Int>(0)
-  DispatchQueue.concurrentPerform(iterations: workers) { _ in
+  @Sendable func work(_ worker: Int) {
     while true {
       let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
       if index >= count { return }
-      body(index)
+      body(index, worker)
     }
   }
+  if !WorkerPool.shared.run(workers, work) { DispatchQueue.concurrentPerform(iterations: workers, execute: work) }
 }
 
 /// `items.map(transform)` on several threads, in order; the first error in order of items is thrown.

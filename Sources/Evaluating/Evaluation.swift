@@ -23,33 +23,45 @@ public struct EvaluationResult: Sendable, Equatable, Codable {
   }
 }
 
-/// Loss, perplexity and accuracy of `count` samples, packed into batches of about `tokenBudget` tokens; every supervised
-/// token weighs the same. The plain engine takes one sequence at a time.
+/// Loss, perplexity and accuracy of `count` samples, packed into batches; every supervised token weighs the same. The plain
+/// engine takes one sequence at a time.
 public func evaluate(
   _ pass: InferencePass, count: Int, tokenBudget: Int = 512, progress: (Int) -> Void = { _ in },
   samples: (Int) throws -> Sample
 ) throws -> EvaluationResult {
   var totals = CrossEntropy.Totals()
-  var pending: [Sample] = []
-  var tokens = 0
   let plain = pass.compute.engine == .plain
-  func flush() {
-    totals += pass.loss(Packer.pack(pending, sharesPrefixes: !plain))
-    pending.removeAll(keepingCapacity: true)
-    tokens = 0
-  }
-  for index in 0..<count {
-    let sample = try samples(index)
-    if !pending.isEmpty, plain || tokens + sample.tokens.count > tokenBudget { flush() }
-    pending.append(sample)
-    tokens += sample.tokens.count
-    progress(index + 1)
-  }
-  if !pending.isEmpty { flush() }
+  try overBatches(
+    count, tokenBudget: plain ? 0 : tokenBudget, sharesPrefixes: !plain,
+    samples: { index in
+      defer { progress(index + 1) }
+      return try samples(index)
+    }
+  ) { totals += pass.loss($0) }
   guard totals.weight == 0 || totals.loss.isFinite else {
     throw SFTError(
       .badData, "the loss is not a finite number: the weights of the model or the adapter hold values that are not")
   }
   guard totals.weight > 0 else { throw SFTError(.badData, "there is no supervised token to evaluate on") }
   return EvaluationResult(totals)
+}
+
+/// Samples 0 ..< `count`, packed into batches of about `tokenBudget` tokens: a sample at least, and no more than fit.
+func overBatches(
+  _ count: Int, tokenBudget: Int = 512, sharesPrefixes: Bool, samples: (Int) throws -> Sample, _ body: (Batch) -> Void
+) throws {
+  var pending: [Sample] = []
+  var tokens = 0
+  func flush() {
+    body(Packer.pack(pending, sharesPrefixes: sharesPrefixes))
+    pending.removeAll(keepingCapacity: true)
+    tokens = 0
+  }
+  for index in 0..<count {
+    let sample = try samples(index)
+    if !pending.isEmpty, tokens + sample.tokens.count > tokenBudget { flush() }
+    pending.append(sample)
+    tokens += sample.tokens.count
+  }
+  if !pending.isEmpty { flush() }
 }

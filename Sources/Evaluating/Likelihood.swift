@@ -29,25 +29,20 @@ extension InferencePass {
     precondition(!prompt.isEmpty && continuations.allSatisfy { !$0.isEmpty })
     var tokens = prompt
     var segments = [Batch.Segment(rows: 0..<prompt.count, startPosition: 0, parent: nil)]
-    // The row that predicts a token, and whose token it is.
-    var rows: [Int] = []
-    var targets: [(continuation: Int, token: Int32)] = []
-    for (index, continuation) in continuations.enumerated() {
+    // The rows that predict tokens, in order, and whose tokens those are: the prompt's last row predicts all first ones.
+    var rows = [prompt.count - 1]
+    var targets = [continuations.enumerated().map { (continuation: $0, token: $1[0]) }]
+    for (index, continuation) in continuations.enumerated() where continuation.count > 1 {
       let first = tokens.count
       // The last token is only predicted.
       tokens += continuation.dropLast()
-      if tokens.count > first {
-        segments.append(Batch.Segment(rows: first..<tokens.count, startPosition: prompt.count, parent: 0))
-      }
-      for (offset, token) in continuation.enumerated() {
-        rows.append(offset == 0 ? prompt.count - 1 : first + offset - 1)
-        targets.append((index, token))
-      }
+      segments.append(Batch.Segment(rows: first..<tokens.count, startPosition: prompt.count, parent: 0))
+      rows += first..<tokens.count
+      targets += continuation.dropFirst().map { [(index, $0)] }
     }
     var results = [Likelihood](repeating: Likelihood(), count: continuations.count)
     forEachLogits(Batch(tokens: tokens, segments: segments, targets: [], recordTokens: tokens.count), rows: rows) {
-      let target = targets[$0]
-      results[target.continuation].add(target.token, $1)
+      for target in targets[$0] { results[target.continuation].add(target.token, $1) }
     }
     guard results.allSatisfy(\.loss.isFinite) else { throw Continuation.notFinite }
     return results

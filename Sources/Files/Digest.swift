@@ -47,10 +47,16 @@ public struct Digest: Sendable, Hashable, Codable, CustomStringConvertible {
     self = digester.finish()
   }
 
-  /// Of a file's content.
+  /// Of a file's content, of which no more than a piece is resident at a time.
   public init(ofFile path: String) throws {
     let file = try MappedFile(path)
-    self.init(of: file.bytes)
+    var digester = Digester()
+    for start in stride(from: 0, to: file.count, by: 1 << 20) {
+      let piece = start..<min(start + 1 << 20, file.count)
+      digester.update(UnsafeRawBufferPointer(rebasing: file.bytes[piece]))
+      file.advise(piece, .dontNeed)
+    }
+    self = digester.finish()
   }
 }
 

@@ -3,58 +3,62 @@ import Glibc
 
 /// AdamW with 8-bit moments (Dettmers et al. 2022), as `bitsandbytes.optim.AdamW8bit` computes it on CPUs: the moments are
 /// kept as codes of a dynamic map with an absmax for each block of 256, decoded, updated and encoded again in each step.
+///
+/// The order is torch's: gradients are scaled, the parameter is decayed by 1 − lr·decay and then moved by the moments as
+/// they are before they are rounded to codes again, ε beside √v̂. (bitsandbytes' CUDA kernel decays last: not so here.)
 extension AdamWStep {
   /// Moments of one tensor: 2 bytes a parameter, and 8 a block. Starts at zero.
-  public struct EightBitMoments: Sendable, Equatable {
+  public final class EightBitMoments {
     /// Smaller tensors keep their moments in float32.
     public static let smallestTensor = 4096
 
-    public var mCodes: [UInt8]
-    public var vCodes: [UInt8]
+    /// `count` each.
+    public let mCodes: UnsafeMutableBufferPointer<UInt8>
+    public let vCodes: UnsafeMutableBufferPointer<UInt8>
     /// One a block of 256.
-    public var mAbsmax: [Float]
-    public var vAbsmax: [Float]
+    public let mAbsmax: UnsafeMutableBufferPointer<Float>
+    public let vAbsmax: UnsafeMutableBufferPointer<Float>
 
     public init(count: Int) {
-      let blocks = (count + DynamicMap.blockSize - 1) / DynamicMap.blockSize
-      mCodes = [UInt8](repeating: 0, count: count)
-      vCodes = mCodes
-      mAbsmax = [Float](repeating: 0, count: blocks)
-      vAbsmax = mAbsmax
-    }
-  }
-
-  /// Updates `parameters` and `moments` in place; as many elements as the moments were made for.
-  public func apply(
-    _ parameters: MutableFloats, gradients: Floats, moments: inout EightBitMoments, _ compute: Compute
-  ) {
-    let count = moments.mCodes.count
-    moments.mCodes.withUnsafeMutableBufferPointer { mCodes in
-      moments.vCodes.withUnsafeMutableBufferPointer { vCodes in
-        moments.mAbsmax.withUnsafeMutableBufferPointer { mAbsmax in
-          moments.vAbsmax.withUnsafeMutableBufferPointer { vAbsmax in
-            guard let m = mCodes.baseAddress, let v = vCodes.baseAddress, let mAbsmax = mAbsmax.baseAddress,
-              let vAbsmax = vAbsmax.baseAddress
-            else { return }
-            apply(
-              parameters, gradients: gradients, mCodes: m, vCodes: v, mAbsmax: mAbsmax, vAbsmax: vAbsmax, count: count,
-              compute)
-          }
-        }
+      func zeros<Element: Numeric>(_ count: Int) -> UnsafeMutableBufferPointer<Element> {
+        let memory = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
+        memory.initialize(repeating: 0)
+        return memory
       }
+      let blocks = (count + DynamicMap.blockSize - 1) / DynamicMap.blockSize
+      (mCodes, vCodes) = (zeros(count), zeros(count))
+      (mAbsmax, vAbsmax) = (zeros(blocks), zeros(blocks))
     }
+
+    deinit {
+      mCodes.deallocate()
+      vCodes.deallocate()
+      mAbsmax.deallocate()
+      vAbsmax.deallocate()
+    }
+
+    public var count: Int { mCodes.count }
+    public var blocks: Int { mAbsmax.count }
+    /// What they take in memory.
+    public var bytes: Int { 2 * count + 2 * blocks * MemoryLayout<Float>.stride }
   }
 
-  /// The same on memory: `count` codes each, and an absmax for each block of 256.
+  /// Updates `parameters` and `moments` in place; as many elements as the moments were made for, or only some of their
+  /// blocks: no block depends on another.
   public func apply(
-    _ parameters: MutableFloats, gradients: Floats, mCodes: UnsafeMutablePointer<UInt8>,
-    vCodes: UnsafeMutablePointer<UInt8>, mAbsmax: MutableFloats, vAbsmax: MutableFloats, count: Int, _ compute: Compute
+    _ parameters: MutableFloats, gradients: Floats, moments: EightBitMoments, blocks: Range<Int>? = nil,
+    _ compute: Compute
   ) {
+    guard let m = moments.mCodes.baseAddress, let v = moments.vCodes.baseAddress,
+      let mScales = moments.mAbsmax.baseAddress, let vScales = moments.vAbsmax.baseAddress
+    else { return }
+    let (count, blocks) = (moments.count, blocks ?? 0..<moments.blocks)
+    nonisolated(unsafe) let (mCodes, vCodes, mAbsmax, vAbsmax) = (m, v, mScales, vScales)
     let block = DynamicMap.blockSize
     let (mMap, vMap, factors) = (DynamicMap.signed, DynamicMap.unsigned, eightBitFactors)
     nonisolated(unsafe) let (parameters, gradients) = (parameters, gradients)
-    nonisolated(unsafe) let (mCodes, vCodes, mAbsmax, vAbsmax) = (mCodes, vCodes, mAbsmax, vAbsmax)
-    compute.overRanges((count + block - 1) / block, grain: 64) { range in
+    compute.overRanges(blocks.count, grain: 64) { part in
+      let range = blocks.lowerBound + part.lowerBound..<blocks.lowerBound + part.upperBound
       let (i, end) = (range.lowerBound * block, min(range.upperBound * block, count))
       switch compute.engine {
       case .auto:

@@ -33,21 +33,26 @@ public struct KeySpan {
 
 /// A run of consecutive query rows and all that they attend to.
 public struct AttentionRun {
-  /// First of the run's rows in the query, output and log-sum-exp buffers.
+  /// First of the run's rows in the output and log-sum-exp buffers.
   public var firstRow: Int
+  /// First of the run's rows among the queries, which may hold more rows than there are outputs.
+  public var queryRow: Int
   public var rows: Int
   public var spans: [KeySpan]
 
-  public init(firstRow: Int, rows: Int, spans: [KeySpan]) {
+  /// `queryRow` is `firstRow` where it is not given.
+  public init(firstRow: Int, queryRow: Int? = nil, rows: Int, spans: [KeySpan]) {
     self.firstRow = firstRow
+    self.queryRow = queryRow ?? firstRow
     self.rows = rows
     self.spans = spans
   }
 }
 
-/// Buffers of one attention call over N rows and H heads of width D; G = H / keyValueHeads queries share a key head.
+/// Buffers of one attention call with N rows of output and H heads of width D; G = H / keyValueHeads queries share a key
+/// head.
 public struct AttentionBuffers {
-  /// [N, H·D] inside rows of `queryStride`.
+  /// [·, H·D] inside rows of `queryStride`.
   public var queries: Floats
   public var queryStride: Int
   /// [N, H·D].
@@ -93,7 +98,7 @@ public struct Attention: Sendable {
       for run in runs {
         withCSpans(run, keyHead) { spans, count in
           for head in keyHead * group..<(keyHead + 1) * group {
-            let q = buffers.queries + run.firstRow * buffers.queryStride + head * headWidth
+            let q = buffers.queries + run.queryRow * buffers.queryStride + head * headWidth
             let out = buffers.output + run.firstRow * heads * headWidth + head * headWidth
             let lse = buffers.logSumExp + head * buffers.rows + run.firstRow
             switch compute.engine {
@@ -124,7 +129,7 @@ public struct Attention: Sendable {
       for run in runs {
         withCSpans(run, keyHead) { spans, count in
           for head in keyHead * group..<(keyHead + 1) * group {
-            let queryOffset = run.firstRow * buffers.queryStride + head * headWidth
+            let queryOffset = run.queryRow * buffers.queryStride + head * headWidth
             let outOffset = run.firstRow * width + head * headWidth
             let lse = buffers.logSumExp + head * buffers.rows + run.firstRow
             switch compute.engine {

@@ -26,6 +26,9 @@ public struct Compute: Sendable {
     return max(1, min(affinity, cgroupQuota() ?? affinity))
   }()
 
+  /// Gives memory that was freed back to the system: worth it after something large was parsed.
+  public static func trimHeap() { sft_trim_heap() }
+
   /// `cpu.max` of cgroup v2: "QUOTA PERIOD" or "max PERIOD".
   private static func cgroupQuota() -> Int? {
     guard let file = fopen("/sys/fs/cgroup/cpu.max", "r") else { return nil }

@@ -1,6 +1,9 @@
 import Core
 import Kernels
 
+/// Is shown what a linear of the blocks gets: its place among the decoder's linears, and x[rows, in], valid during the call.
+public typealias LinearObserver = (_ linear: Int, _ x: Floats, _ rows: Int) -> Void
+
 /// Everything a pass carries along besides activations.
 struct PassContext {
   var compute: Compute
@@ -13,8 +16,10 @@ struct PassContext {
   /// [N, widest input] for dropped-out inputs, and [N, r] for a gradient; sized by the pass.
   var dropped: FloatBuffer
   var hiddenGradient: FloatBuffer
-  /// Decoded rows of a quantised weight.
+  /// Panels of weights, for products.
   var panel: FloatBuffer
+  /// Sees the input of every linear in a forward pass; nil where nobody looks.
+  var observer: LinearObserver?
 
   /// Each linear has masks of its own.
   func dropoutSeed(_ linear: Linear) -> UInt64? {
@@ -24,18 +29,24 @@ struct PassContext {
 
 /// A frozen linear with an adapter beside it. r is the adapter's rank, s its scale.
 extension Linear {
-  /// y = x · W + b + s · (drop(x) · Aᵀ) · Bᵀ; the inner product drop(x) · Aᵀ [N, r] is kept in `hidden`.
+  /// y = addend + x · W + b + s · (drop(x) · Aᵀ) · Bᵀ; the inner product drop(x) · Aᵀ [N, r] is kept in `hidden`.
+  /// `addend` is [N, out], and may be y.
   func forward(
-    _ x: Floats, _ y: MutableFloats, hidden: MutableFloats?, rows: Int, accumulate: Bool = false, _ context: PassContext
+    _ x: Floats, _ y: MutableFloats, hidden: MutableFloats?, rows: Int, addend: Floats? = nil, _ context: PassContext
   ) {
-    forward(x, y, rows: rows, accumulate: accumulate, panel: context.panel, context.compute)
-    guard let adapter = context.adapter, let pair = adapter.pair(of: self), let hidden else { return }
-    let rank = adapter.configuration.rank
-    let parameters = adapter.parameters.pointer
-    forwardHidden(x, hidden: hidden, rows: rows, context)
-    LinearAlgebra.multiply(
-      m: rows, n: outputWidth, k: rank, alpha: adapter.configuration.scale, a: hidden, lda: rank,
-      b: parameters + pair.bOffset, ldb: rank, transposeB: true, beta: 1, c: y, ldc: outputWidth)
+    context.observer?(index, x, rows)
+    var adapted: ProductTerm?
+    if let adapter = context.adapter, let pair = adapter.pair(of: self), let hidden {
+      forwardHidden(x, hidden: hidden, rows: rows, context)
+      let rank = adapter.configuration.rank
+      adapted = ProductTerm(
+        hidden, rowStride: rank, k: rank, .transposed(adapter.parameters.pointer + pair.bOffset, stride: rank),
+        scale: adapter.configuration.scale)
+    }
+    let sum = ProductSum(
+      m: rows, n: outputWidth, forwardTerm(x), adapted, addend: addend, addendStride: outputWidth,
+      bias: bias.map { Floats($0.pointer) })
+    withExtendedLifetime(weight) { sum.compute(into: y, stride: outputWidth, scratch: context.panel, context.compute) }
   }
 
   /// Only hidden[N, r] = drop(x) · Aᵀ, where there is an adapter.
@@ -43,47 +54,70 @@ extension Linear {
     guard let adapter = context.adapter, let pair = adapter.pair(of: self) else { return }
     let rank = adapter.configuration.rank
     let input = adapterInput(x, rows: rows, adapter, context)
-    LinearAlgebra.multiply(
-      m: rows, n: rank, k: inputWidth, a: input, lda: inputWidth, b: adapter.parameters.pointer + pair.aOffset,
-      ldb: inputWidth, transposeB: true, c: hidden, ldc: rank)
+    let sum = ProductSum(
+      m: rows, n: rank,
+      ProductTerm(
+        input, rowStride: inputWidth, k: inputWidth,
+        .transposed(adapter.parameters.pointer + pair.aOffset, stride: inputWidth)))
+    sum.compute(into: hidden, stride: rank, scratch: context.panel, context.compute)
   }
 
   /// Accumulates the gradients of A and B, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx` is given.
   func backward(_ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, _ context: PassContext) {
-    if let dx { backwardInput(dy, dx, rows: rows, panel: context.panel, context.compute) }
-    guard let adapter = context.adapter, let pair = adapter.pair(of: self), let gradients = context.gradients else {
-      return
+    var through: ProductTerm?
+    if let adapter = context.adapter, let pair = adapter.pair(of: self), let gradients = context.gradients {
+      let dhidden = adapterGradients(x, hidden: hidden, dy: dy, rows: rows, adapter, pair, gradients, context)
+      let rank = adapter.configuration.rank
+      through = ProductTerm(
+        dhidden, rowStride: rank, k: rank,
+        .stored(adapter.parameters.pointer + pair.aOffset, stride: inputWidth))
     }
-    let (rank, scale) = (adapter.configuration.rank, adapter.configuration.scale)
-    let parameters = adapter.parameters.pointer
-    let dhidden = context.hiddenGradient.ensure(rows * rank)
-    // dB[out, r] += s · dyᵀ · hidden
-    LinearAlgebra.multiply(
-      m: outputWidth, n: rank, k: rows, alpha: scale, a: dy, lda: outputWidth, transposeA: true, b: hidden, ldb: rank,
-      beta: 1, c: gradients + pair.bOffset, ldc: rank)
-    // dhidden[N, r] = s · dy · B
-    LinearAlgebra.multiply(
-      m: rows, n: rank, k: outputWidth, alpha: scale, a: dy, lda: outputWidth, b: parameters + pair.bOffset, ldb: rank,
-      c: dhidden, ldc: rank)
-    // dA[r, in] += dhiddenᵀ · drop(x)
-    let input = adapterInput(x, rows: rows, adapter, context)
-    LinearAlgebra.multiply(
-      m: rank, n: inputWidth, k: rows, a: dhidden, lda: rank, transposeA: true, b: input, ldb: inputWidth, beta: 1,
-      c: gradients + pair.aOffset, ldc: inputWidth)
     guard let dx else { return }
-    guard let seed = context.dropoutSeed(self) else {
-      LinearAlgebra.multiply(
-        m: rows, n: inputWidth, k: rank, a: dhidden, lda: rank, b: parameters + pair.aOffset, ldb: inputWidth, beta: 1,
-        c: dx, ldc: inputWidth)
-      return
-    }
-    let through = context.dropped.ensure(rows * inputWidth)
-    LinearAlgebra.multiply(
-      m: rows, n: inputWidth, k: rank, a: dhidden, lda: rank, b: parameters + pair.aOffset, ldb: inputWidth,
-      c: through, ldc: inputWidth)
+    // A dropped-out term has to be made by itself, so that the mask can be laid over it.
+    let masked = context.dropoutSeed(self)
+    let sum = ProductSum(m: rows, n: inputWidth, backwardTerm(dy), masked == nil ? through : nil)
+    withExtendedLifetime(weight) { sum.compute(into: dx, stride: inputWidth, scratch: context.panel, context.compute) }
+    guard let masked, let through, let dropout = context.adapter?.configuration.dropout else { return }
+    let unmasked = context.dropped.ensure(rows * inputWidth)
+    ProductSum(m: rows, n: inputWidth, through)
+      .compute(into: unmasked, stride: inputWidth, scratch: context.panel, context.compute)
     Elementwise.dropout(
-      through, dx, count: rows * inputWidth, p: Float(adapter.configuration.dropout), seed: seed, accumulate: true,
-      context.compute)
+      unmasked, dx, count: rows * inputWidth, p: Float(dropout), seed: masked, accumulate: true, context.compute)
+  }
+
+  /// Accumulates the gradients of A and B, and returns dhidden[N, r] = s · dy · B.
+  private func adapterGradients(
+    _ x: Floats, hidden: Floats, dy: Floats, rows: Int, _ adapter: Adapter, _ pair: Adapter.Pair,
+    _ gradients: MutableFloats, _ context: PassContext
+  ) -> Floats {
+    let (rank, scale) = (adapter.configuration.rank, adapter.configuration.scale)
+    func compute(_ sum: ProductSum, into c: MutableFloats, stride: Int) {
+      sum.compute(into: c, stride: stride, scratch: context.panel, context.compute)
+    }
+    // dB[out, r] += s · dyᵀ · hidden
+    let db = gradients + pair.bOffset
+    compute(
+      ProductSum(
+        m: outputWidth, n: rank,
+        ProductTerm(dy, rowStride: 1, step: outputWidth, k: rows, .stored(hidden, stride: rank), scale: scale),
+        addend: db, addendStride: rank), into: db, stride: rank)
+    let dhidden = context.hiddenGradient.ensure(rows * rank)
+    compute(
+      ProductSum(
+        m: rows, n: rank,
+        ProductTerm(
+          dy, rowStride: outputWidth, k: outputWidth,
+          .stored(adapter.parameters.pointer + pair.bOffset, stride: rank), scale: scale)),
+      into: dhidden, stride: rank)
+    // dA[r, in] += dhiddenᵀ · drop(x)
+    let da = gradients + pair.aOffset
+    let input = adapterInput(x, rows: rows, adapter, context)
+    compute(
+      ProductSum(
+        m: rank, n: inputWidth,
+        ProductTerm(dhidden, rowStride: 1, step: rank, k: rows, .stored(input, stride: inputWidth)),
+        addend: da, addendStride: inputWidth), into: da, stride: inputWidth)
+    return Floats(dhidden)
   }
 
   /// x, or x with dropout where it is active; the backward pass gets the same mask again.

@@ -16,6 +16,22 @@ public final class Adapter {
     public var layer: Int
   }
 
+  /// One of the trained tensors that the flat memory holds, row-major.
+  public struct Tensor: Sendable, Equatable {
+    /// PEFT's, without its prefix: `transformer.h.0.attn.c_attn.lora_A.weight`.
+    public var name: String
+    public var shape: [Int]
+    public var offset: Int
+
+    public init(name: String, shape: [Int], offset: Int) {
+      self.name = name
+      self.shape = shape
+      self.offset = offset
+    }
+
+    public var count: Int { shape.reduce(1, *) }
+  }
+
   public let configuration: LoRAConfiguration
   public let pairs: [Pair]
   /// How many parameters there are.
@@ -61,16 +77,26 @@ public final class Adapter {
     }
   }
 
-  func pair(of linear: Linear) -> Pair? { pairOfLinear[linear.index].map { pairs[$0] } }
+  func pair(of linear: Linear) -> Pair? { pair(of: linear.index) }
+
+  /// The pair of a linear by its place among the decoder's; nil where it is not adapted.
+  public func pair(of linear: Int) -> Pair? { pairOfLinear[linear].map { pairs[$0] } }
 
   /// The lowest block with an adapter: the backward pass stops there.
   var lowestLayer: Int { pairs.map(\.layer).min() ?? 0 }
 
-  /// A tensor's values: `which` is "A", [r, in], or "B", [out, r].
-  public func values(_ pair: Pair, _ which: Character) -> UnsafeMutableBufferPointer<Float> {
-    let isA = which == "A"
-    return UnsafeMutableBufferPointer(
-      start: parameters.pointer + (isA ? pair.aOffset : pair.bOffset),
-      count: configuration.rank * (isA ? pair.inputWidth : pair.outputWidth))
+  /// Every A, [r, in], and B, [out, r], in the order of the memory.
+  public var tensors: [Tensor] {
+    let rank = configuration.rank
+    return pairs.flatMap { pair in
+      [
+        Tensor(name: pair.name + ".lora_A.weight", shape: [rank, pair.inputWidth], offset: pair.aOffset),
+        Tensor(name: pair.name + ".lora_B.weight", shape: [pair.outputWidth, rank], offset: pair.bOffset),
+      ]
+    }
+  }
+
+  public func values(_ tensor: Tensor) -> UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(start: parameters.pointer + tensor.offset, count: tensor.count)
   }
 }

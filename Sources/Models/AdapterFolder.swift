@@ -12,6 +12,7 @@ import Weights
 public enum AdapterFolder {
   public static let configurationFile = "adapter_config.json"
   public static let weightsFile = "adapter_model.safetensors"
+  private static let tensorPrefix = "base_model.model."
   private static let digestKey = "sft.base_digest"
   private static let quantizationKey = "sft.quantization"
 
@@ -52,17 +53,15 @@ public enum AdapterFolder {
         advice: error.advice)
     }
     var unexpected = Set(file.names)
-    for pair in adapter.pairs {
-      for which in ["A", "B"] as [Character] {
-        let name = tensorName(pair, which)
-        guard unexpected.remove(name) != nil else {
-          throw SFTError(
-            .badData, "tensor '\(name)' is missing", file: path, advice: "The adapter belongs to another model")
-        }
-        let values = adapter.values(pair, which)
-        let stored = try file.floats(name, shape: shape(pair, which, configuration.rank))
-        values.baseAddress?.update(from: stored.pointer, count: values.count)
+    for tensor in adapter.tensors {
+      let name = tensorPrefix + tensor.name
+      guard unexpected.remove(name) != nil else {
+        throw SFTError(
+          .badData, "tensor '\(name)' is missing", file: path, advice: "The adapter belongs to another model")
       }
+      let values = adapter.values(tensor)
+      let stored = try file.floats(name, shape: tensor.shape)
+      values.baseAddress?.update(from: stored.pointer, count: values.count)
     }
     if let name = unexpected.min() {
       throw SFTError(
@@ -78,12 +77,9 @@ public enum AdapterFolder {
     _ adapter: Adapter, for decoder: Decoder, to folder: String, baseModel: String?, baseDigest: Digest?,
     quantization: String? = nil
   ) throws {
-    let rank = adapter.configuration.rank
-    let tensors = adapter.pairs.flatMap { pair in
-      (["A", "B"] as [Character]).map { which in
-        TensorOutput(tensorName(pair, which), .f32, shape(pair, which, rank)) { sink in
-          try sink(UnsafeRawBufferPointer(adapter.values(pair, which)))
-        }
+    let tensors = adapter.tensors.map { tensor in
+      TensorOutput(tensorPrefix + tensor.name, .f32, tensor.shape) { sink in
+        try sink(UnsafeRawBufferPointer(adapter.values(tensor)))
       }
     }
     var metadata = ["format": "pt"]
@@ -95,14 +91,6 @@ public enum AdapterFolder {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try writeAtomically(
       Array(try encoder.encode(configuration)) + [UInt8(ascii: "\n")], to: folder + "/" + configurationFile)
-  }
-
-  private static func tensorName(_ pair: Adapter.Pair, _ which: Character) -> String {
-    "base_model.model.\(pair.name).lora_\(which).weight"
-  }
-
-  private static func shape(_ pair: Adapter.Pair, _ which: Character, _ rank: Int) -> [Int] {
-    which == "A" ? [rank, pair.inputWidth] : [pair.outputWidth, rank]
   }
 
   private static func checkFinite(_ adapter: Adapter, _ path: String) throws {

@@ -21,8 +21,9 @@ struct Block: Sendable {
     /// [N, C]: the block's input, and the stream after attention.
     var input = FloatBuffer()
     let middle = FloatBuffer()
-    /// 4 × [N]: mean and 1/deviation of both norms.
-    let statistics = FloatBuffer()
+    /// 2 × [N]: mean and 1/deviation of each norm.
+    let attentionStatistics = FloatBuffer()
+    let mlpStatistics = FloatBuffer()
     /// [N, Q].
     let queriesKeysValues = FloatBuffer()
     /// [N, H·D], and [H, N].
@@ -33,15 +34,17 @@ struct Block: Sendable {
     /// 4 × [N, r]: each linear's x · Aᵀ.
     let adapterHidden = FloatBuffer()
 
-    func resize(rows: Int, _ block: Block, rank: Int) {
+    /// `outputs` of the rows go through attention and MLP: fewer than `rows` where some are selected.
+    func resize(rows: Int, outputs: Int, _ block: Block, rank: Int) {
       let width = block.attentionInput.inputWidth
       input.ensure(rows * width)
-      middle.ensure(rows * width)
-      statistics.ensure(rows * 4)
+      middle.ensure(outputs * width)
+      attentionStatistics.ensure(rows * 2)
+      mlpStatistics.ensure(outputs * 2)
       queriesKeysValues.ensure(rows * block.attentionInput.outputWidth)
-      attended.ensure(rows * block.attentionOutput.inputWidth)
-      logSumExp.ensure(rows * block.attention.heads)
-      mlpHidden.ensure(rows * block.mlpInput.outputWidth)
+      attended.ensure(outputs * block.attentionOutput.inputWidth)
+      logSumExp.ensure(outputs * block.attention.heads)
+      mlpHidden.ensure(outputs * block.mlpInput.outputWidth)
       adapterHidden.ensure(rows * rank * 4)
     }
 
@@ -70,13 +73,14 @@ struct Block: Sendable {
   var keyOffset: Int { attention.heads * attention.headWidth }
   var valueOffset: Int { keyOffset + attention.keyValueHeads * attention.headWidth }
 
-  /// output[N, C] from `activations.input`. `runs` is asked for after queries, keys and values are computed: it may move
-  /// them into a cache first. Without `output` only what the backward pass needs is computed.
+  /// output[S, C] from `activations.input` [N, C]. The S `selected` rows, in order, are all whose output is wanted: the
+  /// others give keys and values only; nil for all. `runs` is asked for after queries, keys and values are computed: it may
+  /// move them into a cache first. Without `output` only what the backward pass needs is computed.
   func forward(
-    _ activations: Activations, _ output: MutableFloats?, rows: Int, scratch: Scratch, _ context: PassContext,
-    runs: () -> [AttentionRun]
+    _ activations: Activations, _ output: MutableFloats?, rows: Int, selected: [Int]?, scratch: Scratch,
+    _ context: PassContext, runs: () -> [AttentionRun]
   ) {
-    let width = attentionInput.inputWidth
+    let outputs = selected?.count ?? rows
     let rank = context.adapter?.configuration.rank ?? 0
     func hidden(_ slot: Int) -> MutableFloats { activations.hidden(slot, rows: rows, rank: rank) }
 
@@ -84,29 +88,32 @@ struct Block: Sendable {
     attentionInput.forward(
       attentionNormed, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows, context)
     attention.forward(
-      runs(), activations.attentionBuffers(self, rows: rows), scratch: scratch.attention.ensure(attention.scratchCount),
-      context.compute)
-    activations.middle.pointer.update(from: activations.input.pointer, count: rows * width)
+      runs(), activations.attentionBuffers(self, rows: outputs),
+      scratch: scratch.attention.ensure(attention.scratchCount), context.compute)
+    // In the place of the norm's output, which is not needed any more.
+    let input = selected.map {
+      gather($0, of: activations.input.pointer, width: attentionInput.inputWidth, into: scratch.normed)
+    }
     attentionOutput.forward(
-      activations.attended.pointer, activations.middle.pointer, hidden: hidden(1), rows: rows, accumulate: true, context
-    )
+      activations.attended.pointer, activations.middle.pointer, hidden: hidden(1), rows: outputs,
+      addend: input ?? Floats(activations.input.pointer), context)
 
-    let mlpNormed = normForMLP(activations, rows: rows, scratch, context)
-    mlpInput.forward(mlpNormed, activations.mlpHidden.pointer, hidden: hidden(2), rows: rows, context)
-    let activated = activate(activations, rows: rows, scratch, context)
+    let mlpNormed = normForMLP(activations, rows: outputs, scratch, context)
+    mlpInput.forward(mlpNormed, activations.mlpHidden.pointer, hidden: hidden(2), rows: outputs, context)
+    let activated = activate(activations, rows: outputs, scratch, context)
     guard let output else {
-      mlpOutput.forwardHidden(activated, hidden: hidden(3), rows: rows, context)
+      mlpOutput.forwardHidden(activated, hidden: hidden(3), rows: outputs, context)
       return
     }
-    output.update(from: activations.middle.pointer, count: rows * width)
-    mlpOutput.forward(activated, output, hidden: hidden(3), rows: rows, accumulate: true, context)
+    mlpOutput.forward(
+      activated, output, hidden: hidden(3), rows: outputs, addend: activations.middle.pointer, context)
   }
 
   private func normForAttention(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
   ) -> Floats {
     let output = scratch.normed.ensure(rows * attentionInput.inputWidth)
-    let statistics = activations.statistics.pointer
+    let statistics = activations.attentionStatistics.pointer
     attentionNorm.forward(
       activations.input.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
     return Floats(output)
@@ -116,10 +123,9 @@ struct Block: Sendable {
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
   ) -> Floats {
     let output = scratch.normed.ensure(rows * mlpInput.inputWidth)
-    let statistics = activations.statistics.pointer
+    let statistics = activations.mlpStatistics.pointer
     mlpNorm.forward(
-      activations.middle.pointer, output, mean: statistics + 2 * rows, rstd: statistics + 3 * rows, rows: rows,
-      context.compute)
+      activations.middle.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
     return Floats(output)
   }
 
@@ -131,48 +137,66 @@ struct Block: Sendable {
     return Floats(output)
   }
 
-  /// `gradient` [N, C] is the loss's gradient with respect to the output, and becomes that with respect to the input.
-  /// Where `needsInputGradient` is false nothing below the block's lowest linear is computed, and `gradient` is spent.
+  /// `gradient` [S, C] is the loss's gradient with respect to the output, and becomes that with respect to the input,
+  /// [N, C]; `selected` is as it was in the forward pass. Where `needsInputGradient` is false nothing below the block's
+  /// lowest linear is computed, and `gradient` is spent.
   func backward(
-    _ activations: Activations, _ gradient: MutableFloats, rows: Int, scratch: Scratch, needsInputGradient: Bool,
-    _ context: PassContext, runs: (_ gradients: MutableFloats) -> [AttentionRun]
+    _ activations: Activations, _ gradient: MutableFloats, rows: Int, selected: [Int]?, scratch: Scratch,
+    needsInputGradient: Bool, _ context: PassContext, runs: (_ gradients: MutableFloats) -> [AttentionRun]
   ) {
     let rank = context.adapter?.configuration.rank ?? 0
     let compute = context.compute
-    let statistics = activations.statistics.pointer
+    let width = attentionInput.inputWidth
+    let statistics = activations.attentionStatistics.pointer
     func hidden(_ slot: Int) -> MutableFloats { activations.hidden(slot, rows: rows, rank: rank) }
-    let dmlp = scratch.mlpGradient.ensure(rows * mlpInput.outputWidth)
-    let dnormed = scratch.normedGradient.ensure(rows * attentionInput.inputWidth)
 
-    let activated = activate(activations, rows: rows, scratch, context)
-    mlpOutput.backward(activated, hidden: hidden(3), dy: gradient, dx: dmlp, rows: rows, context)
-    GELU.backward(activations.mlpHidden.pointer, dy: dmlp, dx: dmlp, count: rows * mlpInput.outputWidth, compute)
-    let mlpNormed = normForMLP(activations, rows: rows, scratch, context)
-    mlpInput.backward(mlpNormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
-    mlpNorm.backward(
-      activations.middle.pointer, mean: statistics + 2 * rows, rstd: statistics + 3 * rows, dy: dnormed, dx: gradient,
-      rows: rows, compute)
+    let outputs = selected?.count ?? rows
+    backwardMLP(activations, gradient, rows: outputs, scratch, hidden, context)
 
-    let dattended = scratch.attendedGradient.ensure(rows * attentionOutput.inputWidth)
+    let dattended = scratch.attendedGradient.ensure(outputs * attentionOutput.inputWidth)
     attentionOutput.backward(
-      activations.attended.pointer, hidden: hidden(1), dy: gradient, dx: dattended, rows: rows, context)
+      activations.attended.pointer, hidden: hidden(1), dy: gradient, dx: dattended, rows: outputs, context)
     let dqkv = scratch.queriesKeysValuesGradient.ensure(rows * attentionInput.outputWidth)
     dqkv.update(repeating: 0, count: rows * attentionInput.outputWidth)
     attention.backward(
-      runs(dqkv), activations.attentionBuffers(self, rows: rows), upstream: dattended, queryGradients: dqkv,
+      runs(dqkv), activations.attentionBuffers(self, rows: outputs), upstream: dattended, queryGradients: dqkv,
       scratch: scratch.attention.ensure(attention.scratchCount), compute)
     let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
+    let dnormed = scratch.normedGradient.ensure(rows * width)
     attentionInput.backward(
       attentionNormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows, context)
     if needsInputGradient {
+      if let selected { spread(gradient, to: selected, of: rows, width: width) }
       attentionNorm.backward(
         activations.input.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,
         compute)
     }
   }
 
-  /// What each segment of a forest attends to, inside the block's own [N, Q] activations.
-  func forestRuns(_ batch: Batch, _ activations: Activations, gradients: MutableFloats?) -> [AttentionRun] {
+  /// From the gradient of the output to that of the stream between attention and MLP, in place.
+  private func backwardMLP(
+    _ activations: Activations, _ gradient: MutableFloats, rows: Int, _ scratch: Scratch,
+    _ hidden: (Int) -> MutableFloats, _ context: PassContext
+  ) {
+    let compute = context.compute
+    let statistics = activations.mlpStatistics.pointer
+    let dmlp = scratch.mlpGradient.ensure(rows * mlpInput.outputWidth)
+    let dnormed = scratch.normedGradient.ensure(rows * mlpInput.inputWidth)
+    let activated = activate(activations, rows: rows, scratch, context)
+    mlpOutput.backward(activated, hidden: hidden(3), dy: gradient, dx: dmlp, rows: rows, context)
+    GELU.backward(activations.mlpHidden.pointer, dy: dmlp, dx: dmlp, count: rows * mlpInput.outputWidth, compute)
+    let mlpNormed = normForMLP(activations, rows: rows, scratch, context)
+    mlpInput.backward(mlpNormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
+    mlpNorm.backward(
+      activations.middle.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,
+      compute)
+  }
+
+  /// What the rows of a forest attend to inside the block's own [N, Q] activations: a run for each segment, or for each
+  /// group of neighbours among a segment's selected rows.
+  func forestRuns(
+    _ batch: Batch, _ activations: Activations, selected: [Int]?, gradients: MutableFloats?
+  ) -> [AttentionRun] {
     let stride = attentionInput.outputWidth
     let base = activations.queriesKeysValues.pointer
     func span(_ rows: Range<Int>, causalOffset: Int) -> KeySpan {
@@ -183,14 +207,49 @@ struct Block: Sendable {
         valueGradients: gradients.map { $0 + offset + valueOffset }, count: rows.count, stride: stride,
         causalOffset: causalOffset)
     }
-    return batch.segments.indices.map { index in
-      let segment = batch.segments[index]
-      let ancestors = batch.ancestors(of: index).map {
+    var runs: [AttentionRun] = []
+    var firstRow = 0
+    for (rows, segment) in Self.queries(batch, selected) {
+      let own = batch.segments[segment].rows.lowerBound
+      let ancestors = batch.ancestors(of: segment).map {
         span(batch.segments[$0].rows, causalOffset: KeySpan.everything)
       }
-      return AttentionRun(
-        firstRow: segment.rows.lowerBound, rows: segment.rows.count,
-        spans: ancestors + [span(segment.rows, causalOffset: 0)])
+      // No query sees a key after the last of them.
+      let last = span(own..<rows.upperBound, causalOffset: rows.lowerBound - own)
+      runs.append(
+        AttentionRun(firstRow: firstRow, queryRow: rows.lowerBound, rows: rows.count, spans: ancestors + [last]))
+      firstRow += rows.count
+    }
+    return runs
+  }
+
+  /// Neighbouring rows that are queries, with their segment, in order.
+  private static func queries(_ batch: Batch, _ selected: [Int]?) -> [(rows: Range<Int>, segment: Int)] {
+    guard let selected else { return batch.segments.indices.map { (batch.segments[$0].rows, $0) } }
+    var result: [(rows: Range<Int>, segment: Int)] = []
+    var segment = 0
+    for row in selected {
+      if let last = result.last, last.rows.upperBound == row, batch.segments[segment].rows.contains(row) {
+        result[result.count - 1].rows = last.rows.lowerBound..<row + 1
+        continue
+      }
+      while !batch.segments[segment].rows.contains(row) { segment += 1 }
+      result.append((row..<row + 1, segment))
+    }
+    return result
+  }
+}
+
+/// Moves the first rows of x[N, C] to the `selected` rows, which are in order, and clears the others.
+func spread(_ x: MutableFloats, to selected: [Int], of rows: Int, width: Int) {
+  var index = selected.count - 1
+  // From the end: a row never moves to a place that another one still has to leave.
+  for row in stride(from: rows - 1, through: 0, by: -1) {
+    if index >= 0, selected[index] == row {
+      if index != row { (x + row * width).update(from: x + index * width, count: width) }
+      index -= 1
+    } else {
+      (x + row * width).update(repeating: 0, count: width)
     }
   }
 }

@@ -62,11 +62,19 @@ public final class Decoder: Sendable {
   }
 
   /// logits[rows, V] = h[rows, C] · headᵀ.
-  func project(_ h: Floats, _ logits: MutableFloats, rows: Int) {
-    let width = configuration.width
-    LinearAlgebra.multiply(
-      m: rows, n: configuration.vocabularySize, k: width, a: h, lda: width, b: head.pointer, ldb: width,
-      transposeB: true, c: logits, ldc: configuration.vocabularySize)
+  func project(_ h: Floats, _ logits: MutableFloats, rows: Int, panel: FloatBuffer, _ compute: Compute) {
+    let (width, classes) = (configuration.width, configuration.vocabularySize)
+    ProductSum(
+      m: rows, n: classes, ProductTerm(h, rowStride: width, k: width, .transposed(head.pointer, stride: width))
+    ).compute(into: logits, stride: classes, scratch: panel, compute)
+  }
+
+  /// dh[rows, C] = dlogits[rows, V] · head.
+  func projectBack(_ dlogits: Floats, _ dh: MutableFloats, rows: Int, panel: FloatBuffer, _ compute: Compute) {
+    let (width, classes) = (configuration.width, configuration.vocabularySize)
+    ProductSum(
+      m: rows, n: width, ProductTerm(dlogits, rowStride: classes, k: classes, .stored(head.pointer, stride: width))
+    ).compute(into: dh, stride: width, scratch: panel, compute)
   }
 }
 

@@ -1,79 +1,67 @@
 import Core
 import Kernels
 
-/// Final norm, head and cross-entropy at the supervised rows alone, in chunks: N×V logits never exist.
+/// Final norm, head and cross-entropy, in chunks of rows: N×V logits never exist.
 final class LossHead {
-  /// Rows of logits that exist at once.
-  static let chunkRows = 64
+  /// Rows of logits that exist at once, at most.
+  let chunkRows: Int
 
-  private let gathered = FloatBuffer()
   private let normed = FloatBuffer()
   private let statistics = FloatBuffer()
   private let normedGradient = FloatBuffer()
-  private let gatheredGradient = FloatBuffer()
   private let logits = FloatBuffer()
+  private let panel: FloatBuffer
 
-  /// The loss over the batch's targets from the stream x[N, C]. Where `gradientScale` is given, `gradient` [N, C] is set
-  /// to gradientScale · ∂loss/∂x.
+  init(chunkRows: Int, panel: FloatBuffer) { (self.chunkRows, self.panel) = (chunkRows, panel) }
+
+  /// The loss over the batch's targets from x[S, C], the stream at the S supervised rows. Where `gradientScale` is given,
+  /// `gradient` [S, C] is set to gradientScale · ∂loss/∂x.
   func loss(
     _ decoder: Decoder, _ batch: Batch, _ x: Floats, gradientScale: Float?, gradient: MutableFloats?, _ compute: Compute
   ) -> CrossEntropy.Totals {
     let width = decoder.configuration.width
     let classes = decoder.configuration.vocabularySize
-    // Targets are sorted by row; number the distinct rows 0, 1, … and address the targets by that number.
-    var rows: [Int] = []
+    // Targets are sorted by row; address them by the supervised rows' numbers 0, 1, ….
+    var (count, row) = (0, -1)
     let targets = batch.targets.map { target in
-      if rows.last != target.row { rows.append(target.row) }
-      return Batch.Target(row: rows.count - 1, token: target.token, weight: target.weight)
+      if target.row != row { (count, row) = (count + 1, target.row) }
+      return Batch.Target(row: count - 1, token: target.token, weight: target.weight)
     }
-    let count = rows.count
-    let input = gathered.ensure(count * width)
-    for (index, row) in rows.enumerated() { (input + index * width).update(from: x + row * width, count: width) }
     let output = normed.ensure(count * width)
     let mean = statistics.ensure(2 * count)
-    decoder.finalNorm.forward(input, output, mean: mean, rstd: mean + count, rows: count, compute)
+    decoder.finalNorm.forward(x, output, mean: mean, rstd: mean + count, rows: count, compute)
 
     var totals = CrossEntropy.Totals()
     let dnormed = gradientScale == nil ? nil : normedGradient.ensure(count * width)
-    var first = 0
+    // Chunks of about the same size: a small one at the end would cost almost as much as a full one.
+    let chunks = max(1, (count + chunkRows - 1) / chunkRows)
+    let rows = (count + chunks - 1) / chunks
     var cursor = 0
-    while first < count {
-      let chunk = min(Self.chunkRows, count - first)
+    for first in stride(from: 0, to: count, by: rows) {
+      let chunk = min(rows, count - first)
       let end = targets[cursor...].firstIndex { $0.row >= first + chunk } ?? targets.endIndex
-      let scores = logits.ensure(Self.chunkRows * classes)
-      decoder.project(output + first * width, scores, rows: chunk)
+      let scores = logits.ensure(rows * classes)
+      decoder.project(output + first * width, scores, rows: chunk, panel: panel, compute)
       totals += CrossEntropy.rows(
         scores, rows: chunk, classes: classes, firstRow: first, targets: targets[cursor..<end],
         gradientScale: gradientScale, compute)
       if let dnormed {
-        LinearAlgebra.multiply(
-          m: chunk, n: width, k: classes, a: scores, lda: classes, b: decoder.head.pointer, ldb: width,
-          c: dnormed + first * width, ldc: width)
+        decoder.projectBack(scores, dnormed + first * width, rows: chunk, panel: panel, compute)
       }
-      first += chunk
       cursor = end
     }
     if let dnormed, let gradient {
-      let dinput = gatheredGradient.ensure(count * width)
-      dinput.update(repeating: 0, count: count * width)
-      decoder.finalNorm.backward(
-        input, mean: mean, rstd: mean + count, dy: dnormed, dx: dinput, rows: count, compute)
-      gradient.update(repeating: 0, count: batch.tokens.count * width)
-      for (index, row) in rows.enumerated() {
-        (gradient + row * width).update(from: dinput + index * width, count: width)
-      }
+      gradient.update(repeating: 0, count: count * width)
+      decoder.finalNorm.backward(x, mean: mean, rstd: mean + count, dy: dnormed, dx: gradient, rows: count, compute)
     }
     return totals
   }
 
-  /// logits[rows.count, V] at the given rows of the stream x[N, C].
-  func logits(_ decoder: Decoder, _ x: Floats, rows: [Int], into output: MutableFloats, _ compute: Compute) {
-    let width = decoder.configuration.width
-    let input = gathered.ensure(rows.count * width)
-    for (index, row) in rows.enumerated() { (input + index * width).update(from: x + row * width, count: width) }
-    let normed = self.normed.ensure(rows.count * width)
-    let mean = statistics.ensure(2 * rows.count)
-    decoder.finalNorm.forward(input, normed, mean: mean, rstd: mean + rows.count, rows: rows.count, compute)
-    decoder.project(normed, output, rows: rows.count)
+  /// logits[rows, V] of the stream x[rows, C].
+  func logits(_ decoder: Decoder, _ x: Floats, rows: Int, into output: MutableFloats, _ compute: Compute) {
+    let normed = self.normed.ensure(rows * decoder.configuration.width)
+    let mean = statistics.ensure(2 * rows)
+    decoder.finalNorm.forward(x, normed, mean: mean, rstd: mean + rows, rows: rows, compute)
+    decoder.project(normed, output, rows: rows, panel: panel, compute)
   }
 }

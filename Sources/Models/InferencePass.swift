@@ -8,38 +8,24 @@ public final class InferencePass {
   /// nil for the bare base; may be exchanged between calls.
   public var adapter: Adapter?
   public let compute: Compute
-  private let activations = Block.Activations()
-  private let output = FloatBuffer()
-  private let scratch = Block.Scratch()
-  private let head = LossHead()
-  private let dropped = FloatBuffer()
-  private let hiddenGradient = FloatBuffer()
-  private let panel = FloatBuffer()
+  private let memory: PassMemory
   private let scores = FloatBuffer()
 
-  public init(_ decoder: Decoder, _ adapter: Adapter?, _ compute: Compute) {
+  public init(_ decoder: Decoder, _ adapter: Adapter?, _ compute: Compute, memory: PassMemory = PassMemory()) {
     self.decoder = decoder
     self.adapter = adapter
     self.compute = compute
-  }
-
-  /// Dropout is never active here.
-  private var context: PassContext {
-    PassContext(
-      compute: compute, adapter: adapter, gradients: nil, dropoutSeed: nil, dropped: dropped,
-      hiddenGradient: hiddenGradient, panel: panel)
+    self.memory = memory
   }
 
   /// Sums over the batch's targets.
   public func loss(_ batch: Batch) -> CrossEntropy.Totals {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
-    let x = forward(batch.tokens, positions: batch.positions) { block, _ in
-      block.forestRuns(batch, activations, gradients: nil)
-    }
-    return head.loss(decoder, batch, x, gradientScale: nil, gradient: nil, compute)
+    let x = forward(batch, rows: batch.supervisedRows)
+    return memory.head.loss(decoder, batch, x, gradientScale: nil, gradient: nil, compute)
   }
 
-  /// [rows.count, V] logits at rows of the batch.
+  /// [rows.count, V] logits at rows of the batch, which are in order.
   public func logits(_ batch: Batch, rows: [Int]) -> [Float] {
     var logits: [Float] = []
     logits.reserveCapacity(rows.count * decoder.configuration.vocabularySize)
@@ -47,20 +33,25 @@ public final class InferencePass {
     return logits
   }
 
-  /// Hands `body` each of the rows' place in `rows` and logits [V], valid during the call; some rows' logits exist at once.
+  /// Hands `body` each row's place in `rows`, which are in order, and its logits [V], valid during the call; those of some
+  /// rows exist at once.
   public func forEachLogits(_ batch: Batch, rows: [Int], _ body: (Int, UnsafeBufferPointer<Float>) -> Void) {
-    let x = forward(batch.tokens, positions: batch.positions) { block, _ in
-      block.forestRuns(batch, activations, gradients: nil)
-    }
-    let classes = decoder.configuration.vocabularySize
-    for first in stride(from: 0, to: rows.count, by: LossHead.chunkRows) {
-      let chunk = Array(rows[first..<min(first + LossHead.chunkRows, rows.count)])
-      let logits = scores.ensure(chunk.count * classes)
-      head.logits(decoder, x, rows: chunk, into: logits, compute)
-      for index in chunk.indices {
-        body(first + index, UnsafeBufferPointer(start: logits + index * classes, count: classes))
+    let x = forward(batch, rows: rows)
+    let (width, classes) = (decoder.configuration.width, decoder.configuration.vocabularySize)
+    let chunkRows = memory.head.chunkRows
+    for first in stride(from: 0, to: rows.count, by: chunkRows) {
+      let count = min(chunkRows, rows.count - first)
+      let logits = scores.ensure(count * classes)
+      memory.head.logits(decoder, x + first * width, rows: count, into: logits, compute)
+      for row in 0..<count {
+        body(first + row, UnsafeBufferPointer(start: logits + row * classes, count: classes))
       }
     }
+  }
+
+  /// Runs the blocks over every row of the batch, without the head, and shows `observer` what each linear gets on the way.
+  public func observe(_ batch: Batch, _ observer: @escaping LinearObserver) {
+    if !batch.tokens.isEmpty { _ = forward(batch, rows: Array(batch.tokens.indices), observer) }
   }
 
   /// Appends `tokens` to the sequence in `cache` and returns the logits [V] after the last of them, valid until the next
@@ -80,34 +71,57 @@ public final class InferencePass {
       ranges.append(first..<first + tokens.count)
     }
     let positions = zip(caches, tokens).flatMap { cache, tokens in cache.count..<cache.count + tokens.count }
-    let x = forward(tokens.flatMap(\.self), positions: positions) { block, layer in
-      let stride = block.attentionInput.outputWidth
-      return zip(caches, ranges).map { cache, rows in
+    let lasts = ranges.map { $0.upperBound - 1 }
+    let x = forward(tokens.flatMap(\.self), positions: positions, rows: lasts) { block, layer, selected in
+      let added = memory.activations(0).queriesKeysValues.pointer
+      return zip(caches, ranges).enumerated().map { index, sequence in
+        let (cache, rows) = sequence
         cache.store(
-          Floats(activations.queriesKeysValues.pointer + rows.lowerBound * stride), rows: rows.count, layer: layer,
-          block)
-        return AttentionRun(firstRow: rows.lowerBound, rows: rows.count, spans: cache.spans(layer, added: rows.count))
+          Floats(added + rows.lowerBound * block.attentionInput.outputWidth), rows: rows.count, layer: layer, block)
+        // Where rows are selected, it is each sequence's last.
+        let first = selected.map { $0[index] } ?? rows.lowerBound
+        return AttentionRun(
+          firstRow: selected == nil ? first : index, queryRow: first, rows: rows.upperBound - first,
+          spans: cache.spans(layer, added: rows.count, queriesFrom: first - rows.lowerBound))
       }
     }
     for (cache, rows) in zip(caches, ranges) { cache.count += rows.count }
     let classes = decoder.configuration.vocabularySize
     let logits = scores.ensure(caches.count * classes)
-    head.logits(decoder, x, rows: ranges.map { $0.upperBound - 1 }, into: logits, compute)
+    memory.head.logits(decoder, x, rows: caches.count, into: logits, compute)
     return UnsafeBufferPointer(start: logits, count: caches.count * classes)
   }
 
+  private func forward(_ batch: Batch, rows: [Int], _ observer: LinearObserver? = nil) -> Floats {
+    forward(batch.tokens, positions: batch.positions, rows: rows, observer) { block, _, selected in
+      block.forestRuns(batch, memory.activations(0), selected: selected, gradients: nil)
+    }
+  }
+
+  /// The stream after the last block at some of the rows, [rows.count, C]; only they go through the last block, but with
+  /// the plain engine, which takes all. One block's activations serve all blocks.
   private func forward(
-    _ tokens: [Int32], positions: [Int], runs: (_ block: Block, _ layer: Int) -> [AttentionRun]
+    _ tokens: [Int32], positions: [Int], rows wanted: [Int], _ observer: LinearObserver? = nil,
+    runs: (_ block: Block, _ layer: Int, _ selected: [Int]?) -> [AttentionRun]
   ) -> Floats {
-    let rows = tokens.count
-    let width = decoder.configuration.width
-    let last = output.ensure(rows * width)
-    for block in decoder.blocks { activations.resize(rows: rows, block, rank: adapter?.configuration.rank ?? 0) }
+    let (rows, width) = (tokens.count, decoder.configuration.width)
+    let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
+    var context = memory.context(compute, adapter)
+    context.observer = observer
+    let sparse = compute.engine == .auto && wanted.count < rows
+    activations.input.ensure(rows * width)
     decoder.embed(tokens, positions: positions, activations.input.pointer)
     for (layer, block) in decoder.blocks.enumerated() {
-      block.forward(activations, last, rows: rows, scratch: scratch, context) { runs(block, layer) }
-      if layer + 1 < decoder.blocks.count { activations.input.pointer.update(from: last, count: rows * width) }
+      let isLast = layer == decoder.blocks.count - 1
+      let selected = isLast && sparse ? wanted : nil
+      activations.resize(
+        rows: rows, outputs: selected?.count ?? rows, block, rank: adapter?.configuration.rank ?? 0)
+      block.forward(activations, output, rows: rows, selected: selected, scratch: memory.scratch, context) {
+        runs(block, layer, selected)
+      }
+      if !isLast { activations.input.pointer.update(from: output, count: rows * width) }
     }
-    return Floats(last)
+    return sparse || wanted.count == rows
+      ? Floats(output) : gather(wanted, of: output, width: width, into: activations.middle)
   }
 }

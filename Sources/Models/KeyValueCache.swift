@@ -53,11 +53,12 @@ public final class KeyValueCache {
     }
   }
 
-  /// What `added` queries at the end of the sequence attend to: what it continues, then its own.
-  func spans(_ layer: Int, added: Int) -> [KeySpan] {
+  /// What the queries among the last `added` tokens, from the one with that index, attend to: what the cache continues,
+  /// then its own.
+  func spans(_ layer: Int, added: Int, queriesFrom first: Int) -> [KeySpan] {
     precondition(parent.map { $0.count == start } ?? true, "the cache that this one continues has changed")
     let past = count - start
-    return (parent?.everything(layer) ?? []) + [span(layer, past + added, causalOffset: past)]
+    return (parent?.everything(layer) ?? []) + [span(layer, past + added, causalOffset: past + first)]
   }
 
   private func everything(_ layer: Int) -> [KeySpan] {

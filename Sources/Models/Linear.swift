@@ -9,7 +9,7 @@ enum FrozenWeight: Sendable {
   case inputMajor(FloatTensor)
   /// [out, in], as `torch.nn.Linear` stores it.
   case outputMajor(FloatTensor)
-  /// [out, in] in 4 bits; decoded a panel of rows at a time, so that it never exists as a whole in float32.
+  /// [out, in] in 4 bits; decoded a panel at a time, so that it never exists as a whole in float32.
   case quantized(QuantizedMatrix)
 }
 
@@ -26,66 +26,26 @@ struct Linear: Sendable {
   var weight: FrozenWeight
   var bias: FloatTensor?
 
-  /// Floats of a decoded panel: small enough to stay in the second-level cache beside what it is multiplied with.
-  private static let panelFloats = 1 << 17
-
-  /// y = x · W + b, or y += x · W + b. `panel` is scratch.
-  func forward(
-    _ x: Floats, _ y: MutableFloats, rows: Int, accumulate: Bool = false, panel: FloatBuffer, _ compute: Compute
-  ) {
-    let beta: Float = accumulate ? 1 : 0
-    switch weight {
-    case .inputMajor(let weight):
-      LinearAlgebra.multiply(
-        m: rows, n: outputWidth, k: inputWidth, a: x, lda: inputWidth, b: weight.pointer, ldb: outputWidth,
-        beta: beta, c: y, ldc: outputWidth)
-    case .outputMajor(let weight):
-      LinearAlgebra.multiply(
-        m: rows, n: outputWidth, k: inputWidth, a: x, lda: inputWidth, b: weight.pointer, ldb: inputWidth,
-        transposeB: true, beta: beta, c: y, ldc: outputWidth)
-    case .quantized(let weight) where rows == 1:
-      weight.multiply(x, into: y, accumulate: accumulate, compute)
-    case .quantized(let weight):
-      overPanels(weight, panel, compute) { outputs, panel in
-        LinearAlgebra.multiply(
-          m: rows, n: outputs.count, k: inputWidth, a: x, lda: inputWidth, b: panel, ldb: inputWidth,
-          transposeB: true, beta: beta, c: y + outputs.lowerBound, ldc: outputWidth)
+  /// x[N, in] · W, as a term of a sum of products; its rows are contiguous.
+  func forwardTerm(_ x: Floats) -> ProductTerm {
+    let factor: ProductFactor =
+      switch weight {
+      case .inputMajor(let weight): .stored(weight.pointer, stride: outputWidth)
+      case .outputMajor(let weight): .transposed(weight.pointer, stride: inputWidth)
+      case .quantized(let weight): .fourBitTransposed(weight.matrix)
       }
-    }
-    if let bias { Elementwise.addBias(bias.pointer, to: y, rows: rows, width: outputWidth, compute) }
+    return ProductTerm(x, rowStride: inputWidth, k: inputWidth, factor)
   }
 
-  /// dx = dy · Wᵀ.
-  func backwardInput(_ dy: Floats, _ dx: MutableFloats, rows: Int, panel: FloatBuffer, _ compute: Compute) {
-    switch weight {
-    case .inputMajor(let weight):
-      LinearAlgebra.multiply(
-        m: rows, n: inputWidth, k: outputWidth, a: dy, lda: outputWidth, b: weight.pointer, ldb: outputWidth,
-        transposeB: true, c: dx, ldc: inputWidth)
-    case .outputMajor(let weight):
-      LinearAlgebra.multiply(
-        m: rows, n: inputWidth, k: outputWidth, a: dy, lda: outputWidth, b: weight.pointer, ldb: inputWidth, c: dx,
-        ldc: inputWidth)
-    case .quantized(let weight):
-      overPanels(weight, panel, compute) { outputs, panel in
-        LinearAlgebra.multiply(
-          m: rows, n: inputWidth, k: outputs.count, a: dy + outputs.lowerBound, lda: outputWidth, b: panel,
-          ldb: inputWidth, beta: outputs.lowerBound == 0 ? 0 : 1, c: dx, ldc: inputWidth)
+  /// dy[N, out] · Wᵀ, as a term of a sum of products.
+  func backwardTerm(_ dy: Floats) -> ProductTerm {
+    let factor: ProductFactor =
+      switch weight {
+      case .inputMajor(let weight): .transposed(weight.pointer, stride: outputWidth)
+      case .outputMajor(let weight): .stored(weight.pointer, stride: inputWidth)
+      case .quantized(let weight): .fourBit(weight.matrix)
       }
-    }
-  }
-
-  /// Decodes some rows of the weight after the others, and hands each panel [rows, in] to `body`.
-  private func overPanels(
-    _ weight: QuantizedMatrix, _ panel: FloatBuffer, _ compute: Compute, _ body: (Range<Int>, Floats) -> Void
-  ) {
-    let step = min(outputWidth, max(64, Self.panelFloats / inputWidth / 64 * 64))
-    let decoded = panel.ensure(step * inputWidth)
-    for first in stride(from: 0, to: outputWidth, by: step) {
-      let outputs = first..<min(first + step, outputWidth)
-      weight.decode(rows: outputs, into: decoded, compute)
-      body(outputs, Floats(decoded))
-    }
+    return ProductTerm(dy, rowStride: outputWidth, k: outputWidth, factor)
   }
 }
 

@@ -1,4 +1,5 @@
 import Kernels
+import Quantizing
 import Weights
 
 extension Decoder {
@@ -8,37 +9,89 @@ extension Decoder {
     let linear = blocks.flatMap(\.linears)[linear]
     switch linear.weight {
     case .inputMajor(let weight):
-      return merged(weight, linear, adapter) { a, b, rank, scale, merged in
+      return merged(weight, linear, adapter) { product, merged in
         LinearAlgebra.multiply(
-          m: linear.inputWidth, n: linear.outputWidth, k: rank, alpha: scale, a: a, lda: linear.inputWidth,
-          transposeA: true, b: b, ldb: rank, transposeB: true, beta: 1, c: merged, ldc: linear.outputWidth)
+          m: linear.inputWidth, n: linear.outputWidth, k: product.rank, alpha: product.scale, a: product.a,
+          lda: linear.inputWidth, transposeA: true, b: product.b, ldb: product.rank, transposeB: true, beta: 1,
+          c: merged, ldc: linear.outputWidth)
       }
     case .outputMajor(let weight): return mergedOutputMajor(weight, linear, adapter)
     case .quantized(let weight): return mergedOutputMajor(weight.decoded(Compute(threads: threads)), linear, adapter)
     }
   }
 
-  private func mergedOutputMajor(_ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter) -> FloatTensor {
-    merged(weight, linear, adapter) { a, b, rank, scale, merged in
-      LinearAlgebra.multiply(
-        m: linear.outputWidth, n: linear.inputWidth, k: rank, alpha: scale, a: b, lda: rank, b: a,
-        ldb: linear.inputWidth, beta: 1, c: merged, ldc: linear.inputWidth)
+  /// What an adapter adds to a linear's weight: s · B · A [out, in], however the weight is stored; zeros where the adapter
+  /// leaves the linear alone.
+  public func delta(of linear: Int, with adapter: Adapter) -> FloatTensor {
+    let linear = blocks.flatMap(\.linears)[linear]
+    return FloatTensor(shape: [linear.outputWidth, linear.inputWidth]) { values in
+      values.initialize(repeating: 0)
+      if let product = Product(linear, adapter), let delta = values.baseAddress { product.add(to: delta) }
     }
+  }
+
+  /// What is left of that where the weight is quantised with it merged in, against the weight quantised without it.
+  ///
+  /// Throws `badData`, naming the tensor, where a weight or a merged weight is not finite.
+  public func deltaSurvival(
+    of index: Int, with adapter: Adapter, _ settings: QuantizationSettings, threads: Int
+  ) throws -> DeltaSurvival {
+    let linear = blocks.flatMap(\.linears)[index]
+    let compute = Compute(threads: threads)
+    let (weight, layout): (FloatTensor, FourBit.Layout) =
+      switch linear.weight {
+      case .inputMajor(let weight): (weight, .inputsByOutputs)
+      case .outputMajor(let weight): (weight, .outputsByInputs)
+      case .quantized(let matrix): (matrix.decoded(compute), .outputsByInputs)
+      }
+    func quantize(_ weight: FloatTensor) throws -> QuantizedMatrix {
+      try QuantizedMatrix(weight, layout: layout, name: linear.name + ".weight", settings: settings, compute)
+    }
+    return DeltaSurvival(
+      of: delta(of: index, with: adapter), base: try quantize(weight),
+      changed: try quantize(mergedWeight(of: index, with: adapter, threads: threads)), compute)
+  }
+
+  private func mergedOutputMajor(_ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter) -> FloatTensor {
+    merged(weight, linear, adapter) { product, merged in product.add(to: merged) }
   }
 
   /// A copy of `weight` to which `add` adds the adapter's product, where the linear has one.
   private func merged(
-    _ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter,
-    _ add: (_ a: Floats, _ b: Floats, _ rank: Int, _ scale: Float, _ merged: MutableFloats) -> Void
+    _ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter, _ add: (Product, _ merged: MutableFloats) -> Void
   ) -> FloatTensor {
     FloatTensor(shape: weight.shape) { values in
       guard let merged = values.baseAddress else { return }
       weight.withValues { if let source = $0.baseAddress { merged.update(from: source, count: values.count) } }
-      guard let pair = adapter.pair(of: linear) else { return }
-      let parameters = Floats(adapter.parameters.pointer)
-      add(
-        parameters + pair.aOffset, parameters + pair.bOffset, adapter.configuration.rank, adapter.configuration.scale,
-        merged)
+      if let product = Product(linear, adapter) { add(product, merged) }
     }
+  }
+}
+
+/// scale · B · A of one linear; the pointers are the adapter's.
+private struct Product {
+  /// [r, in].
+  let a: Floats
+  /// [out, r].
+  let b: Floats
+  let rank: Int
+  let scale: Float
+  let inputWidth: Int
+  let outputWidth: Int
+
+  /// nil where the adapter leaves the linear alone.
+  init?(_ linear: Linear, _ adapter: Adapter) {
+    guard let pair = adapter.pair(of: linear) else { return nil }
+    a = Floats(adapter.parameters.pointer) + pair.aOffset
+    b = Floats(adapter.parameters.pointer) + pair.bOffset
+    (rank, scale) = (adapter.configuration.rank, adapter.configuration.scale)
+    (inputWidth, outputWidth) = (pair.inputWidth, pair.outputWidth)
+  }
+
+  /// y[out, in] += it.
+  func add(to y: MutableFloats) {
+    LinearAlgebra.multiply(
+      m: outputWidth, n: inputWidth, k: rank, alpha: scale, a: b, lda: rank, b: a, ldb: inputWidth, beta: 1, c: y,
+      ldc: inputWidth)
   }
 }

@@ -12,26 +12,21 @@ public final class TrainingPass {
   /// Keep only each block's input and compute the rest again on the way back: the same bits in far less memory, for a
   /// third more time.
   public let checkpointing: Bool
-  /// One a block; the same for all where checkpointing.
-  private let activations: [Block.Activations]
   /// Each block's input, where checkpointing.
   private let inputs: [FloatBuffer]
-  private let output = FloatBuffer()
   private let streamGradient = FloatBuffer()
-  private let scratch = Block.Scratch()
-  private let head = LossHead()
-  private let dropped = FloatBuffer()
-  private let hiddenGradient = FloatBuffer()
-  private let panel = FloatBuffer()
+  private let memory: PassMemory
 
-  public init(_ decoder: Decoder, _ adapter: Adapter, _ compute: Compute, checkpointing: Bool = false) {
+  public init(
+    _ decoder: Decoder, _ adapter: Adapter, _ compute: Compute, checkpointing: Bool = false,
+    memory: PassMemory = PassMemory()
+  ) {
     self.decoder = decoder
     self.adapter = adapter
     self.compute = compute
     gradients = FloatBuffer(adapter.count)
     self.checkpointing = checkpointing
-    let shared = Block.Activations()
-    activations = decoder.blocks.map { _ in checkpointing ? shared : Block.Activations() }
+    self.memory = memory
     inputs = checkpointing ? decoder.blocks.map { _ in FloatBuffer() } : []
   }
 
@@ -46,62 +41,85 @@ public final class TrainingPass {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
     let rows = batch.tokens.count
     let width = decoder.configuration.width
-    let context = PassContext(
-      compute: compute, adapter: adapter, gradients: gradients.pointer,
-      dropoutSeed: adapter.configuration.dropout > 0 ? dropoutSeed : nil, dropped: dropped,
-      hiddenGradient: hiddenGradient, panel: panel)
-    let x = forward(batch, context)
-    let gradient = streamGradient.ensure(rows * width)
-    let totals = head.loss(decoder, batch, x, gradientScale: scale, gradient: gradient, compute)
+    let context = memory.context(
+      compute, adapter, gradients: gradients.pointer,
+      dropoutSeed: adapter.configuration.dropout > 0 ? dropoutSeed : nil)
+    let supervised = batch.supervisedRows
+    // The plain engine takes all rows through the last block.
+    let selected = compute.engine == .auto ? supervised : nil
+    let stream = forward(batch, selected, context)
+    let x = selected == nil ? gather(supervised, of: stream, width: width, into: streamGradient) : Floats(stream)
+    let gradient = selected == nil ? stream : streamGradient.ensure(rows * width)
+    let totals = memory.head.loss(decoder, batch, x, gradientScale: scale, gradient: gradient, compute)
+    if selected == nil { spread(gradient, to: supervised, of: rows, width: width) }
     let lowest = adapter.lowestLayer
     for layer in stride(from: decoder.blocks.count - 1, through: lowest, by: -1) {
       let block = decoder.blocks[layer]
+      let activations = activations(layer)
       if checkpointing { recompute(layer, batch, context) }
       block.backward(
-        activations[layer], gradient, rows: rows, scratch: scratch, needsInputGradient: layer > lowest, context
+        activations, gradient, rows: rows, selected: isLast(layer) ? selected : nil, scratch: memory.scratch,
+        needsInputGradient: layer > lowest, context
       ) { gradients in
-        block.forestRuns(batch, activations[layer], gradients: gradients)
+        block.forestRuns(batch, activations, selected: isLast(layer) ? selected : nil, gradients: gradients)
       }
     }
     return totals
   }
 
-  /// The stream after the last block, [N, C].
-  private func forward(_ batch: Batch, _ context: PassContext) -> Floats {
+  private func isLast(_ layer: Int) -> Bool { layer == decoder.blocks.count - 1 }
+
+  /// The stream after the last block at the selected rows, [S, C], or at all of them; in a buffer of N rows.
+  private func forward(_ batch: Batch, _ selected: [Int]?, _ context: PassContext) -> MutableFloats {
     let rows = batch.tokens.count
     let blocks = decoder.blocks
-    for layer in blocks.indices { prepare(layer, rows: rows) }
-    let last = output.ensure(rows * decoder.configuration.width)
-    decoder.embed(batch.tokens, positions: batch.positions, input(of: 0))
+    let last = memory.output.ensure(rows * decoder.configuration.width)
+    for layer in blocks.indices { input(of: layer).ensure(rows * decoder.configuration.width) }
+    decoder.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer)
     for layer in blocks.indices {
-      prepare(layer, rows: rows)
-      let next = layer + 1 < blocks.count ? input(of: layer + 1) : last
-      blocks[layer].forward(activations[layer], next, rows: rows, scratch: scratch, context) {
-        blocks[layer].forestRuns(batch, activations[layer], gradients: nil)
+      let selected = isLast(layer) ? selected : nil
+      let activations = prepare(layer, rows: rows, selected)
+      let next = isLast(layer) ? last : input(of: layer + 1).pointer
+      blocks[layer].forward(
+        activations, next, rows: rows, selected: selected, scratch: memory.scratch, context
+      ) {
+        blocks[layer].forestRuns(batch, activations, selected: selected, gradients: nil)
       }
     }
-    return Floats(last)
+    return last
   }
+
+  /// One for all blocks where checkpointing.
+  private func activations(_ layer: Int) -> Block.Activations { memory.activations(checkpointing ? 0 : layer) }
+
+  private func input(of layer: Int) -> FloatBuffer { checkpointing ? inputs[layer] : activations(layer).input }
 
   /// A block's activations, sized, with the block's own input in place.
-  private func prepare(_ layer: Int, rows: Int) {
-    if checkpointing { activations[layer].input = inputs[layer] }
-    activations[layer].resize(rows: rows, decoder.blocks[layer], rank: adapter.configuration.rank)
-  }
-
-  private func input(of layer: Int) -> MutableFloats {
-    checkpointing ? inputs[layer].pointer : activations[layer].input.pointer
+  private func prepare(_ layer: Int, rows: Int, _ selected: [Int]?) -> Block.Activations {
+    let activations = activations(layer)
+    if checkpointing { activations.input = inputs[layer] }
+    activations.resize(
+      rows: rows, outputs: selected?.count ?? rows, decoder.blocks[layer], rank: adapter.configuration.rank)
+    return activations
   }
 
   /// The block's activations from its input, as the forward pass had them.
   private func recompute(_ layer: Int, _ batch: Batch, _ context: PassContext) {
-    let rows = batch.tokens.count
-    prepare(layer, rows: rows)
     // The last block's are still there.
-    if layer == decoder.blocks.count - 1 { return }
+    if isLast(layer) { return }
+    let activations = prepare(layer, rows: batch.tokens.count, nil)
     let block = decoder.blocks[layer]
-    block.forward(activations[layer], nil, rows: rows, scratch: scratch, context) {
-      block.forestRuns(batch, activations[layer], gradients: nil)
+    block.forward(activations, nil, rows: batch.tokens.count, selected: nil, scratch: memory.scratch, context) {
+      block.forestRuns(batch, activations, selected: nil, gradients: nil)
     }
   }
+}
+
+/// The selected rows of x[N, C], in `buffer`.
+func gather(_ selected: [Int], of x: Floats, width: Int, into buffer: FloatBuffer) -> Floats {
+  let gathered = buffer.ensure(selected.count * width)
+  for (index, row) in selected.enumerated() {
+    (gathered + index * width).update(from: x + row * width, count: width)
+  }
+  return Floats(gathered)
 }

@@ -30,6 +30,8 @@ public final class BaseModel {
     folder = try ModelFolder.resolve(name)
     checkpoint = try ModelCheckpoint(folder: folder)
     tokenizer = try loadTokenizer(folder, for: checkpoint.configuration)
+    // A vocabulary's JSON leaves twice its tables' memory free in the heap.
+    Compute.trimHeap()
     if !checkpoint.quantizedNames.isEmpty {
       // Stored in 4 bits already: that is how it is used, asked for or not.
       (self.quantization, quantized) = (nil, nil)

@@ -1,14 +1,72 @@
 import Core
 import Exporting
 import Files
+import Models
 import Tokenizing
 
-/// Writes what other tools load.
+/// What `sft export` is asked for, besides the session.
+public struct ExportOptions: Sendable {
+  public var format: ExportFormat
+  /// Folder to write.
+  public var target: String
+  /// Whether it may hold an earlier export.
+  public var replacing = false
+  /// Whether to report how much of a merged adapter is left where the model is quantised again; nil for where the adapter
+  /// was trained over a quantised base, or `quantization` is given.
+  public var reportsRequantization: Bool?
+  /// How it is quantised in that report; nil for as the adapter's base was, else the usual way.
+  public var quantization: QuantizationOptions?
+
+  public init(_ format: ExportFormat, to target: String) { (self.format, self.target) = (format, target) }
+}
+
+/// Writes what other tools load. Returns the report on the merged adapter where there is one.
 ///
-/// Throws `cannotCreate` where `folder` holds something already, unless it is an export and `replacing`.
-public func export(_ session: InferenceSession, format: ExportFormat, to folder: String, replacing: Bool) throws {
-  try checkTarget(folder, replacing: replacing, base: session.base.folder)
-  try write(session, format: format, to: folder)
+/// Throws `cannotCreate` where the target holds something already, unless it is an export and `replacing`; and `usage` for
+/// a report without an adapter.
+public func export(_ session: InferenceSession, _ options: ExportOptions) throws -> RequantizationReport? {
+  try checkTarget(options.target, replacing: options.replacing, base: session.base.folder)
+  let report = options.format == .merged ? try requantizationReport(session, options) : nil
+  try write(session, format: options.format, to: options.target)
+  return report
+}
+
+/// nil where none is asked for.
+private func requantizationReport(
+  _ session: InferenceSession, _ options: ExportOptions
+) throws -> RequantizationReport? {
+  try checkMergeable(session.base)
+  let asked = options.reportsRequantization
+  guard let adapter = session.adapter, let folder = session.adapterFolder else {
+    guard asked != true else {
+      throw SFTError(
+        .usage, "there is no adapter to report on", advice: "Train a run first, or give --adapter DIR")
+    }
+    return nil
+  }
+  let recorded = try AdapterFolder.describe(folder).quantization
+  guard asked ?? (recorded != nil || options.quantization != nil) else { return nil }
+  let quantization = try options.quantization ?? recorded.map(parse) ?? QuantizationOptions()
+  return try measureRequantization(
+    of: session.base.decoder, adapter, quantizing: Set(try quantization.select(from: session.base.decoder.linears)),
+    quantization.settings, threads: session.threads)
+
+  func parse(_ recorded: String) throws -> QuantizationOptions {
+    guard let quantization = QuantizationOptions(description: recorded) else {
+      throw SFTError(
+        .badData, "the adapter's base was quantised in a way that is not known here: '\(recorded)'", file: folder,
+        advice: "Say how to quantise with --qlora --quant, or give --no-report")
+    }
+    return quantization
+  }
+}
+
+private func checkMergeable(_ base: BaseModel) throws {
+  guard base.checkpoint.quantizedNames.isEmpty else {
+    throw SFTError(
+      .usage, "the model is stored in 4 bits, so nothing can be merged into it", file: base.folder,
+      advice: "Give --model the folder that it was quantised from")
+  }
 }
 
 /// Throws `cannotCreate` where `folder` is a file or holds something already. With `replacing` it may hold an export, known
@@ -43,13 +101,9 @@ private func write(_ session: InferenceSession, format: ExportFormat, to folder:
       quantization: base.quantization?.description,
       tokenizerFiles: tokenizerFiles, to: folder)
   case .merged:
-    guard base.checkpoint.quantizedNames.isEmpty else {
-      throw SFTError(
-        .usage, "the model is stored in 4 bits, so nothing can be merged into it", file: base.folder,
-        advice: "Give --model the folder that it was quantised from")
-    }
+    try checkMergeable(base)
     try exportMerged(
       base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: tokenizerFiles, to: folder,
-      threads: session.pass.compute.threads)
+      threads: session.threads)
   }
 }

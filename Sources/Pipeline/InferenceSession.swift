@@ -2,8 +2,6 @@ import Core
 import Evaluating
 import Files
 import Kernels
-import Loading
-import Masking
 import Models
 import Templating
 import Tokenizing
@@ -42,7 +40,7 @@ public final class InferenceSession {
   public let template: PromptTemplate
   public let maxLength: Int
   public let pass: InferencePass
-  private let threads: Int
+  let threads: Int
 
   public init(_ options: InferenceOptions, workspace: Workspace, notice: (String) -> Void) throws {
     threads = options.threads ?? Compute.availableThreads
@@ -127,52 +125,4 @@ public final class InferenceSession {
 
   /// Ids of a text without a template.
   public func prompt(text: String) -> [Int32] { base.tokenizer.makeEncoder().encode(text) }
-
-  // MARK: - Evaluating raw records
-
-  public struct RecordsEvaluation {
-    public var result: EvaluationResult
-    public var records: Int
-    public var truncated: Int
-    public var dropped: Int
-  }
-
-  /// Token means over a file of raw records, each fitted into the maximum length as asked.
-  public func evaluate(
-    records file: String, overlong: OverlongPolicy, maxLength: Int?, progress: (Int, Int) -> Void
-  ) throws -> RecordsEvaluation {
-    guard let endOfText = base.tokenizer.endOfText else {
-      throw SFTError(.badData, "the tokenizer names no end-of-text token", file: base.folder)
-    }
-    let limit = maxLength ?? self.maxLength
-    guard (2...base.decoder.configuration.contextLength).contains(limit) else {
-      throw SFTError(.usage, "--max-length must be from 2 to the model's context")
-    }
-    let encoders = RecordEncoders(template: template, tokenizer: base.tokenizer, endOfText: endOfText)
-    var samples: [Sample] = []
-    var (truncated, dropped) = (0, 0)
-    _ = try loadRecords(files: [file], options: LoadingOptions(threads: threads)) { records in
-      for (record, sample) in zip(records, encoders.samples(records)) {
-        switch Masking.fit(
-          tokens: sample.tokens.count, prompt: sample.promptCount, maxLength: limit, overlong: overlong)
-        {
-        case .kept: samples.append(sample)
-        case .truncated(let removed):
-          truncated += 1
-          samples.append(Masking.truncate(sample, removing: removed))
-        case .dropped: dropped += 1
-        case .refused:
-          throw SFTError(
-            .badData, "the record has \(sample.tokens.count) tokens, more than the maximum length of \(limit)",
-            file: file, line: record.line, advice: "Use --overlong drop or --overlong truncate")
-        }
-      }
-    }
-    guard !samples.isEmpty else {
-      throw SFTError(.badData, "no record is left: all \(dropped) are longer than \(limit) tokens", file: file)
-    }
-    let result = try Evaluating.evaluate(
-      pass, count: samples.count, progress: { progress($0, samples.count) }, samples: { samples[$0] })
-    return RecordsEvaluation(result: result, records: samples.count, truncated: truncated, dropped: dropped)
-  }
 }

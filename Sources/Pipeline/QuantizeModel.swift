@@ -3,100 +3,101 @@ import Evaluating
 import Exporting
 import Files
 import Kernels
-import Masking
 import Models
 import Quantizing
 import Tokenizing
 import Weights
 
-/// How far 4 bits are from the weights, and from the losses.
-public struct QuantizationReport: Sendable, Codable, Equatable {
-  public struct Layer: Sendable, Codable, Equatable {
-    public var name: String
-    /// ‖W − decoded‖ / ‖W‖, over all elements.
-    public var relative_error: Double
-    public var weights: Int
-    public var bytes: Int
-  }
-
+/// What `sft quantize` is asked for; nil means that the user did not say.
+public struct QuantizeOptions: Sendable {
   public var model: String
-  public var path: String?
-  public var layers: [Layer]
-  /// Codes and statistics of all quantised linears.
-  public var bytes: Int
-  public var bits_per_weight: Double
-  /// Token-mean loss over the data given, before and after.
-  public var loss: Double?
-  public var quantized_loss: Double?
+  public var quantization = QuantizationOptions()
+  /// Folder to write.
+  public var target: String?
+  /// Whether it may hold an earlier export.
+  public var replacing = false
+  /// Raw records to measure the losses over.
+  public var data: String?
+  public var template: String?
+  /// Whether to measure each linear's outputs over the data too, at most `outputTokens` of it.
+  public var measuresOutputs = false
+  public var outputTokens = 4096
+  public var threads = Compute.availableThreads
+
+  public init(model: String) { self.model = model }
 }
 
-/// Quantises a model's linears, writes the folder where `target` is given, and measures.
+/// Quantises a model's linears, writes the folder where a target is given, and measures.
 ///
-/// Throws `usage` for a model that is stored in 4 bits already.
+/// Throws `usage` for a model that is stored in 4 bits already, and what is wrong with the data before anything is written.
 public func quantizeModel(
-  _ name: String, _ options: QuantizationOptions, to target: String?, replacing: Bool, data: String?,
-  template: String?, threads: Int, in workspace: Workspace, notice: (String) -> Void
+  _ options: QuantizeOptions, in workspace: Workspace, notice: (String) -> Void
 ) throws -> QuantizationReport {
-  let compute = Compute(threads: threads)
-  let folder = try ModelFolder.resolve(name)
-  let checkpoint = try ModelCheckpoint(folder: folder)
-  guard checkpoint.quantizedNames.isEmpty else {
+  let compute = Compute(threads: options.threads)
+  let folder = try ModelFolder.resolve(options.model)
+  let opened = try ModelCheckpoint(folder: folder)
+  guard opened.quantizedNames.isEmpty else {
     throw SFTError(.usage, "the model is stored in 4 bits already", file: folder)
   }
-  if let target { try checkTarget(target, replacing: replacing, base: folder) }
-  let names = try options.select(from: checkpoint.configuration.linears)
+  if let target = options.target { try checkTarget(target, replacing: options.replacing, base: folder) }
+  let linears = opened.configuration.linears
+  let names = try options.quantization.select(from: linears)
+  let data = try options.data.map { try QuantizationData($0, options, workspace, notice) }
+  // One mapping of the weights, where they are used twice.
+  let checkpoint = data?.session.base.checkpoint ?? opened
+  let settings = options.quantization.settings
   let matrices = Dictionary(
-    uniqueKeysWithValues: zip(names, try QuantizedStage.quantize(names, checkpoint, options.settings, compute)))
-  if let target {
+    uniqueKeysWithValues: zip(names, try QuantizedStage.quantize(names, checkpoint, settings, compute)))
+  let kept = linears.filter { matrices[$0.weightName] == nil }.map(\.name)
+  if let target = options.target {
     try exportQuantized(
-      checkpoint, matrices, settings: options.settings,
-      skipped: checkpoint.configuration.linears.filter { matrices[$0.weightName] == nil }.map(\.name),
+      checkpoint, matrices, settings: settings, skipped: kept,
       tokenizerFiles: Tokenizer.files(in: folder).map { folder + "/" + $0 }, to: target)
   }
-  let layers = try checkpoint.configuration.linears.compactMap { linear in
-    try matrices[linear.weightName].map { try compare($0, linear, checkpoint, compute) }
+  let layers = try linears.compactMap { linear in
+    try matrices[linear.weightName].map { try QuantizationReport.Layer($0, linear, checkpoint, compute) }
   }
   var report = QuantizationReport(
-    model: folder, path: target, layers: layers, bytes: layers.reduce(0) { $0 + $1.bytes },
+    model: folder, path: options.target, layers: layers, kept: kept, bytes: layers.reduce(0) { $0 + $1.bytes },
     bits_per_weight: 8 * Double(layers.reduce(0) { $0 + $1.bytes }) / Double(layers.reduce(0) { $0 + $1.weights }))
-  guard let data else { return report }
-  func loss(quantized: Bool) throws -> Double {
-    var inference = InferenceOptions()
-    inference.model = name
-    inference.baseOnly = true
-    inference.template = template
-    inference.threads = threads
-    inference.quantized = quantized
-    inference.quantization = options
-    let session = try InferenceSession(inference, workspace: workspace, notice: notice)
-    return try session.evaluate(records: data, overlong: .truncate, maxLength: nil) { _, _ in }.result.loss
-  }
-  report.loss = try loss(quantized: false)
-  report.quantized_loss = try loss(quantized: true)
+  try data?.measure(matrices, into: &report, options, notice)
   return report
 }
 
-private func compare(
-  _ matrix: QuantizedMatrix, _ linear: LinearDescription, _ checkpoint: ModelCheckpoint, _ compute: Compute
-) throws -> QuantizationReport.Layer {
-  let inputMajor = checkpoint.configuration.storesInputMajor
-  let (inputs, outputs) = (linear.inputWidth, linear.outputWidth)
-  let weight = try checkpoint.tensor(linear.weightName, shape: inputMajor ? [inputs, outputs] : [outputs, inputs])
-  let decoded = matrix.decoded(compute)
-  var (error, total) = (0.0, 0.0)
-  weight.withValues { original in
-    decoded.withValues { values in
-      for output in 0..<outputs {
-        for input in 0..<inputs {
-          let w = Double(original[inputMajor ? input * outputs + output : output * inputs + input])
-          let difference = w - Double(values[output * inputs + input])
-          error += difference * difference
-          total += w * w
-        }
-      }
-    }
+/// The model in full precision and the samples that it is compared on with its quantised self.
+private struct QuantizationData {
+  let session: InferenceSession
+  let samples: [Sample]
+
+  init(_ file: String, _ options: QuantizeOptions, _ workspace: Workspace, _ notice: (String) -> Void) throws {
+    var inference = InferenceOptions()
+    inference.model = options.model
+    inference.baseOnly = true
+    inference.template = options.template
+    inference.threads = options.threads
+    inference.quantized = false
+    session = try InferenceSession(inference, workspace: workspace, notice: notice)
+    samples = try session.samples(records: file, overlong: .truncate, maxLength: nil).samples
   }
-  return QuantizationReport.Layer(
-    name: linear.name, relative_error: total > 0 ? (error / total).squareRoot() : 0, weights: matrix.count,
-    bytes: matrix.bytes)
+
+  func measure(
+    _ matrices: [String: QuantizedMatrix], into report: inout QuantizationReport, _ options: QuantizeOptions,
+    _ notice: (String) -> Void
+  ) throws {
+    let compute = session.pass.compute
+    func loss(_ pass: InferencePass) throws -> Double {
+      try evaluate(pass, count: samples.count) { samples[$0] }.loss
+    }
+    notice("measuring the loss over \(grouped(samples.count)) records, in full precision and quantised")
+    report.loss = try loss(session.pass)
+    report.quantized_loss = try loss(
+      InferencePass(try Decoder(session.base.checkpoint, quantized: matrices), nil, compute))
+    guard options.measuresOutputs else { return }
+    notice("measuring the outputs of \(report.layers.count) linears")
+    let meter = OutputErrorMeter(session.base.decoder, matrices, compute)
+    report.output_data = try observe(meter, samples, tokenLimit: options.outputTokens)
+    let errors = Dictionary(
+      uniqueKeysWithValues: zip(session.base.decoder.linears.map(\.name), meter.relativeErrors))
+    for index in report.layers.indices { report.layers[index].output_error = errors[report.layers[index].name] ?? nil }
+  }
 }

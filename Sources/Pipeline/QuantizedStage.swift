@@ -19,8 +19,22 @@ public struct QuantizationOptions: Sendable, Equatable, Codable {
 
   /// In words, as it is recorded beside an adapter: "nf4, double quantisation, without c_proj".
   public var description: String {
-    settings.kind.rawValue + (settings.doubleQuantization ? ", double quantisation" : "")
-      + (skip.isEmpty ? "" : ", without " + skip.joined(separator: " "))
+    settings.kind.rawValue + (settings.doubleQuantization ? ", " + Self.doubleWords : "")
+      + (skip.isEmpty ? "" : ", " + Self.skipWords + skip.joined(separator: " "))
+  }
+
+  private static let doubleWords = "double quantisation"
+  private static let skipWords = "without "
+
+  /// What a `description` says; nil for anything else.
+  init?(description: String) {
+    let parts = description.split(separator: ", ")
+    guard let kind = parts.first.flatMap({ FourBitCode(rawValue: String($0)) }) else { return nil }
+    let skip = parts.last.flatMap { $0.hasPrefix(Self.skipWords) ? $0.dropFirst(Self.skipWords.count) : nil }
+    self.init(
+      settings: QuantizationSettings(kind: kind, doubleQuantization: parts.contains { $0 == Self.doubleWords }),
+      skip: skip?.split(separator: " ").map(String.init) ?? [])
+    guard self.description == description else { return nil }
   }
 
   /// The linears to quantise, as tensor names. Throws `usage` for a name that is no linear's, and where none is left.

@@ -22,6 +22,7 @@ public struct TrainOptions: Sendable {
   public var scheduler: Schedule.Kind?
   public var minimumRate: Double?
   public var warmupSteps: Int?
+  public var optimizer: Optimizer?
   public var betas: (Double, Double)?
   public var weightDecay: Double?
   public var maxGradientNorm: Double?

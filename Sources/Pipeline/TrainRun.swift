@@ -157,7 +157,7 @@ public struct TrainRun {
       maxGradientNorm: options.maxGradientNorm ?? 1, shuffle: options.shuffle ?? true, seed: seed,
       evalEvery: hasValidation ? options.evalEvery ?? max(1, (steps + 4) / 5) : 0,
       earlyStopping: hasValidation ? options.earlyStopping ?? 0 : 0, engine: options.engine ?? .auto, threads: threads,
-      gradientCheckpointing: options.gradientCheckpointing ?? false)
+      gradientCheckpointing: options.gradientCheckpointing ?? false, optimizer: options.optimizer ?? .adamw)
     if !hasValidation, options.evalEvery != nil || options.earlyStopping != nil {
       throw SFTError(
         .usage, "there are no validation records to evaluate on", advice: "Prepare the data with --val or --val-file")
@@ -254,6 +254,7 @@ public struct TrainRun {
     compare("--scheduler", options.scheduler?.rawValue, settings.schedule.kind.rawValue)
     compare("--min-lr", options.minimumRate, settings.schedule.minimum)
     compare("--warmup-steps", options.warmupSteps, settings.schedule.warmupSteps)
+    compare("--optimizer", options.optimizer?.rawValue, settings.optimizer.rawValue)
     compare("--betas", options.betas.map { [$0.0, $0.1] }, [settings.beta1, settings.beta2])
     compare("--weight-decay", options.weightDecay, settings.weightDecay)
     compare("--max-grad-norm", options.maxGradientNorm, settings.maxGradientNorm)
@@ -302,7 +303,9 @@ public struct TrainRun {
   ) throws -> TrainingOutcome {
     let settings = configuration.settings
     let compute = Compute(engine: settings.engine, threads: settings.threads)
-    let inference = InferencePass(base.decoder, adapter, compute)
+    // Training and validation take turns.
+    let memory = PassMemory(logitRows: settings.gradientCheckpointing ? 32 : 64)
+    let inference = InferencePass(base.decoder, adapter, compute, memory: memory)
     var hooks = TrainingHooks(
       describeRecord: { data.place(data.training[$0]) }, report: { event(.metric($0)) },
       notice: { event(.note($0)) }, shouldStop: shouldStop)
@@ -319,7 +322,8 @@ public struct TrainRun {
       identity: RunIdentity(
         baseModel: base.reference, baseDigest: configuration.baseDigest,
         quantization: configuration.quantization?.description),
-      saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks)
+      saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks,
+      memory: memory)
     var firstStep = 0
     if isResuming {
       if let step = try trainer.resume() {

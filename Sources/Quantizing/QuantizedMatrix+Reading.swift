@@ -143,9 +143,6 @@ private struct QuantizedReader<Source: QuantizedTensorSource> {
 
   private func check(_ suffix: String, _ dtype: TensorType, _ shape: [Int]?) throws {
     guard let info = source.tensorInfo(name + suffix) else { throw failure(suffix, "is missing") }
-    guard info.dtype == dtype else {
-      throw failure(suffix, "expected \(dtype.rawValue), found \(info.dtype.rawValue)")
-    }
-    if let shape, info.shape != shape { throw failure(suffix, "expected shape \(shape), found \(info.shape)") }
+    try info.check(name + suffix, dtype: dtype, shape: shape, file: source.place(of: name + suffix))
   }
 }

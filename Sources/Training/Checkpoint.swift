@@ -39,7 +39,7 @@ struct Checkpoint {
       try AdapterFolder.write(
         adapter, for: decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest,
         quantization: identity.quantization)
-      try FloatVectors.write(moments(optimizer), count: optimizer.count, to: temporary + "/" + momentsFile)
+      try optimizer.write(to: temporary + "/" + momentsFile)
       try writeAtomically(Array(try encoder().encode(state)), to: temporary + "/" + stateFile)
       let entries = try directoryEntries(temporary).map { name in
         let path = temporary + "/" + name
@@ -49,8 +49,8 @@ struct Checkpoint {
     }
   }
 
-  /// Reads a checkpoint into `adapter` and `optimizer`. Throws where a file is missing or differs from its checksum;
-  /// nothing is changed then.
+  /// Reads a checkpoint into `adapter` and `optimizer`. Throws where a file is missing or differs from its checksum, or is
+  /// not this run's; nothing is changed then.
   static func read(_ folder: String, _ adapter: Adapter, _ optimizer: OptimizerState, decoder: Decoder) throws
     -> TrainingState
   {
@@ -60,7 +60,7 @@ struct Checkpoint {
     guard stored.pairs == adapter.pairs else {
       throw SFTError(.badData, "the checkpoint's adapter is not the run's", file: folder)
     }
-    try FloatVectors.read(folder + "/" + momentsFile, into: moments(optimizer), count: optimizer.count)
+    try optimizer.read(folder + "/" + momentsFile)
     adapter.parameters.pointer.update(from: stored.parameters.pointer, count: adapter.count)
     return state
   }
@@ -78,11 +78,6 @@ struct Checkpoint {
       guard !entry.name.contains("/"), FileStatus(file)?.size == entry.size, try Digest(ofFile: file) == entry.sha256
       else { throw SFTError(.badData, "is damaged: its content is not what was written", file: file) }
     }
-  }
-
-  /// By PyTorch's names.
-  private static func moments(_ optimizer: OptimizerState) -> [(name: String, values: FloatBuffer)] {
-    [("exp_avg", optimizer.m), ("exp_avg_sq", optimizer.v)]
   }
 
   private static func encoder() -> JSONEncoder {

@@ -1,31 +1,144 @@
+import Core
 import Kernels
 import Models
 
-/// AdamW's moments of every trained parameter.
-final class OptimizerState {
-  let m: FloatBuffer
-  let v: FloatBuffer
-  let count: Int
-
-  init(count: Int) {
-    self.count = count
-    m = FloatBuffer(count)
-    v = FloatBuffer(count)
+/// AdamW's moments of every trained parameter, which lie in one flat memory.
+///
+/// `adamw` has one pair of float32 moments over all of it. `adamw8bit` has a state for each tensor, as
+/// `bitsandbytes.optim.AdamW8bit` has: codes and absmax, or float32 moments for a tensor of fewer than 4,096 elements.
+package final class OptimizerState {
+  private enum Moments {
+    case full(m: FloatBuffer, v: FloatBuffer)
+    case eightBit(AdamWStep.EightBitMoments)
   }
 
-  /// Clips the gradients of `pass` to `settings.maxGradientNorm` as `torch.nn.utils.clip_grad_norm_` does, and updates the
-  /// adapter. `step` is 1-based. Returns the norm before clipping; does nothing but that where it is not finite.
-  func update(_ pass: TrainingPass, settings: TrainingSettings, step: Int) -> Double {
-    let norm = Elementwise.sumOfSquares(pass.gradients.pointer, count: count).squareRoot()
+  /// The moments of a stretch of the parameters.
+  private struct Part {
+    /// What their names in a file start with, and their shape there.
+    var name: String
+    var shape: [Int]
+    var offset: Int
+    var count: Int
+    var moments: Moments
+  }
+
+  /// What one thread does at a time: blocks of a part in 8 bits, or a whole one.
+  private struct Chunk {
+    var part: Int
+    var blocks: Range<Int>?
+  }
+
+  /// Blocks of a chunk.
+  private static let chunkBlocks = 128
+
+  package let kind: Optimizer
+  /// How many parameters there are.
+  package let count: Int
+  private let parts: [Part]
+  private let chunks: [Chunk]
+
+  /// Zeros. `tensors` lie one after the other.
+  package init(_ kind: Optimizer, _ tensors: [Adapter.Tensor]) {
+    self.kind = kind
+    count = tensors.reduce(0) { $0 + $1.count }
+    let parts = kind == .adamw ? [Self.whole(count)] : tensors.map(Self.part)
+    self.parts = parts
+    chunks = parts.indices.flatMap { part -> [Chunk] in
+      guard case .eightBit(let moments) = parts[part].moments else { return [Chunk(part: part)] }
+      return stride(from: 0, to: moments.blocks, by: Self.chunkBlocks).map {
+        Chunk(part: part, blocks: $0..<min($0 + Self.chunkBlocks, moments.blocks))
+      }
+    }
+  }
+
+  private static func whole(_ count: Int) -> Part {
+    Part(name: "", shape: [count], offset: 0, count: count, moments: full(count))
+  }
+
+  /// A tensor's, in 8 bits where it is large enough.
+  private static func part(_ tensor: Adapter.Tensor) -> Part {
+    let isSmall = tensor.count < AdamWStep.EightBitMoments.smallestTensor
+    return Part(
+      name: tensor.name + ".", shape: tensor.shape, offset: tensor.offset, count: tensor.count,
+      moments: isSmall ? full(tensor.count) : .eightBit(AdamWStep.EightBitMoments(count: tensor.count)))
+  }
+
+  private static func full(_ count: Int) -> Moments { .full(m: FloatBuffer(count), v: FloatBuffer(count)) }
+
+  /// Clips the gradients to `settings.maxGradientNorm` as `torch.nn.utils.clip_grad_norm_` does, and updates the
+  /// parameters; `count` of both. `step` is 1-based. Returns the norm before clipping; does nothing but that where it is
+  /// not finite.
+  package func update(
+    _ parameters: MutableFloats, gradients: Floats, settings: TrainingSettings, step: Int, _ compute: Compute
+  ) -> Double {
+    let norm = Elementwise.sumOfSquares(gradients, count: count).squareRoot()
     guard norm.isFinite else { return norm }
     let limit = settings.maxGradientNorm
     let update = AdamWStep(
       gradientScale: limit > 0 ? Float(min(1, limit / (norm + 1e-6))) : 1,
       learningRate: settings.schedule.rate(at: step - 1, of: settings.steps), beta1: settings.beta1,
       beta2: settings.beta2, weightDecay: settings.weightDecay, step: step)
-    update.apply(
-      pass.adapter.parameters.pointer, gradients: pass.gradients.pointer, m: m.pointer, v: v.pointer, count: count,
-      pass.compute)
+    apply(update, parameters, gradients, compute)
     return norm
+  }
+
+  /// The threads share out the chunks, or share the one there is.
+  private func apply(_ update: AdamWStep, _ parameters: MutableFloats, _ gradients: Floats, _ compute: Compute) {
+    var inner = compute
+    if chunks.count > 1 { inner.threads = 1 }
+    nonisolated(unsafe) let parts = parts
+    let chunks = chunks
+    nonisolated(unsafe) let (parameters, gradients) = (parameters, gradients)
+    let own = inner
+    parallelFor(chunks.count, threads: compute.threads) { index in
+      let part = parts[chunks[index].part]
+      let (parameters, gradients) = (parameters + part.offset, gradients + part.offset)
+      switch part.moments {
+      case .full(let m, let v):
+        update.apply(parameters, gradients: gradients, m: m.pointer, v: v.pointer, count: part.count, own)
+      case .eightBit(let moments):
+        update.apply(parameters, gradients: gradients, moments: moments, blocks: chunks[index].blocks, own)
+      }
+    }
+  }
+
+  // MARK: - In a checkpoint
+
+  package func write(to path: String) throws { try StateFile.write(tensors, kind: kind.rawValue, to: path) }
+
+  /// Takes up what `write` wrote. Throws `usage` for the state of another optimiser, and `badData`, naming the tensor, where
+  /// it is not the state of these parameters; nothing is changed then.
+  package func read(_ path: String) throws {
+    let file = try StateFile(path)
+    let stored = Optimizer(rawValue: file.kind ?? Optimizer.adamw.rawValue)
+    guard stored == kind else {
+      throw SFTError(
+        .usage, "holds the state of --optimizer \(stored?.rawValue ?? "(unknown)"), and the run's is \(kind.rawValue)",
+        file: path,
+        advice: "A run goes on with the optimiser that it was started with")
+    }
+    try file.copy(into: tensors)
+  }
+
+  /// By PyTorch's names, and by bitsandbytes'.
+  private var tensors: [StateTensor] {
+    let names = kind == .adamw ? ("exp_avg", "exp_avg_sq") : ("state1", "state2")
+    return parts.flatMap { part -> [StateTensor] in
+      switch part.moments {
+      case .full(let m, let v):
+        return [(names.0, m), (names.1, v)].map { name, values in
+          StateTensor(
+            part.name + name, part.shape, UnsafeMutableBufferPointer(start: values.pointer, count: part.count))
+        }
+      case .eightBit(let moments):
+        let blocks = [moments.mAbsmax.count]
+        return [
+          StateTensor(part.name + names.0, part.shape, moments.mCodes),
+          StateTensor(part.name + names.1, part.shape, moments.vCodes),
+          StateTensor(part.name + "absmax1", blocks, moments.mAbsmax),
+          StateTensor(part.name + "absmax2", blocks, moments.vAbsmax),
+        ]
+      }
+    }
   }
 }

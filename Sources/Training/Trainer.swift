@@ -60,19 +60,22 @@ public final class Trainer {
   private let saveEvery: Int
   private let keptCheckpoints: Int
   private let optimizer: OptimizerState
+  private let memory: PassMemory
   private var order: DataOrder
   private var state = TrainingState()
 
   /// `adapter` must be initialised; a checkpoint found by `resume` replaces its values. `count` training records are given
-  /// by `samples`.
+  /// by `samples`. `memory` may be shared with what the hooks compute on.
   public init(
     _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping (Int) -> Sample, settings: TrainingSettings,
-    run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks
+    run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks,
+    memory: PassMemory = PassMemory()
   ) {
     pass = TrainingPass(
       decoder, adapter, Compute(engine: settings.engine, threads: settings.threads),
-      checkpointing: settings.gradientCheckpointing)
-    optimizer = OptimizerState(count: adapter.count)
+      checkpointing: settings.gradientCheckpointing, memory: memory)
+    optimizer = OptimizerState(settings.optimizer, adapter.tensors)
+    self.memory = memory
     order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil)
     self.samples = samples
     self.settings = settings
@@ -84,7 +87,7 @@ public final class Trainer {
   }
 
   /// Takes up the newest sound checkpoint; damaged ones are passed over with a notice. Returns its step, or nil where there
-  /// is none.
+  /// is none. Throws `usage` where the checkpoint is sound but another optimiser's.
   public func resume() throws -> Int? {
     for step in run.checkpointSteps().reversed() {
       do {
@@ -149,13 +152,20 @@ public final class Trainer {
       totals += pass.accumulate(batch, scale: scale, dropoutSeed: generator.next())
     }
     let loss = totals.loss / max(1, totals.weight)
-    let norm = loss.isFinite ? optimizer.update(pass, settings: settings, step: state.step + 1) : .nan
+    let norm = loss.isFinite ? updateParameters() : .nan
     guard loss.isFinite, norm.isFinite else { throw divergence(indices, loss: loss) }
     state.step += 1
     return TrainMetric(
       step: state.step, loss: loss, accuracy: totals.correct / max(1, totals.weight), lr: rate, grad_norm: norm,
       tokens: records.reduce(0) { $0 + $1.tokens.count }, supervised_tokens: supervised, seconds: 0, elapsed: 0,
       tokens_per_second: 0)
+  }
+
+  /// Returns the gradient's norm.
+  private func updateParameters() -> Double {
+    optimizer.update(
+      pass.adapter.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, step: state.step + 1,
+      pass.compute)
   }
 
   /// One packed batch for each `batchSize` records; the plain engine takes one sequence at a time.
@@ -180,6 +190,7 @@ public final class Trainer {
 
   private func validate(_ log: MetricsLog) throws {
     guard let validate = hooks.validate else { return }
+    memory.releaseActivations()
     let (loss, accuracy) = try validate()
     if loss.isFinite {
       // JSON has no infinity, which a loss above 709 would give.

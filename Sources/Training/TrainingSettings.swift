@@ -37,6 +37,14 @@ public struct Schedule: Sendable, Equatable, Codable {
   }
 }
 
+/// How the moments of AdamW are kept.
+public enum Optimizer: String, Sendable, Codable, CaseIterable {
+  /// In float32.
+  case adamw
+  /// In 8 bits, as bitsandbytes' `AdamW8bit` does.
+  case adamw8bit
+}
+
 /// Everything that a run's numbers depend on, besides base and data. Recorded with the run; a resumed run must have the
 /// same.
 public struct TrainingSettings: Sendable, Equatable, Codable {
@@ -49,6 +57,7 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var batchSize: Int
   public var gradientAccumulation: Int
   public var schedule: Schedule
+  public var optimizer: Optimizer
   public var beta1: Double
   public var beta2: Double
   public var weightDecay: Double
@@ -69,7 +78,7 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
     lora: LoRAConfiguration, initialAdapter: String?, steps: Int, batchSize: Int, gradientAccumulation: Int,
     schedule: Schedule, beta1: Double, beta2: Double, weightDecay: Double, maxGradientNorm: Double, shuffle: Bool,
     seed: UInt64, evalEvery: Int, earlyStopping: Int, engine: Engine, threads: Int,
-    gradientCheckpointing: Bool = false
+    gradientCheckpointing: Bool = false, optimizer: Optimizer = .adamw
   ) {
     self.lora = lora
     self.initialAdapter = initialAdapter
@@ -77,6 +86,7 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
     self.batchSize = batchSize
     self.gradientAccumulation = gradientAccumulation
     self.schedule = schedule
+    self.optimizer = optimizer
     self.beta1 = beta1
     self.beta2 = beta2
     self.weightDecay = weightDecay
@@ -92,4 +102,11 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
 
   /// Records of an update, B.
   public var effectiveBatch: Int { batchSize * gradientAccumulation }
+}
+
+extension KeyedDecodingContainer {
+  /// Preferred to the general one where settings are decoded: runs from before there was a choice do not say.
+  func decode(_ type: Optimizer.Type, forKey key: Key) throws -> Optimizer {
+    try decodeIfPresent(type, forKey: key) ?? .adamw
+  }
 }

@@ -35,9 +35,7 @@ public final class SafetensorsFile: Sendable {
   /// own. Throws `badData`, naming the tensor, where it is missing, not of `shape`, or not of a float type.
   public func floats(_ name: String, shape: [Int]) throws -> FloatTensor {
     let info = try info(name)
-    guard info.shape == shape else {
-      throw SFTError(.badData, "tensor \(quoted(name)): expected shape \(shape), found \(info.shape)", file: path)
-    }
+    try info.check(name, shape: shape, file: path)
     guard info.dtype.isReadableAsFloat else {
       throw SFTError(
         .badData, "tensor \(quoted(name)): expected F32, F16, BF16 or F64, found \(info.dtype.rawValue)", file: path)

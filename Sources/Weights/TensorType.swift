@@ -1,3 +1,5 @@
+import Core
+
 /// The element types of the safetensors format. The order is the reference implementation's, by which its writer sorts
 /// tensors (descending), so that wider types come first and every tensor stays aligned.
 ///
@@ -56,6 +58,15 @@ public struct TensorInfo: Sendable, Equatable {
 
   /// Number of elements.
   public var count: Int { range.count / dtype.size }
+
+  /// Throws `badData`, naming the tensor, unless it is of `dtype` and `shape`; nil stands for any.
+  public func check(_ name: String, dtype: TensorType? = nil, shape: [Int]?, file: String) throws {
+    func failure(_ expected: String, _ found: String) -> SFTError {
+      SFTError(.badData, "tensor \(quoted(name)): expected \(expected), found \(found)", file: file)
+    }
+    if let dtype, self.dtype != dtype { throw failure(dtype.rawValue, self.dtype.rawValue) }
+    if let shape, self.shape != shape { throw failure("shape \(shape)", "\(self.shape)") }
+  }
 }
 
 /// A tensor's or file's name as it may be shown on a terminal: quoted, control characters escaped, at most 100 characters.

@@ -23,13 +23,29 @@ struct Export: ParsableCommand {
   @Flag(name: .long, help: "Replace an earlier export in --to.")
   var overwrite = false
 
+  @Flag(
+    name: .long, inversion: .prefixedNo,
+    help: """
+      With --format merged: how much of the adapter is left where the merged model is quantised again, as --qlora, \
+      --quant, --no-double-quant and --quant-skip say, else as in training. With D what the adapter adds to a weight W, \
+      Q() quantising and decoding, and C = Q(W + D) - Q(W): survived = <C,D> / <D,D>, the share of D that is there, and \
+      error = |C - D| / |D|, where the noise of rounding counts too: 0 is D whole, 1 as far from the quantised weight \
+      with the adapter beside it as the quantised weight alone (default: where the adapter was trained with --qlora).
+      """)
+  var report: Bool?
+
   @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    if report == true, format != .merged { throw ValidationError("--report goes with --format merged.") }
+  }
 
   private struct Report: Encodable {
     var path: String
     var format: String
     var model: String
     var adapter: String?
+    var requantization: RequantizationReport?
   }
 
   func run() throws {
@@ -41,12 +57,40 @@ struct Export: ParsableCommand {
     if format == .merged { options.quantized = false }
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("exporting \(session.base.name) with \(session.description)")
-    try export(session, format: format, to: to, replacing: overwrite)
+    let report = try Pipeline.export(session, exportOptions)
     if common.json {
       try Terminal.printJSON(
-        Report(path: to, format: format.rawValue, model: session.base.reference, adapter: session.adapterFolder))
-    } else {
-      print("written to \(to)")
+        Report(
+          path: to, format: format.rawValue, model: session.base.reference, adapter: session.adapterFolder,
+          requantization: report))
+      return
     }
+    if let report { Self.show(report) }
+    print("written to \(to)")
+  }
+
+  private var exportOptions: ExportOptions {
+    var options = ExportOptions(format, to: to)
+    options.replacing = overwrite
+    options.reportsRequantization = report ?? (model.quantization.quantized == false ? false : nil)
+    options.quantization = model.quantization.options
+    return options
+  }
+
+  /// A line for each adapted linear that would be quantised, the worst first; then what it means.
+  private static func show(_ report: RequantizationReport) {
+    func row(_ name: String, _ survived: Double?, _ error: Double?) -> [String] {
+      [name, percentage(survived), error.map { fixed($0, 3) } ?? "–"]
+    }
+    let kind = QuantizationOptions(settings: report.quantization).description
+    let rows =
+      [["merged, then \(kind); worst first", "survived", "error"]]
+      + report.worstFirst.map { row($0.name, $0.survived, $0.relative_error) }
+      + [row("all \(report.layers.count) together", report.survived, report.relative_error)]
+    if !report.layers.isEmpty { for line in tableLines(rows) { print(line) } }
+    if !report.kept.isEmpty {
+      print("kept        \(report.kept.count) linears in full precision: \(report.kept.joined(separator: ", "))")
+    }
+    print(report.conclusion)
   }
 }

@@ -6,6 +6,7 @@ import Pipeline
 import Training
 
 extension Schedule.Kind: ExpressibleByArgument {}
+extension Optimizer: ExpressibleByArgument {}
 extension Engine: ExpressibleByArgument {}
 
 struct Train: ParsableCommand {
@@ -76,6 +77,10 @@ struct Train: ParsableCommand {
 
   @Option(name: .long, help: "Updates of linear warm-up (default: 0).")
   var warmupSteps: Int?
+
+  @Option(
+    name: .long, help: "adamw, or adamw8bit: its moments in 8 bits, as bitsandbytes keeps them (default: adamw).")
+  var optimizer: Optimizer?
 
   @Option(name: .long, help: "AdamW's betas (default: 0.9,0.999).")
   var betas: String?
@@ -202,6 +207,7 @@ struct Train: ParsableCommand {
     options.scheduler = scheduler
     options.minimumRate = minimumRate
     options.warmupSteps = warmupSteps
+    options.optimizer = optimizer
     options.betas = try parsedBetas()
     options.weightDecay = weightDecay
     options.maxGradientNorm = maxGradientNorm

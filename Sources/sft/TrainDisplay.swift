@@ -46,7 +46,8 @@ final class TrainDisplay {
       "updates     \(settings.steps) of \(settings.batchSize) records × \(settings.gradientAccumulation) = "
         + "\(settings.effectiveBatch)" + (configuration.epochs.map { ", \($0) epochs" } ?? ""))
     progress.note(
-      "optimiser   AdamW, lr \(settings.schedule.learningRate) \(settings.schedule.kind.rawValue) to "
+      "optimiser   AdamW\(settings.optimizer == .adamw8bit ? " with 8-bit moments" : ""), "
+        + "lr \(settings.schedule.learningRate) \(settings.schedule.kind.rawValue) to "
         + "\(settings.schedule.minimum), warm-up \(settings.schedule.warmupSteps), weight decay \(settings.weightDecay), "
         + "clipping \(settings.maxGradientNorm), seed \(settings.seed)")
     progress.note(

@@ -14,6 +14,9 @@ import TestSupport
     "--warmup-steps", "5", "--weight-decay", "0.1", "--quiet",
   ]
 
+  /// And what is added to them: nothing, or an optimiser in 8 bits with tensors of 3,072 to 12,288 elements.
+  static let variants: [[String]] = [[], ["--optimizer", "adamw8bit", "--lora-r", "48"]]
+
   /// Everything that must be equal in two runs.
   private func result(_ sft: SFTBinary, _ run: String) throws -> [[UInt8]] {
     let folder = sft.path(".sft/runs/\(run)")
@@ -79,16 +82,17 @@ import TestSupport
     }
   }
 
-  @Test func killedRunsGoOnToTheSameBits() throws {
+  @Test(arguments: variants) func killedRunsGoOnToTheSameBits(_ variant: [String]) throws {
+    let settings = Self.settings + variant
     try withSFT { sft in
       try sft.prepare("--val", "0.2")
-      try sft.run(["train", "--run", "whole"] + Self.settings)
+      try sft.run(["train", "--run", "whole"] + settings)
       var kills = 0
       // Killed after each new checkpoint or so, at a random instant.
       for attempt in 0..<40 where !fileExists(sft.path(".sft/runs/killed/finished.json")) {
         let isFirst = attempt == 0
         let running = try sft.start(
-          ["train", "--run", "killed", "--resume"] + (isFirst ? Self.settings : ["--quiet"]))
+          ["train", "--run", "killed", "--resume"] + (isFirst ? settings : ["--quiet"]))
         let before = steps(sft, "killed")
         while running.process.isRunning, kills < 6, steps(sft, "killed") < before + 8 { usleep(2000) }
         if running.process.isRunning, kills < 6 {
@@ -134,11 +138,12 @@ import TestSupport
     }
   }
 
-  @Test func aDamagedCheckpointIsPassedOver() throws {
+  @Test(arguments: variants) func aDamagedCheckpointIsPassedOver(_ variant: [String]) throws {
+    let settings = Self.settings + variant
     try withSFT { sft in
       try sft.prepare("--val", "0.2")
-      try sft.run(["train", "--run", "whole"] + Self.settings)
-      try sft.run(["train", "--run", "damaged"] + Self.settings)
+      try sft.run(["train", "--run", "whole"] + settings)
+      try sft.run(["train", "--run", "damaged"] + settings)
       let folder = sft.path(".sft/runs/damaged")
       try removeTree(folder + "/finished.json")
       var bytes = try readFile(folder + "/checkpoints/step-60/optimizer.safetensors")

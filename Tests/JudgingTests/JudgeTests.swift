@@ -16,7 +16,7 @@ import Testing
 
   /// One pair put before a judge.
   private static func judge(
-    in folder: String, budget: Int = 100, timeout: Double = 5, key: String? = nil, first: String = "one",
+    in folder: String, budget: Int = 100, timeout: Double = 60, key: String? = nil, first: String = "one",
     second: String = "two", pairs: Int = 1,
     _ script: @escaping @Sendable (Int, MisbehavingServer.Request) -> MisbehavingServer.Behaviour
   ) throws -> Run {
@@ -87,11 +87,12 @@ import Testing
       ("closed", .raw(""), 0.5), ("cut", .raw("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"choices\""), 0.5),
       ("no JSON", .raw("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"), 0.5),
       ("other JSON", .raw("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"choices\": []}"), 0.5),
-      ("silent", .silence(seconds: 2), 0.5), ("endless", .flood, 0.5),
+      ("silent", .silence(seconds: 8), 0.5), ("endless", .flood, 0.5),
     ]
     for (name, behaviour, pause) in behaviours {
       try withTemporaryFolder { (folder) throws in
-        let run = try Self.judge(in: folder, timeout: 1) { number, request in
+        // Time enough for a busy machine; only the silent one waits for it.
+        let run = try Self.judge(in: folder, timeout: name == "silent" ? 4 : 60) { number, request in
           number == 0 ? behaviour : .reply(Self.prefers("two", request))
         }
         #expect(try run.result.get() == [.second, .second], "\(name)")
@@ -130,7 +131,7 @@ import Testing
     }
     try withTemporaryFolder { (folder) throws in
       let judge = try Judge(
-        JudgeSettings(url: "http://127.0.0.1:1", timeout: 2), folder: folder, key: nil, pause: { _ in })
+        JudgeSettings(url: "http://127.0.0.1:1", timeout: 60), folder: folder, key: nil, pause: { _ in })
       #expect(try judge.compare("q", reference: nil, first: "a", second: "b") == nil)
       #expect(try judge.compare("q", reference: nil, first: "a", second: "b") == nil)
       let error = #expect(throws: SFTError.self) { try judge.compare("q", reference: nil, first: "a", second: "b") }

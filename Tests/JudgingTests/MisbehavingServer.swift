@@ -59,15 +59,22 @@ final class MisbehavingServer: Sendable {
     while true {
       let connection = accept(listener, nil, nil)
       if connection < 0 { return }
-      if let request = read(connection) {
-        let number = received.withLock { requests in
-          requests.append(request)
-          return requests.count - 1
-        }
-        answer(connection, script(number, request))
+      // One that is kept waiting keeps no other waiting.
+      let thread = Thread { [self] in
+        serve(connection)
+        close(connection)
       }
-      close(connection)
+      thread.start()
     }
+  }
+
+  private func serve(_ connection: Int32) {
+    guard let request = read(connection) else { return }
+    let number = received.withLock { requests in
+      requests.append(request)
+      return requests.count - 1
+    }
+    answer(connection, script(number, request))
   }
 
   private func read(_ connection: Int32) -> Request? {

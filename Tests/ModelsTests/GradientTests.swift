@@ -72,13 +72,7 @@ import Testing
   }
 
   private func tensors(_ adapter: Adapter) -> [(String, Range<Int>)] {
-    let rank = adapter.configuration.rank
-    return adapter.pairs.flatMap { pair in
-      [
-        (pair.name + ".A", pair.aOffset..<pair.aOffset + rank * pair.inputWidth),
-        (pair.name + ".B", pair.bOffset..<pair.bOffset + rank * pair.outputWidth),
-      ]
-    }
+    adapter.tensors.map { ($0.name, $0.offset..<$0.offset + $0.count) }
   }
 
   /// With B zero in the layers that a smaller adapter leaves out, the two compute the same function: their gradients of
@@ -89,11 +83,9 @@ import Testing
     let batch = Packer.pack(model.samples(5, seed: 9), sharesPrefixes: true)
     let part = try model.adapter(LoRAConfiguration(rank: 2, layers: layers), for: decoder)
     let whole = try Adapter(LoRAConfiguration(rank: 2), for: decoder.linears)
-    for pair in part.pairs {
-      for which in ["A", "B"] as [Character] {
-        let place = try #require(whole.pairs.first { $0.name == pair.name })
-        _ = whole.values(place, which).update(fromContentsOf: part.values(pair, which))
-      }
+    for tensor in part.tensors {
+      let place = try #require(whole.tensors.first { $0.name == tensor.name })
+      _ = whole.values(place).update(fromContentsOf: part.values(tensor))
     }
     let (first, second) = (TrainingPass(decoder, part, Compute()), TrainingPass(decoder, whole, Compute()))
     let (a, b) = (

@@ -99,4 +99,34 @@ struct FourBitKernelTests {
     let single = try QuantizedMatrix(noise(12, 1 << 20), 1024, 1024, double: false)
     #expect(single.bytes * 16 == 9 << 20)
   }
+
+  /// Both products of a quantised linear are those with its decoded weights, bit for bit: decoding into a panel changes
+  /// nothing but where the weights lie.
+  @Test(arguments: [(24, 64), (130, 60), (40, 500), (257, 768), (70, 1600)], FourBitCode.allCases)
+  func `On panels a 4-bit weight is its decoded one`(shape: (Int, Int), kind: FourBitCode) throws {
+    let (outputs, inputs) = shape
+    let rows = 9
+    let quantized = try QuantizedMatrix(noise(11, outputs * inputs), outputs, inputs, kind: kind)
+    let decoded = quantized.decoded(Self.plain)
+    for level in Self.levels {
+      func product(_ n: Int, _ k: Int, _ factor: ProductFactor) -> [Float] {
+        let x = tensor(noise(12, rows * k), [rows, k])
+        let sum = ProductSum(m: rows, n: n, ProductTerm(x.pointer, rowStride: k, k: k, factor))
+        return [Float](unsafeUninitializedCapacity: rows * n) { buffer, count in
+          count = rows * n
+          guard let base = buffer.baseAddress else { return }
+          sum.computeOnPanels(
+            into: base, stride: n, scratch: FloatBuffer(), level: level, Compute(engine: .auto, threads: 2))
+        }
+      }
+      let weights = decoded.pointer
+      #expect(
+        product(outputs, inputs, .fourBitTransposed(quantized.matrix))
+          == product(outputs, inputs, .transposed(weights, stride: inputs)), "level \(level)")
+      #expect(
+        product(inputs, outputs, .fourBit(quantized.matrix))
+          == product(inputs, outputs, .stored(weights, stride: inputs)), "level \(level)")
+    }
+    withExtendedLifetime((quantized, decoded)) {}
+  }
 }

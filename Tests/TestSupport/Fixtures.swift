@@ -35,6 +35,13 @@ public struct ReferenceCase: Sendable, CustomStringConvertible {
 
   public func loss(_ key: String) -> Double { expect[key]?["loss"]?.double ?? .nan }
 
+  /// What quantising costs, as `make_quantization_errors.py` has it; nil where the case has no such figures.
+  public func quantization(_ kind: String, double: Bool) throws -> JSONValue? {
+    try parseJSONFile(folder + "/quantization.json")["reports"]?.array?.first {
+      $0["kind"]?.string == kind && $0["double"]?.bool == double
+    }
+  }
+
   public func curve(_ key: String) -> [(loss: Double, gradientNorm: Double)] {
     (expect[key]?.array ?? []).map { ($0["loss"]?.double ?? .nan, $0["grad_norm"]?.double ?? .nan) }
   }

@@ -7,8 +7,13 @@ import Training
 
 /// A stopped and resumed run goes through the same bits as one that never stopped.
 @Suite struct ResumeTests {
-  private static func bench(dropout: Double = 0) throws -> Bench {
-    var bench = try Bench()
+  private static func bench(dropout: Double = 0, optimizer: Optimizer = .adamw) throws -> Bench {
+    var model = RandomModel()
+    if optimizer == .adamw8bit { model.width = 36 }
+    var bench = try Bench(model)
+    // The adapter's tensors have 1,440 to 5,760 elements then, so that some moments are in 8 bits and some are not.
+    if optimizer == .adamw8bit { bench.settings.lora.rank = 40 }
+    bench.settings.optimizer = optimizer
     bench.settings.steps = 9
     bench.settings.gradientAccumulation = 2
     bench.settings.lora.dropout = dropout
@@ -26,8 +31,9 @@ import Training
     #expect(lines == expected && lines.count == 9 + 3)
   }
 
-  @Test(arguments: [0, 0.2], [1, 4, 8]) func resumedRunIsTheSame(_ dropout: Double, _ stop: Int) throws {
-    let bench = try Self.bench(dropout: dropout)
+  @Test(arguments: [(0, Optimizer.adamw), (0.2, .adamw), (0.2, .adamw8bit)], [1, 4, 8])
+  func resumedRunIsTheSame(_ kind: (dropout: Double, optimizer: Optimizer), _ stop: Int) throws {
+    let bench = try Self.bench(dropout: kind.dropout, optimizer: kind.optimizer)
     try withTemporaryFolder { folder in
       let (whole, parts) = (RunFolder(folder + "/whole"), RunFolder(folder + "/parts"))
       let finished = try bench.run(whole)
@@ -90,19 +96,34 @@ import Training
     ("adapter_config.json", 0), ("state.json", 0), ("state.json", 3), ("manifest.json", 0), ("manifest.json", 10),
   ]
 
-  @Test(arguments: accidents) func damagedCheckpointIsPassedOver(_ file: String, _ cut: Int) throws {
-    let bench = try Self.bench()
+  @Test(arguments: accidents, Optimizer.allCases)
+  func damagedCheckpointIsPassedOver(_ accident: (file: String, cut: Int), _ optimizer: Optimizer) throws {
+    let bench = try Self.bench(optimizer: optimizer)
     try withTemporaryFolder { folder in
       let (whole, parts) = (RunFolder(folder + "/whole"), RunFolder(folder + "/parts"))
       try bench.run(whole)
       try bench.run(parts, stop: 7)
       #expect(parts.checkpointSteps() == [4, 6, 7])
-      try damage(parts.checkpoint(7) + "/" + file, cutting: cut)
+      try damage(parts.checkpoint(7) + "/" + accident.file, cutting: accident.cut)
       let log = Bench.Log()
       try bench.run(parts, resume: true, log)
       #expect(log.notices.count == 1 && log.notices[0].hasPrefix("checkpoint step-7 is passed over: "))
       #expect(log.train.first?.step == 7)
       try Self.expectSame(parts, whole)
+    }
+  }
+
+  /// A sound checkpoint of another optimiser is not passed over: starting again would throw the run away.
+  @Test(arguments: Optimizer.allCases) func anotherOptimisersCheckpointIsRefused(_ optimizer: Optimizer) throws {
+    var bench = try Self.bench(optimizer: optimizer)
+    try withTemporaryFolder { folder in
+      let run = RunFolder(folder + "/run")
+      try bench.run(run, stop: 4)
+      let lines = try run.metricLines()
+      bench.settings.optimizer = optimizer == .adamw ? .adamw8bit : .adamw
+      let error = #expect(throws: SFTError.self) { try bench.run(run, resume: true) }
+      #expect(error?.kind == .usage && error?.file == run.checkpoint(4) + "/optimizer.safetensors")
+      #expect(try run.metricLines() == lines)
     }
   }
 

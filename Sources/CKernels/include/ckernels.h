@@ -8,6 +8,7 @@
 
 #include "eight_bit.h"
 #include "four_bit.h"
+#include "panel_product.h"
 
 // y = gelu(x), tanh form. n elements.
 void sft_gelu_forward(const float *x, float *y, size_t n);
@@ -71,5 +72,7 @@ static inline int sft_blas_reload(void) { return 0; }
 int sft_cpu_level(void);
 // CPUs that this process may run on; 0 where the system does not say.
 int sft_allowed_cpus(void);
+// Gives the free memory of the heap back to the system.
+void sft_trim_heap(void);
 
 #endif

@@ -9,3 +9,10 @@ int sft_allowed_cpus(void) {
 #endif
   return 0;
 }
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+void sft_trim_heap(void) { malloc_trim(0); }
+#else
+void sft_trim_heap(void) {}
+#endif

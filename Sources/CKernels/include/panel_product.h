@@ -1,0 +1,35 @@
+// Matrix products against panels: up to SFT_PANEL columns of B, laid out so that each step over k reads them in one run.
+#ifndef PANEL_PRODUCT_H
+#define PANEL_PRODUCT_H
+#include <stddef.h>
+
+// Columns of a panel.
+enum { SFT_PANEL = 64 };
+
+// C[m, n] = addend[m, n] + bias[n] + A[m, k] · B[k, n] with n <= SFT_PANEL.
+typedef struct {
+  // A(i, x) = a[i · a_row + x · a_step].
+  const float *a;
+  size_t a_row, a_step;
+  // B(x, j) = b[x · b_row + j]; readable up to the next multiple of 16 columns, or SFT_PANEL.
+  const float *b;
+  size_t b_row;
+  float *c;
+  size_t c_row;
+  // NULL for zero; may be c.
+  const float *addend;
+  size_t addend_row;
+  // NULL for zero.
+  const float *bias;
+  size_t m, n, k;
+} sft_panel_product;
+
+// `level` as of sft_cpu_level. Each element is summed over k in one order, whatever m and n are.
+void sft_panel_multiply(int level, const sft_panel_product *product);
+
+// panel[k][SFT_PANEL] = scale · B, B(x, j) = b[x · b_row + j] for j < n; columns from n on are zero.
+void sft_panel_pack(const float *b, size_t b_row, size_t n, size_t k, float scale, float *panel);
+// The same of a B stored transposed: B(x, j) = b[j · b_row + x].
+void sft_panel_pack_transposed(const float *b, size_t b_row, size_t n, size_t k, float scale, float *panel);
+
+#endif

@@ -1,0 +1,142 @@
+import Glibc
+import Synchronization
+
+/// Threads that wait for the next parallel loop: awake for some microseconds, because the next one is usually near, then
+/// asleep.
+///
+/// One loop at a time: a loop that finds the pool taken, or is started inside another, has to help itself. A thread that
+/// has not come by the time the work is done is not waited for: on a busy machine it may not run for milliseconds.
+final class WorkerPool: Sendable {
+  static let shared = WorkerPool()
+
+  /// Looks for work before a thread goes to sleep, each after giving way to others: some 30 µs.
+  private static let patience = 100
+
+  /// What the threads look at: the loop's number, how many may take part, and how many are at it.
+  private struct State: Equatable {
+    var word: UInt
+    /// Threads at work, the caller not counted.
+    var active: UInt { word & 0xff }
+    /// Threads that may take part, the caller included; 0 once the loop is closed.
+    var limit: UInt { word >> 8 & 0xff }
+    var number: UInt { word >> 16 }
+
+    init(word: UInt) { self.word = word }
+    init(number: UInt, limit: UInt, active: UInt) { word = number << 16 | limit << 8 | active }
+  }
+
+  private let taken = Atomic<Bool>(false)
+  private let state = Atomic<UInt>(0)
+  private let sleepers = Atomic<Int>(0)
+  // Changed by the owner alone while nobody is at work.
+  private nonisolated(unsafe) var body: (@Sendable (Int) -> Void)?
+  private nonisolated(unsafe) var threads = 1
+  private nonisolated(unsafe) let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private nonisolated(unsafe) let condition: UnsafeMutablePointer<pthread_cond_t>
+
+  private init() {
+    mutex = .allocate(capacity: 1)
+    condition = .allocate(capacity: 1)
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  /// Runs `body(0)` on the caller's thread and, as threads come, `body(1) … body(count - 1)` on theirs: whoever comes takes
+  /// a share of the work, and the caller all that is left. False, with nothing done, where the pool is taken or the
+  /// threads cannot be had.
+  func run(_ count: Int, _ body: @Sendable (Int) -> Void) -> Bool {
+    guard count <= 255, !taken.exchange(true, ordering: .acquiring) else { return false }
+    defer { taken.store(false, ordering: .releasing) }
+    while threads < count { guard start(threads) else { return false } }
+    withoutActuallyEscaping(body) { body in
+      self.body = body
+      let number = State(word: state.load(ordering: .relaxed)).number &+ 1
+      state.store(State(number: number, limit: UInt(count), active: 0).word, ordering: .sequentiallyConsistent)
+      if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+        pthread_mutex_lock(mutex)
+        pthread_cond_broadcast(condition)
+        pthread_mutex_unlock(mutex)
+      }
+      body(0)
+      close()
+      self.body = nil
+    }
+    return true
+  }
+
+  /// Lets nobody in any more, and waits for those who are at work.
+  private func close() {
+    var current = State(word: state.load(ordering: .relaxed))
+    while current.limit > 0 {
+      let closed = State(number: current.number, limit: 0, active: current.active)
+      let (done, now) = state.weakCompareExchange(
+        expected: current.word, desired: closed.word, ordering: .acquiringAndReleasing)
+      current = done ? closed : State(word: now)
+    }
+    while State(word: state.load(ordering: .acquiring)).active > 0 { sched_yield() }
+  }
+
+  private func start(_ worker: Int) -> Bool {
+    final class Start {
+      let pool: WorkerPool
+      let worker: Int
+      init(_ pool: WorkerPool, _ worker: Int) { (self.pool, self.worker) = (pool, worker) }
+    }
+    let start = Unmanaged.passRetained(Start(self, worker))
+    var thread = pthread_t()
+    let result = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+        start.pool.work(start.worker)
+      }, start.toOpaque())
+    guard result == 0 else {
+      start.release()
+      return false
+    }
+    pthread_detach(thread)
+    threads += 1
+    return true
+  }
+
+  private func work(_ worker: Int) -> Never {
+    var done: UInt = 0
+    while true {
+      let seen = next(after: done)
+      done = seen.number
+      guard worker < Int(seen.limit), enter(seen.number) else { continue }
+      body?(worker)
+      state.subtract(1, ordering: .releasing)
+    }
+  }
+
+  /// Counts this thread among those at work, unless the loop is closed.
+  private func enter(_ number: UInt) -> Bool {
+    var current = State(word: state.load(ordering: .relaxed))
+    while current.number == number, current.limit > 0 {
+      let (entered, now) = state.weakCompareExchange(
+        expected: current.word, desired: current.word + 1, ordering: .acquiringAndReleasing)
+      if entered { return true }
+      current = State(word: now)
+    }
+    return false
+  }
+
+  private func next(after done: UInt) -> State {
+    for _ in 0..<Self.patience {
+      let current = State(word: state.load(ordering: .acquiring))
+      if current.number != done { return current }
+      sched_yield()
+    }
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    sleepers.add(1, ordering: .sequentiallyConsistent)
+    defer { sleepers.subtract(1, ordering: .sequentiallyConsistent) }
+    while true {
+      let current = State(word: state.load(ordering: .sequentiallyConsistent))
+      if current.number != done { return current }
+      pthread_cond_wait(condition, mutex)
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import Core
+
+extension ProductSum {
+  /// Floats of a decoded panel: small enough to stay in the second-level cache beside what it is multiplied with.
+  private static let panelFloats = 1 << 17
+
+  /// The same by OpenBLAS: the general product, and what the panels are tested against.
+  package func computeByOpenBLAS(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) {
+    if let addend, addend != Floats(c) {
+      for row in 0..<m { (c + row * stride).update(from: addend + row * addendStride, count: n) }
+    }
+    add(first, to: c, stride: stride, beta: addend == nil ? 0 : 1, scratch, compute)
+    if let second { add(second, to: c, stride: stride, beta: 1, scratch, compute) }
+    guard let bias else { return }
+    if stride == n { return Elementwise.addBias(bias, to: c, rows: m, width: n, compute) }
+    for row in 0..<m { Elementwise.addBias(bias, to: c + row * stride, rows: 1, width: n, compute) }
+  }
+
+  /// C = beta · C + term.
+  private func add(
+    _ term: ProductTerm, to c: MutableFloats, stride: Int, beta: Float, _ scratch: FloatBuffer, _ compute: Compute
+  ) {
+    // A(i, x) with a step other than 1 is the transpose of a row-major matrix.
+    let transposeA = term.step != 1
+    precondition(!transposeA || term.rowStride == 1, "A is neither row-major nor column-major")
+    func multiply(
+      columns: Range<Int>, k: Range<Int>, _ b: Floats, ldb: Int, transposeB: Bool, beta: Float
+    ) {
+      LinearAlgebra.multiply(
+        m: m, n: columns.count, k: k.count, alpha: term.scale, a: term.a + k.lowerBound * term.step,
+        lda: transposeA ? term.step : term.rowStride, transposeA: transposeA, b: b, ldb: ldb, transposeB: transposeB,
+        beta: beta, c: c + columns.lowerBound, ldc: stride)
+    }
+    switch term.b {
+    case .stored(let values, let ldb):
+      multiply(columns: 0..<n, k: 0..<term.k, values, ldb: ldb, transposeB: false, beta: beta)
+    case .transposed(let values, let ldb):
+      multiply(columns: 0..<n, k: 0..<term.k, values, ldb: ldb, transposeB: true, beta: beta)
+    case .fourBitTransposed(let matrix) where m == 1 && term.scale == 1:
+      FourBit.multiply(matrix, term.a, into: c, accumulate: beta != 0, compute)
+    case .fourBitTransposed(let matrix):
+      overRows(of: matrix, scratch, compute) { rows, decoded in
+        multiply(columns: rows, k: 0..<term.k, decoded, ldb: matrix.inputs, transposeB: true, beta: beta)
+      }
+    case .fourBit(let matrix):
+      overRows(of: matrix, scratch, compute) { rows, decoded in
+        multiply(
+          columns: 0..<n, k: rows, decoded, ldb: matrix.inputs, transposeB: false,
+          beta: rows.lowerBound == 0 ? beta : 1)
+      }
+    }
+  }
+
+  /// Decodes some rows of the weight after the others, and hands each part [rows, inputs] to `body`.
+  private func overRows(
+    of matrix: FourBitMatrix, _ scratch: FloatBuffer, _ compute: Compute, _ body: (Range<Int>, Floats) -> Void
+  ) {
+    let step = min(matrix.outputs, max(64, Self.panelFloats / matrix.inputs / 64 * 64))
+    let decoded = scratch.ensure(step * matrix.inputs)
+    for first in Swift.stride(from: 0, to: matrix.outputs, by: step) {
+      let rows = first..<min(first + step, matrix.outputs)
+      FourBit.decode(matrix, rows: rows, into: decoded, compute)
+      body(rows, Floats(decoded))
+    }
+  }
+}

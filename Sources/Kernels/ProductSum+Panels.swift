@@ -1,0 +1,150 @@
+import CKernels
+import Core
+
+extension ProductSum {
+  /// As `compute`, with the instructions of an x86-64 level.
+  package func computeOnPanels(
+    into c: MutableFloats, stride: Int, scratch: FloatBuffer, level: Int32, _ compute: Compute
+  ) {
+    let panels = (n + Self.panelColumns - 1) / Self.panelColumns
+    let grid = TaskGrid(panels: panels, rows: m, k: first.k, threads: compute.threads)
+    let threads = m * n * first.k < Self.threadingThreshold ? 1 : min(compute.threads, grid.count)
+    nonisolated(unsafe) let memory = scratch.ensure(threads * Self.scratchFloats)
+    nonisolated(unsafe) let (sum, c) = (self, c)
+    parallelFor(grid.count, threads: threads) { task, worker in
+      let (panels, rows) = grid.task(task)
+      let own = memory + worker * Self.scratchFloats
+      var destination = PanelDestination(
+        values: c + rows.lowerBound * stride, stride: stride, rows: rows,
+        addend: sum.addend.map { ($0, sum.addendStride) },
+        bias: sum.bias, level: level)
+      destination.add(sum.first, panels, columns: sum.n, own)
+      destination.addend = (Floats(c), stride)
+      destination.bias = nil
+      if let second = sum.second { destination.add(second, panels, columns: sum.n, own) }
+    }
+  }
+
+  /// Multiplications below which waking a second thread costs more than it brings.
+  private static let threadingThreshold = 1 << 19
+}
+
+/// How a product is cut into tasks: some panels by some rows.
+private struct TaskGrid {
+  let panels: Int
+  let panelsPerTask: Int
+  let rows: Int
+  let rowsPerTask: Int
+
+  /// Where k is far longer than a panel, a task takes several panels, so that it can use whole rows of B while they are in
+  /// the cache. Where there are few panels, rows are divided too.
+  init(panels: Int, rows: Int, k: Int, threads: Int) {
+    self.panels = panels
+    self.rows = rows
+    panelsPerTask = k > 8 * ProductSum.panelSteps ? max(1, (panels + threads - 1) / threads) : 1
+    let tasks = (panels + panelsPerTask - 1) / panelsPerTask
+    let shares = tasks >= threads ? 1 : (threads + tasks - 1) / tasks
+    rowsPerTask = max(24, ((rows + shares - 1) / shares + 23) / 24 * 24)
+  }
+
+  private var rowTasks: Int { (rows + rowsPerTask - 1) / rowsPerTask }
+  var count: Int { (panels + panelsPerTask - 1) / panelsPerTask * rowTasks }
+
+  func task(_ index: Int) -> (panels: Range<Int>, rows: Range<Int>) {
+    let firstPanel = index / rowTasks * panelsPerTask
+    let firstRow = index % rowTasks * rowsPerTask
+    return (
+      firstPanel..<min(firstPanel + panelsPerTask, panels), firstRow..<min(firstRow + rowsPerTask, rows)
+    )
+  }
+}
+
+/// Rows of C that terms are added to.
+private struct PanelDestination {
+  /// The first of `rows`.
+  let values: MutableFloats
+  let stride: Int
+  let rows: Range<Int>
+  /// From row 0 on.
+  var addend: (values: Floats, stride: Int)?
+  var bias: Floats?
+  let level: Int32
+
+  /// The first pass over k starts from addend and bias, the later ones from what is there.
+  mutating func add(_ term: ProductTerm, _ panels: Range<Int>, columns: Int, _ scratch: MutableFloats) {
+    let passes = max(1, (term.k + ProductSum.panelSteps - 1) / ProductSum.panelSteps)
+    let steps = ((term.k + passes - 1) / passes + 15) / 16 * 16
+    var from = 0
+    repeat {
+      let span = from..<min(from + steps, term.k)
+      for panel in panels {
+        let column = panel * ProductSum.panelColumns
+        let width = min(ProductSum.panelColumns, columns - column)
+        let b = term.panel(span, column: column, width: width, rows: rows.count, scratch, level: level)
+        multiply(term, span, b, column: column, width: width)
+      }
+      addend = (Floats(values) - rows.lowerBound * stride, stride)
+      bias = nil
+      from = span.upperBound
+    } while from < term.k
+  }
+
+  private func multiply(_ term: ProductTerm, _ span: Range<Int>, _ b: (Floats, Int), column: Int, width: Int) {
+    var product = sft_panel_product(
+      a: term.a + rows.lowerBound * term.rowStride + span.lowerBound * term.step, a_row: term.rowStride,
+      a_step: term.step, b: b.0, b_row: b.1, c: values + column, c_row: stride,
+      addend: addend.map { $0.values + rows.lowerBound * $0.stride + column }, addend_row: addend?.stride ?? 0,
+      bias: bias.map { $0 + column }, m: rows.count, n: width, k: span.count)
+    sft_panel_multiply(level, &product)
+  }
+}
+
+extension ProductTerm {
+  /// Rows up to which reading B where it lies costs less than laying it out.
+  private static let directRows = 32
+
+  /// scale · B of `span` × `width` columns, and its row stride.
+  fileprivate func panel(
+    _ span: Range<Int>, column: Int, width: Int, rows: Int, _ scratch: MutableFloats, level: Int32
+  ) -> (Floats, Int) {
+    let (k, from) = (span.count, span.lowerBound)
+    switch b {
+    case .stored(let values, let stride):
+      let place = values + from * stride + column
+      if rows <= Self.directRows, width == ProductSum.panelColumns, scale == 1 { return (place, stride) }
+      sft_panel_pack(place, stride, width, k, scale, scratch)
+    case .transposed(let values, let stride):
+      sft_panel_pack_transposed(values + column * stride + from, stride, width, k, scale, scratch)
+    case .fourBit(let matrix):
+      precondition(scale == 1, "a 4-bit weight is taken as it is")
+      withUnsafePointer(to: matrix.memory) {
+        for x in 0..<k {
+          let row = scratch + x * ProductSum.panelColumns
+          sft_four_bit_decode(level, $0, (from + x) * matrix.inputs + column, width, row)
+          for j in width..<ProductSum.panelColumns { row[j] = 0 }
+        }
+      }
+    case .fourBitTransposed(let matrix):
+      decodeTransposed(matrix, span, column: column, width: width, scratch, level: level)
+    }
+    return (Floats(scratch), ProductSum.panelColumns)
+  }
+
+  /// Blocks of 64 × 64 are decoded to a corner of the scratch, and laid out from there.
+  private func decodeTransposed(
+    _ matrix: FourBitMatrix, _ span: Range<Int>, column: Int, width: Int, _ scratch: MutableFloats, level: Int32
+  ) {
+    let edge = ProductSum.panelColumns
+    let block = scratch + ProductSum.panelSteps * edge
+    withUnsafePointer(to: matrix.memory) {
+      for x in Swift.stride(from: 0, to: span.count, by: edge) {
+        let steps = min(edge, span.count - x)
+        for j in 0..<width {
+          let place = (column + j) * matrix.inputs + span.lowerBound + x
+          sft_four_bit_decode(level, $0, place, steps, block + j * edge)
+        }
+        sft_panel_pack_transposed(block, edge, width, steps, scale, scratch + x * edge)
+      }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import CKernels
+import Core
+
+/// A right-hand factor B[k, n] as it is stored.
+public enum ProductFactor {
+  /// B(x, j) = values[x · stride + j].
+  case stored(Floats, stride: Int)
+  /// B(x, j) = values[j · stride + x].
+  case transposed(Floats, stride: Int)
+  /// k outputs × n inputs in 4 bits.
+  case fourBit(FourBitMatrix)
+  /// n outputs × k inputs in 4 bits.
+  case fourBitTransposed(FourBitMatrix)
+}
+
+/// scale · A[m, k] · B[k, n], with A(i, x) = a[i · rowStride + x · step].
+public struct ProductTerm {
+  public var a: Floats
+  public var rowStride: Int
+  public var step: Int
+  public var k: Int
+  public var b: ProductFactor
+  public var scale: Float
+
+  /// A row-major with rows of `rowStride`, or, with `step`, any other way.
+  public init(_ a: Floats, rowStride: Int, step: Int = 1, k: Int, _ b: ProductFactor, scale: Float = 1) {
+    self.a = a
+    self.rowStride = rowStride
+    self.step = step
+    self.k = k
+    self.b = b
+    self.scale = scale
+  }
+}
+
+/// C[m, n] = addend + bias + Σ terms: what a linear with an adapter computes, in one pass over C.
+///
+/// By the project's own kernels on panels of 64 columns of B, where they win: B is laid out (and decoded, where it is in 4
+/// bits) a panel at a time in a buffer that stays in the second-level cache, so no weight exists twice. Otherwise, and for
+/// the plain engine, by OpenBLAS. Each element is summed in one order, whatever the number of threads.
+public struct ProductSum {
+  public var m: Int
+  public var n: Int
+  public var first: ProductTerm
+  public var second: ProductTerm?
+  /// [m, n] with rows of `addendStride`; may be C itself.
+  public var addend: Floats?
+  public var addendStride: Int
+  /// [n].
+  public var bias: Floats?
+
+  public init(
+    m: Int, n: Int, _ first: ProductTerm, _ second: ProductTerm? = nil, addend: Floats? = nil, addendStride: Int = 0,
+    bias: Floats? = nil
+  ) {
+    self.m = m
+    self.n = n
+    self.first = first
+    self.second = second
+    self.addend = addend
+    self.addendStride = addendStride
+    self.bias = bias
+  }
+
+  static let panelColumns = Int(SFT_PANEL)
+  /// Steps over k that a panel holds at most: with 64 columns, 192 KB.
+  static let panelSteps = 768
+  /// Floats of scratch for each thread: a panel, and 64 × 64 decoded elements.
+  static let scratchFloats = panelSteps * panelColumns + panelColumns * panelColumns
+
+  /// Computes C, [m, n] with rows of `stride`. `scratch` is reused from call to call.
+  public func compute(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) {
+    if m == 0 || n == 0 { return }
+    if compute.engine == .auto, Self.panelsWin(m: m, level: sft_cpu_level()) {
+      computeOnPanels(into: c, stride: stride, scratch: scratch, level: sft_cpu_level(), compute)
+    } else {
+      computeByOpenBLAS(into: c, stride: stride, scratch: scratch, compute)
+    }
+  }
+
+  /// Measured with `Tests/Benchmarks/products.sh`: with AVX2 and AVX-512 the panels win from two rows on; one row is a
+  /// matrix-vector product, and without those instructions OpenBLAS's assembly is faster.
+  static func panelsWin(m: Int, level: Int32) -> Bool { m >= 2 && level >= 3 }
+}

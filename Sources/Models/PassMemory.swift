@@ -1,0 +1,36 @@
+import Kernels
+
+/// The buffers of a pass over a decoder, sized by the largest batch seen and reused from call to call.
+///
+/// Passes that never run at the same time may share one: training and its validation do. What a pass leaves in it is the
+/// next one's to overwrite.
+public final class PassMemory {
+  /// One a block that has to be kept; grows as asked for.
+  private var activations: [Block.Activations] = []
+  /// [N, C]: a block's output on its way to the next, or the last one's.
+  let output = FloatBuffer()
+  let scratch = Block.Scratch()
+  let panel = FloatBuffer()
+  let head: LossHead
+  let dropped = FloatBuffer()
+  let hiddenGradient = FloatBuffer()
+
+  /// `logitRows`: rows of logits that exist at once. Fewer take less memory and more time.
+  public init(logitRows: Int = 64) { head = LossHead(chunkRows: logitRows, panel: panel) }
+
+  /// Gives back what only a training step needs, so that validation and samples do not come on top of it.
+  public func releaseActivations() { activations.removeLast(max(0, activations.count - 1)) }
+
+  func activations(_ layer: Int) -> Block.Activations {
+    while activations.count <= layer { activations.append(Block.Activations()) }
+    return activations[layer]
+  }
+
+  func context(
+    _ compute: Compute, _ adapter: Adapter?, gradients: MutableFloats? = nil, dropoutSeed: UInt64? = nil
+  ) -> PassContext {
+    PassContext(
+      compute: compute, adapter: adapter, gradients: gradients, dropoutSeed: dropoutSeed, dropped: dropped,
+      hiddenGradient: hiddenGradient, panel: panel)
+  }
+}

@@ -1,0 +1,69 @@
+import Core
+import Evaluating
+import Loading
+import Masking
+
+/// Raw records as a session's model sees them.
+extension InferenceSession {
+  /// Samples of a file of raw records, each fitted into the maximum length as asked; one at least.
+  public struct FittedRecords {
+    public var samples: [Sample] = []
+    public var truncated = 0
+    public var dropped = 0
+  }
+
+  public struct RecordsEvaluation {
+    public var result: EvaluationResult
+    public var records: Int
+    public var truncated: Int
+    public var dropped: Int
+  }
+
+  /// Throws `badData`, naming the line, for what is no record or does not fit, and where no record is left. `maxLength` is
+  /// the session's own for nil.
+  public func samples(records file: String, overlong: OverlongPolicy, maxLength: Int?) throws -> FittedRecords {
+    guard let endOfText = base.tokenizer.endOfText else {
+      throw SFTError(.badData, "the tokenizer names no end-of-text token", file: base.folder)
+    }
+    let limit = maxLength ?? self.maxLength
+    guard (2...base.decoder.configuration.contextLength).contains(limit) else {
+      throw SFTError(.usage, "--max-length must be from 2 to the model's context")
+    }
+    let encoders = RecordEncoders(template: template, tokenizer: base.tokenizer, endOfText: endOfText)
+    var fitted = FittedRecords()
+    _ = try loadRecords(files: [file], options: LoadingOptions(threads: threads)) { records in
+      for (record, sample) in zip(records, encoders.samples(records)) {
+        switch Masking.fit(
+          tokens: sample.tokens.count, prompt: sample.promptCount, maxLength: limit, overlong: overlong)
+        {
+        case .kept: fitted.samples.append(sample)
+        case .truncated(let removed):
+          fitted.truncated += 1
+          fitted.samples.append(Masking.truncate(sample, removing: removed))
+        case .dropped: fitted.dropped += 1
+        case .refused:
+          throw SFTError(
+            .badData, "the record has \(sample.tokens.count) tokens, more than the maximum length of \(limit)",
+            file: file, line: record.line, advice: "Use --overlong drop or --overlong truncate")
+        }
+      }
+    }
+    guard !fitted.samples.isEmpty else {
+      throw SFTError(
+        .badData, "no record is left: all \(fitted.dropped) are longer than \(limit) tokens", file: file)
+    }
+    return fitted
+  }
+
+  /// Token means over a file of raw records.
+  public func evaluate(
+    records file: String, overlong: OverlongPolicy, maxLength: Int?, progress: (Int, Int) -> Void
+  ) throws -> RecordsEvaluation {
+    let fitted = try samples(records: file, overlong: overlong, maxLength: maxLength)
+    let samples = fitted.samples
+    let result = try Evaluating.evaluate(
+      pass, count: samples.count, progress: { progress($0, samples.count) }, samples: { samples[$0] })
+    return RecordsEvaluation(
+      result: result, records: samples.count, truncated: fitted.truncated, dropped: fitted.dropped)
+  }
+}

@@ -1,0 +1,69 @@
+import Evaluating
+import Kernels
+import Models
+import Quantizing
+import Weights
+
+/// How far 4 bits are from the weights, from the outputs and from the losses.
+public struct QuantizationReport: Sendable, Codable, Equatable {
+  public struct Layer: Sendable, Codable, Equatable {
+    public var name: String
+    /// ‖Q − W‖_F / ‖W‖_F, with W the weight and Q what its 4 bits decode to.
+    public var relative_error: Double
+    /// ‖x·Q − x·W‖_F / ‖x·W‖_F, with x what the full-precision model gives the linear over the data; without the bias.
+    /// nil where that was not measured.
+    public var output_error: Double?
+    public var weights: Int
+    public var bytes: Int
+  }
+
+  public var model: String
+  public var path: String?
+  /// The quantised linears, in the order of the computation.
+  public var layers: [Layer]
+  /// Linears left in full precision.
+  public var kept: [String]
+  /// Codes and statistics of all quantised linears.
+  public var bytes: Int
+  public var bits_per_weight: Double
+  /// What the output errors were measured over.
+  public var output_data: ObservedData?
+  /// Token-mean loss over the data given, before and after.
+  public var loss: Double?
+  public var quantized_loss: Double?
+
+  /// `layers`, those whose outputs (else whose weights) are furthest off first.
+  public var worstFirst: [Layer] {
+    layers.sorted {
+      ($0.output_error ?? .infinity, $0.relative_error) > ($1.output_error ?? .infinity, $1.relative_error)
+    }
+  }
+}
+
+extension QuantizationReport.Layer {
+  /// Without an output error.
+  init(
+    _ matrix: QuantizedMatrix, _ linear: LinearDescription, _ checkpoint: ModelCheckpoint, _ compute: Compute
+  ) throws {
+    let inputMajor = checkpoint.configuration.storesInputMajor
+    let (inputs, outputs) = (linear.inputWidth, linear.outputWidth)
+    let weight = try checkpoint.tensor(linear.weightName, shape: inputMajor ? [inputs, outputs] : [outputs, inputs])
+    let decoded = matrix.decoded(compute)
+    var (error, total) = (0.0, 0.0)
+    weight.withValues { original in
+      decoded.withValues { values in
+        for output in 0..<outputs {
+          for input in 0..<inputs {
+            let w = Double(original[inputMajor ? input * outputs + output : output * inputs + input])
+            let difference = w - Double(values[output * inputs + input])
+            error += difference * difference
+            total += w * w
+          }
+        }
+      }
+    }
+    self.init(
+      name: linear.name, relative_error: total > 0 ? (error / total).squareRoot() : 0, weights: matrix.count,
+      bytes: matrix.bytes)
+  }
+}

@@ -1,0 +1,160 @@
+import CKernels
+import TestSupport
+import Testing
+
+import Kernels
+
+@Suite struct ProductSumTests {
+  static let levels: [Int32] = [1, 3, 4].filter { $0 <= max(1, sft_cpu_level()) }
+  /// Of every kind: less than a vector, a vector, a tile, a panel, several, and what is left over beside them; k over
+  /// several passes, and far more steps than a panel holds.
+  static let shapes = [
+    (1, 1, 1), (2, 5, 3), (7, 16, 1), (3, 17, 33), (24, 48, 16), (25, 63, 15), (26, 64, 64), (23, 65, 100),
+    (31, 130, 769), (50, 100, 1600), (3, 130, 6400), (100, 3, 7), (49, 16, 768), (16, 768, 31),
+  ]
+
+  /// A sum of two terms over operands of noise, with gaps between the rows.
+  struct Case {
+    let (m, n, k): (Int, Int, Int)
+    var transposeA = false
+    var transposeB = false
+    var hasSecond = false
+    var hasAddend = false
+    var hasBias = false
+    let gap = 3
+
+    static let secondK = 5
+
+    /// C of `body`, and the sum of each element's magnitudes.
+    func compute(_ body: (ProductSum, MutableFloats, _ stride: Int) -> Void) -> [Float] {
+      let aRow = (transposeA ? m : k) + gap
+      let bRow = (transposeB ? k : n) + gap
+      let a = noise((transposeA ? k : m) * aRow, seed: 1)
+      let b = noise((transposeB ? n : k) * bRow, seed: 2)
+      let (a2, b2) = (noise(m * Self.secondK, seed: 3), noise(n * Self.secondK, seed: 4))
+      let (addend, bias) = (noise(m * (n + 1), seed: 5), noise(n, seed: 6))
+      return a.withUnsafeBufferPointer { a in
+        b.withUnsafeBufferPointer { b in
+          a2.withUnsafeBufferPointer { a2 in
+            b2.withUnsafeBufferPointer { b2 in
+              addend.withUnsafeBufferPointer { addend in
+                bias.withUnsafeBufferPointer { bias in
+                  guard let a = a.baseAddress, let b = b.baseAddress, let a2 = a2.baseAddress,
+                    let b2 = b2.baseAddress
+                  else { return [] }
+                  let first = ProductTerm(
+                    a, rowStride: transposeA ? 1 : aRow, step: transposeA ? aRow : 1, k: k,
+                    transposeB ? .transposed(b, stride: bRow) : .stored(b, stride: bRow))
+                  let second = ProductTerm(
+                    a2, rowStride: Self.secondK, k: Self.secondK, .transposed(b2, stride: Self.secondK), scale: 0.75)
+                  let sum = ProductSum(
+                    m: m, n: n, first, hasSecond ? second : nil, addend: hasAddend ? addend.baseAddress : nil,
+                    addendStride: n + 1, bias: hasBias ? bias.baseAddress : nil)
+                  return [Float](repeating: .nan, count: m * (n + gap)).changed { body(sum, $0, n + gap) }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+
+    /// Written out, in double; or the same of the magnitudes, which bounds the rounding errors.
+    func reference(ofMagnitudes: Bool) -> [Float] {
+      compute { sum, c, stride in
+        func value(_ x: Double) -> Double { ofMagnitudes ? abs(x) : x }
+        for row in 0..<m {
+          for column in 0..<n {
+            var total = sum.addend.map { value(Double($0[row * sum.addendStride + column])) } ?? 0
+            total += sum.bias.map { value(Double($0[column])) } ?? 0
+            for term in [sum.first, sum.second].compactMap(\.self) {
+              let a = term.a + row * term.rowStride
+              let (b, step): (Floats, Int) =
+                switch term.b {
+                case .stored(let values, let stride): (values + column, stride)
+                case .transposed(let values, let stride): (values + column * stride, 1)
+                case .fourBit, .fourBitTransposed: preconditionFailure("not among the cases")
+                }
+              for x in 0..<term.k {
+                total += value(Double(a[x * term.step]) * Double(b[x * step]) * Double(term.scale))
+              }
+            }
+            c[row * stride + column] = Float(total)
+          }
+        }
+      }
+    }
+
+    /// Checks what is given to it against the reference.
+    func checker() -> (_ result: [Float], _ name: String) -> Void {
+      let (expected, magnitudes) = (reference(ofMagnitudes: false), reference(ofMagnitudes: true))
+      return { result, name in
+        let wrong = result.indices.first { index in
+          if index % (n + gap) >= n { return !result[index].isNaN }
+          let bound = Float(k + Self.secondK + 3) * 0x1p-24 * magnitudes[index]
+          return !(abs(result[index] - expected[index]) <= bound)
+        }
+        #expect(wrong == nil, "\(name), \(m)×\(n)×\(k)")
+      }
+    }
+  }
+
+  static func cases(_ shape: (Int, Int, Int)) -> [Case] {
+    [
+      Case(m: shape.0, n: shape.1, k: shape.2),
+      Case(m: shape.0, n: shape.1, k: shape.2, transposeB: true, hasSecond: true, hasBias: true),
+      Case(m: shape.0, n: shape.1, k: shape.2, transposeA: true, hasAddend: true),
+      Case(m: shape.0, n: shape.1, k: shape.2, transposeB: true, hasSecond: true, hasAddend: true, hasBias: true),
+    ]
+  }
+
+  @Test(arguments: shapes)
+  func `On panels it is the written-out sum, whatever the threads`(shape: (Int, Int, Int)) {
+    for product in Self.cases(shape) {
+      let check = product.checker()
+      for level in Self.levels {
+        let results = [1, 2, 5].map { threads in
+          product.compute { sum, c, stride in
+            sum.computeOnPanels(
+              into: c, stride: stride, scratch: FloatBuffer(), level: level, compute(.auto, threads: threads))
+          }
+        }
+        check(results[0], "level \(level)")
+        for result in results.dropFirst() {
+          #expect(result.elementsEqual(results[0]) { $0.bitPattern == $1.bitPattern })
+        }
+      }
+    }
+  }
+
+  @Test(arguments: shapes)
+  func `By OpenBLAS it is the written-out sum`(shape: (Int, Int, Int)) {
+    for product in Self.cases(shape) {
+      let result = product.compute { sum, c, stride in
+        sum.computeByOpenBLAS(into: c, stride: stride, scratch: FloatBuffer(), compute(.auto))
+      }
+      product.checker()(result, "OpenBLAS")
+    }
+  }
+
+  @Test func `A row's result does not depend on the other rows`() {
+    let (m, n, k) = (61, 130, 900)
+    let (a, b) = (noise(m * k, seed: 1), noise(n * k, seed: 2))
+    func rows(_ range: Range<Int>) -> [Float] {
+      a.withUnsafeBufferPointer { a in
+        b.withUnsafeBufferPointer { b in
+          guard let a = a.baseAddress, let b = b.baseAddress else { return [] }
+          let term = ProductTerm(a + range.lowerBound * k, rowStride: k, k: k, .stored(b, stride: n))
+          return [Float](repeating: 0, count: range.count * n).changed {
+            ProductSum(m: range.count, n: n, term).computeOnPanels(
+              into: $0, stride: n, scratch: FloatBuffer(), level: sft_cpu_level(), compute(.auto))
+          }
+        }
+      }
+    }
+    let all = rows(0..<m)
+    for range in [0..<2, 5..<12, 30..<61] {
+      #expect(rows(range) == Array(all[range.lowerBound * n..<range.upperBound * n]))
+    }
+  }
+}
