@@ -161,11 +161,8 @@ public final class ModelComparison {
   private func prepare(_ questions: [Question], file: String, _ contestant: Contestant) throws -> [Prepared] {
     let base = contestant.session.base
     let context = base.decoder.configuration.contextLength
-    func tooLong(_ tokens: Int, _ what: String, _ question: Question) -> SFTError {
-      SFTError(
-        .badData,
-        "the question has \(tokens) tokens with its template\(what), which leaves no room in the model's "
-          + "context of \(context)", file: file, line: question.line)
+    func tooLong(_ message: String, _ question: Question) -> SFTError {
+      SFTError(.badData, "\(message) the model's context of \(context)", file: file, line: question.line)
     }
     let needsEnd = questions.contains { $0.reference != nil || $0.choices != nil }
     guard let endOfText = base.tokenizer.endOfText ?? (needsEnd ? nil : 0) else {
@@ -177,13 +174,18 @@ public final class ModelComparison {
         let record = Record(instruction: question.question, input: question.input, output: output)
         let sample = encoders.samples([record])[0]
         guard sample.tokens.count <= context else {
-          throw tooLong(sample.tokens.count, " and its expected answer", question)
+          throw tooLong(
+            "the question has \(sample.tokens.count) tokens with its template and an answer that is given, more than",
+            question)
         }
         return Array(sample.tokens[sample.promptCount...])
       }
       let prompt = contestant.session.prompt(
         instruction: question.question, input: question.input, template: contestant.template)
-      guard prompt.count < context else { throw tooLong(prompt.count, "", question) }
+      guard prompt.count < context else {
+        throw tooLong(
+          "the question has \(prompt.count) tokens with its template, which leaves no room in", question)
+      }
       return Prepared(
         prompt: prompt, reference: try question.reference.map(completion),
         choices: try (question.choices ?? []).map { Array(try completion($0).dropLast()) })
