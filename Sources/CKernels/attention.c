@@ -1,10 +1,12 @@
 // Tiled attention with an online softmax (Dao et al. 2022): memory linear in length, forward and backward.
 // Tiles of queries and keys are copied, transposed where needed and padded to the vector width, into scratch; all products
 // then go through one micro-kernel, 4 rows by 4 vectors.
-#include "clones.h"
 #include <math.h>
 #include <string.h>
 
+#include "transpose.h"
+
+// A tile is gone through in strips of LANES rows, of which each takes only the columns that some of its rows see.
 enum { TILE = 64, LANES = 16 };
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
@@ -52,12 +54,11 @@ SFT_INLINE void copy_tile(const float *from, size_t stride, size_t rows, size_t 
   }
 }
 
-// to[width × TILE], zeros beyond rows.
+// to[width × TILE], zeros from `rows` up to the next multiple of LANES.
 SFT_INLINE void copy_transposed(const float *from, size_t stride, size_t rows, size_t width, float *to) {
-  for (size_t i = 0; i < rows; i++)
-    for (size_t d = 0; d < width; d++) to[d * TILE + i] = from[i * stride + d];
-  for (size_t i = rows; i < TILE; i++)
-    for (size_t d = 0; d < width; d++) to[d * TILE + i] = 0;
+  transpose(from, stride, rows, width, 1, to, TILE);
+  for (size_t d = 0; rows % LANES && d < width; d++)
+    for (size_t i = rows; i < padded(rows); i++) to[d * TILE + i] = 0;
 }
 
 SFT_INLINE size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -70,7 +71,30 @@ SFT_INLINE size_t visible(int64_t row, int64_t causal_offset, size_t first, size
 
 size_t sft_attention_scratch(size_t head_width) {
   size_t pad = (head_width + LANES - 1) / LANES * LANES;
-  return 6 * TILE * pad + 4 * TILE * TILE + 3 * TILE;
+  return 7 * TILE * pad + 4 * TILE * TILE + 3 * TILE;
+}
+
+// Scores of rows first … first + count of a tile, as probabilities not yet divided by `total`. The earlier keys' sums are
+// shrunk where a larger score turns up.
+SFT_INLINE void softmax_strip(float *score, size_t count, size_t columns, int64_t row, int64_t causal_offset, size_t k0,
+                              size_t keys, size_t pad, float *top, float *total, float *sum) {
+  for (size_t i = 0; i < count; i++, score += TILE) {
+    size_t seen = visible(row + (int64_t)i, causal_offset, k0, keys);
+    if (seen == 0) {
+      for (size_t j = 0; j < columns; j++) score[j] = 0;
+      continue;
+    }
+    for (size_t j = seen; j < columns; j++) score[j] = -INFINITY;
+    float largest = top[i], added = 0;
+    for (size_t j = 0; j < columns; j++) largest = score[j] > largest ? score[j] : largest;
+    float shrink = sft_exp(top[i] - largest);
+    for (size_t j = 0; j < columns; j++) score[j] = j < seen ? sft_exp(score[j] - largest) : 0.0f;
+    for (size_t j = 0; j < columns; j++) added += score[j];
+    if (top[i] != largest)
+      for (size_t d = 0; d < pad; d++) sum[i * pad + d] *= shrink;
+    total[i] = total[i] * shrink + added;
+    top[i] = largest;
+  }
 }
 
 SFT_CLONES void sft_attention_forward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
@@ -91,27 +115,17 @@ SFT_CLONES void sft_attention_forward(const float *q, size_t q_stride, size_t qu
         if (!visible((int64_t)(q0 + rows) - 1, span->causal_offset, k0, keys)) break;
         copy_transposed(span->keys + k0 * span->stride, span->stride, keys, head_width, key);
         copy_tile(span->values + k0 * span->stride, span->stride, keys, head_width, pad, 1.0f, value);
-        memset(score, 0, rows * TILE * sizeof(float));
-        multiply(query, pad, key, TILE, score, TILE, rows, head_width, TILE);
-        for (size_t i = 0; i < rows; i++) {
-          float *row = score + i * TILE;
-          size_t seen = visible((int64_t)(q0 + i), span->causal_offset, k0, keys);
-          for (size_t j = seen; j < TILE; j++) row[j] = -INFINITY;
-          float largest = top[i];
-          for (size_t j = 0; j < TILE; j++) largest = row[j] > largest ? row[j] : largest;
-          if (seen == 0) {
-            for (size_t j = 0; j < TILE; j++) row[j] = 0;
-            continue;
-          }
-          float shrink = sft_exp(top[i] - largest), added = 0;
-          for (size_t j = 0; j < TILE; j++) row[j] = j < seen ? sft_exp(row[j] - largest) : 0.0f;
-          for (size_t j = 0; j < TILE; j++) added += row[j];
-          if (top[i] != largest)
-            for (size_t d = 0; d < pad; d++) sum[i * pad + d] *= shrink;
-          total[i] = total[i] * shrink + added;
-          top[i] = largest;
+        for (size_t i = 0; i < rows; i += LANES) {
+          size_t count = least(LANES, rows - i);
+          int64_t row = (int64_t)(q0 + i);
+          size_t seen = visible(row + (int64_t)count - 1, span->causal_offset, k0, keys), columns = padded(seen);
+          float *strip = score + i * TILE;
+          for (size_t r = 0; r < count; r++) memset(strip + r * TILE, 0, columns * sizeof(float));
+          multiply(query + i * pad, pad, key, TILE, strip, TILE, count, head_width, columns);
+          softmax_strip(strip, count, columns, row, span->causal_offset, k0, keys, pad, top + i, total + i,
+                        sum + i * pad);
+          multiply(strip, TILE, value, pad, sum + i * pad, pad, count, seen, pad);
         }
-        multiply(score, TILE, value, pad, sum, pad, rows, keys, pad);
       }
     }
     for (size_t i = 0; i < rows; i++) {
@@ -129,6 +143,29 @@ SFT_INLINE void add_tile(const float *from, size_t pad, size_t rows, size_t widt
     for (size_t d = 0; d < width; d++) to[i * stride + d] += from[i * pad + d] * scale;
 }
 
+// score ← probability, gradient ← probability · (gradient − delta); nothing beyond what is seen.
+SFT_INLINE void gradient_row(float *score, float *gradient, size_t columns, size_t seen, float log_sum_exp, float delta) {
+  for (size_t j = 0; j < columns; j++) {
+    float probability = j < seen ? sft_exp(score[j] - log_sum_exp) : 0.0f;
+    score[j] = probability;
+    gradient[j] = probability * (gradient[j] - delta);
+  }
+}
+
+// sum[keys × pad] += weights[keys × TILE] · x[rows × pad], where weights are there only from the first strip of rows on
+// that sees a strip of keys.
+SFT_INLINE void key_products(const float *weights, const float *x, size_t pad, size_t rows, size_t keys, int64_t q0,
+                             int64_t causal_offset, size_t k0, float *sum) {
+  size_t first = 0;
+  for (size_t j = 0; j < keys; j += LANES) {
+    while (first < rows && visible(q0 + (int64_t)least(first + LANES, rows) - 1, causal_offset, k0, keys) <= j)
+      first += LANES;
+    if (first >= rows) break;
+    multiply(weights + j * TILE + first, TILE, x + first * pad, pad, sum + j * pad, pad, least(LANES, keys - j),
+             rows - first, pad);
+  }
+}
+
 SFT_CLONES void sft_attention_backward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
                                        size_t span_count, size_t head_width, float scale, const float *out,
                                        const float *dout, size_t out_stride, const float *log_sum_exp, float *dq,
@@ -137,7 +174,7 @@ SFT_CLONES void sft_attention_backward(const float *q, size_t q_stride, size_t q
   float *query = scratch, *upstream = query + TILE * pad, *transposed = upstream + TILE * pad;
   float *plain = transposed + TILE * pad, *sum = plain + TILE * pad, *dquery = sum + TILE * pad;
   float *p = dquery + TILE * pad, *ds = p + TILE * TILE, *pt = ds + TILE * TILE, *dst = pt + TILE * TILE;
-  float *delta = dst + TILE * TILE;
+  float *values = dst + TILE * TILE, *delta = values + TILE * pad;
   for (size_t q0 = 0; q0 < queries; q0 += TILE) {
     size_t rows = least(TILE, queries - q0);
     copy_tile(q + q0 * q_stride, q_stride, rows, head_width, pad, scale, query);
@@ -153,30 +190,35 @@ SFT_CLONES void sft_attention_backward(const float *q, size_t q_stride, size_t q
       for (size_t k0 = 0; k0 < span->count; k0 += TILE) {
         size_t keys = least(TILE, span->count - k0);
         if (!visible((int64_t)(q0 + rows) - 1, span->causal_offset, k0, keys)) break;
-        memset(p, 0, rows * TILE * sizeof(float));
-        memset(ds, 0, rows * TILE * sizeof(float));
+        // Probabilities and the scores' gradients, strip by strip; from there the queries' gradient. Query is scaled, so
+        // ds · query is the keys' whole gradient.
         copy_transposed(span->keys + k0 * span->stride, span->stride, keys, head_width, transposed);
-        multiply(query, pad, transposed, TILE, p, TILE, rows, head_width, TILE);
-        copy_transposed(span->values + k0 * span->stride, span->stride, keys, head_width, transposed);
-        multiply(upstream, pad, transposed, TILE, ds, TILE, rows, head_width, TILE);
-        for (size_t i = 0; i < rows; i++) {
-          size_t seen = visible((int64_t)(q0 + i), span->causal_offset, k0, keys);
-          float *row = p + i * TILE, *drow = ds + i * TILE, lse = log_sum_exp[q0 + i];
-          for (size_t j = 0; j < TILE; j++) {
-            float probability = j < seen ? sft_exp(row[j] - lse) : 0.0f;
-            row[j] = probability;
-            drow[j] = probability * (drow[j] - delta[i]);
-          }
-        }
-        for (size_t i = 0; i < rows; i++)
-          for (size_t j = 0; j < TILE; j++) pt[j * TILE + i] = p[i * TILE + j], dst[j * TILE + i] = ds[i * TILE + j];
+        copy_transposed(span->values + k0 * span->stride, span->stride, keys, head_width, values);
         copy_tile(span->keys + k0 * span->stride, span->stride, keys, head_width, pad, 1.0f, plain);
-        multiply(ds, TILE, plain, pad, dquery, pad, rows, keys, pad);
-        memset(sum, 0, keys * pad * sizeof(float));  // query is scaled, so this is the keys' whole gradient
-        multiply(dst, TILE, query, pad, sum, pad, keys, rows, pad);
+        for (size_t i = 0; i < rows; i += LANES) {
+          size_t count = least(LANES, rows - i);
+          int64_t row = (int64_t)(q0 + i);
+          size_t seen = visible(row + (int64_t)count - 1, span->causal_offset, k0, keys), columns = padded(seen);
+          float *pi = p + i * TILE, *dsi = ds + i * TILE;
+          for (size_t r = 0; r < count; r++) {
+            memset(pi + r * TILE, 0, columns * sizeof(float));
+            memset(dsi + r * TILE, 0, columns * sizeof(float));
+          }
+          multiply(query + i * pad, pad, transposed, TILE, pi, TILE, count, head_width, columns);
+          multiply(upstream + i * pad, pad, values, TILE, dsi, TILE, count, head_width, columns);
+          for (size_t r = 0; r < count; r++)
+            gradient_row(pi + r * TILE, dsi + r * TILE, columns,
+                         visible(row + (int64_t)r, span->causal_offset, k0, keys), log_sum_exp[q0 + i + r], delta[i + r]);
+          multiply(dsi, TILE, plain, pad, dquery + i * pad, pad, count, seen, pad);
+          transpose(pi, TILE, count, columns, 1, pt + i, TILE);
+          transpose(dsi, TILE, count, columns, 1, dst + i, TILE);
+        }
+        // A strip of keys takes the rows from the first strip that sees any of it.
+        memset(sum, 0, keys * pad * sizeof(float));
+        key_products(dst, query, pad, rows, keys, (int64_t)q0, span->causal_offset, k0, sum);
         add_tile(sum, pad, keys, head_width, 1.0f, span->key_gradients + k0 * span->stride, span->stride);
         memset(sum, 0, keys * pad * sizeof(float));
-        multiply(pt, TILE, upstream, pad, sum, pad, keys, rows, pad);
+        key_products(pt, upstream, pad, rows, keys, (int64_t)q0, span->causal_offset, k0, sum);
         add_tile(sum, pad, keys, head_width, 1.0f, span->value_gradients + k0 * span->stride, span->stride);
       }
     }

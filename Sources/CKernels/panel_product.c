@@ -1,6 +1,6 @@
 #include "panel_product.h"
 
-#include "clones.h"
+#include "transpose.h"
 
 #if defined(__x86_64__)
 #define LEVEL(name) name##_512
@@ -91,34 +91,9 @@ SFT_CLONES void sft_panel_pack(const float *restrict b, size_t b_row, size_t n, 
   }
 }
 
-typedef float eight __attribute__((ext_vector_type(8), aligned(4)));
-
-// panel[x][j] = scale · b[j][x] for 8 × 8 elements.
-SFT_INLINE void transpose_eight(const float *b, size_t b_row, float scale, float *panel) {
-  eight r[8], s[8];
-  for (int i = 0; i < 8; i++) r[i] = *(const eight *)(b + i * b_row) * scale;
-  for (int i = 0; i < 8; i += 2) {
-    s[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
-    s[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
-  }
-  for (int i = 0; i < 8; i += 4)
-    for (int j = i; j < i + 2; j++) {
-      r[j] = __builtin_shufflevector(s[j], s[j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-      r[j + 2] = __builtin_shufflevector(s[j], s[j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-  for (int i = 0; i < 4; i++) {
-    *(eight *)(panel + i * SFT_PANEL) = __builtin_shufflevector(r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-    *(eight *)(panel + (i + 4) * SFT_PANEL) = __builtin_shufflevector(r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-  }
-}
-
 SFT_CLONES void sft_panel_pack_transposed(const float *restrict b, size_t b_row, size_t n, size_t k, float scale,
                                           float *restrict panel) {
-  size_t whole_n = n / 8 * 8, whole_k = k / 8 * 8;
-  for (size_t x = 0; x < whole_k; x += 8)
-    for (size_t j = 0; j < whole_n; j += 8) transpose_eight(b + j * b_row + x, b_row, scale, panel + x * SFT_PANEL + j);
-  for (size_t x = 0; x < k; x++) {
-    for (size_t j = x < whole_k ? whole_n : 0; j < n; j++) panel[x * SFT_PANEL + j] = scale * b[j * b_row + x];
+  transpose(b, b_row, n, k, scale, panel, SFT_PANEL);
+  for (size_t x = 0; n < SFT_PANEL && x < k; x++)
     for (size_t j = n; j < SFT_PANEL; j++) panel[x * SFT_PANEL + j] = 0;
-  }
 }

@@ -1,10 +1,11 @@
+import CKernels
 import Core
 
 extension ProductSum {
   /// Floats of a decoded panel: small enough to stay in the second-level cache beside what it is multiplied with.
   private static let panelFloats = 1 << 17
 
-  /// The same by OpenBLAS: the general product, and what the panels are tested against.
+  /// The same by OpenBLAS, the general product, but for single rows.
   package func computeByOpenBLAS(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) {
     if let addend, addend != Floats(c) {
       for row in 0..<m { (c + row * stride).update(from: addend + row * addendStride, count: n) }
@@ -32,6 +33,8 @@ extension ProductSum {
         beta: beta, c: c + columns.lowerBound, ldc: stride)
     }
     switch term.b {
+    case .transposed(let values, let ldb) where m == 1 && beta == 0 && term.scale == 1 && compute.engine == .auto:
+      Self.multiplyRow(term.a, values, ldb: ldb, n: n, k: term.k, into: c, compute)
     case .stored(let values, let ldb):
       multiply(columns: 0..<n, k: 0..<term.k, values, ldb: ldb, transposeB: false, beta: beta)
     case .transposed(let values, let ldb):
@@ -48,6 +51,18 @@ extension ProductSum {
           columns: 0..<n, k: rows, decoded, ldb: matrix.inputs, transposeB: false,
           beta: rows.lowerBound == 0 ? beta : 1)
       }
+    }
+  }
+
+  /// c[n] = B · a for one row: bound by reading B once, which takes both threads and no more arithmetic than that.
+  private static func multiplyRow(
+    _ a: Floats, _ b: Floats, ldb: Int, n: Int, k: Int, into c: MutableFloats, _ compute: Compute
+  ) {
+    nonisolated(unsafe) let (a, b, c) = (a, b, c)
+    let rows = max(4, (1 << 16) / max(1, k) / 4 * 4)
+    parallelFor((n + rows - 1) / rows, threads: compute.threads) { part in
+      let first = part * rows
+      sft_row_products(b + first * ldb, ldb, min(rows, n - first), k, a, c + first)
     }
   }
 

@@ -9,7 +9,8 @@ import Kernels
   /// Of every kind: less than a vector, a vector, a tile, a panel, several, and what is left over beside them; k over
   /// several passes, and far more steps than a panel holds.
   static let shapes = [
-    (1, 1, 1), (2, 5, 3), (7, 16, 1), (3, 17, 33), (24, 48, 16), (25, 63, 15), (26, 64, 64), (23, 65, 100),
+    (1, 1, 1), (1, 133, 70), (2, 5, 3), (7, 16, 1), (3, 17, 33), (24, 48, 16), (25, 63, 15), (26, 64, 64),
+    (23, 65, 100),
     (31, 130, 769), (50, 100, 1600), (3, 130, 6400), (100, 3, 7), (49, 16, 768), (16, 768, 31),
   ]
 

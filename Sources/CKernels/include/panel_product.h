@@ -32,4 +32,7 @@ void sft_panel_pack(const float *b, size_t b_row, size_t n, size_t k, float scal
 // The same of a B stored transposed: B(x, j) = b[j · b_row + x].
 void sft_panel_pack_transposed(const float *b, size_t b_row, size_t n, size_t k, float scale, float *panel);
 
+// y[rows] = W · x with W[rows, width] in rows of w_row: one row of A against a B that is stored transposed.
+void sft_row_products(const float *w, size_t w_row, size_t rows, size_t width, const float *x, float *y);
+
 #endif
