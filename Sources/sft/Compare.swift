@@ -15,7 +15,7 @@ struct Compare: ParsableCommand {
       intervals and a sign test. Results are in compare.json and in compare.html, which needs nothing beside itself.
 
       With --blind, compare.html is for voting: it does not say which answer is whose. `sft compare --score votes.json`
-      counts the votes.
+      counts the votes. It and --judge set the first adapter against the base, whatever others there are.
 
       With --model-b two models are compared. Each has its own tokenizer; both get the first's template unless --template-b
       names another. Where the tokenizers differ, nothing that counts tokens is compared; bits per byte is.
