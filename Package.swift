@@ -51,6 +51,8 @@ let package = Package(
       swiftSettings: kernelSettings),
     target("Masking", ["Core"]),
     target("Packing", ["Core"]),
+    // What is wrong with records: duplicates, contradictions, leaks.
+    target("Auditing", ["Core"]),
 
     // The weights' side: checkpoint → decoder → training → adapter.
     target("Weights", ["Core", "Files", "JSON"], settings: kernelSettings),
@@ -74,14 +76,15 @@ let package = Package(
     target(
       "Pipeline",
       [
-        "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
-        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging", "Reporting",
+        "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing", "Masking", "Packing",
+        "Weights", "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging",
+        "Reporting",
       ]),
     .executableTarget(
       name: "sft",
       dependencies: [
-        "Core", "Files", "JSON", "Artifacts", "Evaluating", "Exporting", "Kernels", "Masking", "Models", "Pipeline",
-        "Quantizing",
+        "Core", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Masking", "Models",
+        "Pipeline", "Quantizing",
         "Tokenizing", "Training", "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -92,6 +95,7 @@ let package = Package(
       swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
     tests("Masking", ["Core", "Masking"]),
+    tests("Auditing", ["Auditing", "Core"]),
     tests("Kernels", ["Core", "Kernels", "TestSupport"]),
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(

@@ -37,7 +37,7 @@ public func evaluate(
       defer { progress(index + 1) }
       return try samples(index)
     }
-  ) { totals += pass.loss($0) }
+  ) { totals += pass.loss($1) }
   guard totals.weight == 0 || totals.loss.isFinite else {
     throw SFTError(
       .badData, "the loss is not a finite number: the weights of the model or the adapter hold values that are not")
@@ -48,12 +48,13 @@ public func evaluate(
 
 /// Samples 0 ..< `count`, packed into batches of about `tokenBudget` tokens: a sample at least, and no more than fit.
 func overBatches(
-  _ count: Int, tokenBudget: Int = 512, sharesPrefixes: Bool, samples: (Int) throws -> Sample, _ body: (Batch) -> Void
+  _ count: Int, tokenBudget: Int = 512, sharesPrefixes: Bool, samples: (Int) throws -> Sample,
+  _ body: ([Sample], Batch) -> Void
 ) throws {
   var pending: [Sample] = []
   var tokens = 0
   func flush() {
-    body(Packer.pack(pending, sharesPrefixes: sharesPrefixes))
+    body(pending, Packer.pack(pending, sharesPrefixes: sharesPrefixes))
     pending.removeAll(keepingCapacity: true)
     tokens = 0
   }

@@ -68,7 +68,7 @@ public struct TrainRun {
     let base = try BaseModel(
       options.model ?? data.summary.model, workspace: workspace, quantization: options.quantization,
       compute: Compute(engine: options.engine ?? .auto, threads: threads))
-    try check(base, against: data)
+    try base.check(against: data)
     let (settings, adapter) = try newSettings(data, base, threads: threads)
     let configuration = RunConfiguration(
       format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
@@ -108,20 +108,6 @@ public struct TrainRun {
     SFTError(
       .usage, "the run '\(name)' exists already", file: "\(workspace.runsPath)/\(name)",
       advice: "Give another --run, or go on with it with --resume")
-  }
-
-  private func check(_ base: BaseModel, against data: PreparedData) throws {
-    guard base.tokenizer.digest == data.summary.tokenizer else {
-      throw SFTError(
-        .badData, "the tokenizer of \(base.name) is not the one the data was prepared with",
-        file: base.folder, advice: "Run `sft prepare` with this model")
-    }
-    guard data.summary.maxLength <= base.decoder.configuration.contextLength else {
-      throw SFTError(
-        .badData,
-        "the data was prepared for \(data.summary.maxLength) tokens, the model's context is "
-          + "\(base.decoder.configuration.contextLength)", file: base.folder)
-    }
   }
 
   private func newSettings(
@@ -214,7 +200,7 @@ public struct TrainRun {
     let base = try BaseModel(
       configuration.model, workspace: workspace, quantization: configuration.quantization,
       compute: Compute(engine: configuration.settings.engine, threads: threads))
-    try check(base, against: data)
+    try base.check(against: data)
     guard try base.digest() == configuration.baseDigest else {
       throw SFTError(
         .badData, "the model is not the one that run \(folder.name) was started on", file: base.folder)
