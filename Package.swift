@@ -71,6 +71,9 @@ let package = Package(
       name: "Reporting", dependencies: ["Core", "Files"], resources: [.embedInCode("page")],
       swiftSettings: swiftSettings),
 
+    // Event files, as TensorBoard reads them.
+    target("TensorBoard", ["Core", "Files"]),
+
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
     target(
@@ -78,7 +81,7 @@ let package = Package(
       [
         "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing", "Masking", "Packing",
         "Weights", "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging",
-        "Reporting",
+        "Reporting", "TensorBoard",
       ]),
     .executableTarget(
       name: "sft",
@@ -105,6 +108,9 @@ let package = Package(
         "Tokenizing",
         "Weights",
       ]),
+    .testTarget(
+      name: "TensorBoardTests", dependencies: ["Core", "Files", "TensorBoard", "TestSupport"],
+      exclude: ["make_event.py", "read_events.py"], swiftSettings: swiftSettings),
     tests("Reporting", ["Core", "JSON", "Reporting"]),
     tests("Judging", ["Core", "Files", "JSON", "Judging", "TestSupport"]),
     .testTarget(

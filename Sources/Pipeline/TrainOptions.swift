@@ -37,6 +37,8 @@ public struct TrainOptions: Sendable {
   public var gradientCheckpointing: Bool?
   public var quantization: QuantizationOptions?
   public var force = false
+  /// Folder for TensorBoard's event files, in which the run has one of its own.
+  public var tensorboard: String?
 
   public init() {}
 }

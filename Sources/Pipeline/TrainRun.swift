@@ -8,6 +8,7 @@ import Masking
 import Models
 import Packing
 import Templating
+import TensorBoard
 import Tokenizing
 import Training
 import Weights
@@ -70,6 +71,12 @@ public struct TrainRun {
       compute: Compute(engine: options.engine ?? .auto, threads: threads))
     try base.check(against: data)
     let (settings, adapter) = try newSettings(data, base, threads: threads)
+    let tensorboard = try options.tensorboard.map(TensorBoardLog.folder)
+    if let tensorboard, let name = options.run, try !eventFiles(in: "\(tensorboard)/\(name)").isEmpty {
+      throw SFTError(
+        .usage, "holds event files of another run already", file: "\(tensorboard)/\(name)",
+        advice: "Remove them, or give another --run or --tensorboard")
+    }
     let configuration = RunConfiguration(
       format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
       tokenizer: base.tokenizer.digest, templateName: data.summary.templateName, template: data.summary.template,
@@ -77,8 +84,8 @@ public struct TrainRun {
       quantization: base.quantization,
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
       epochs: options.maxSteps == nil ? options.epochs ?? Self.standardEpochs : nil,
-      linearAlgebra: LinearAlgebra.report())
-    let folder = try newFolder()
+      tensorboard: tensorboard, linearAlgebra: LinearAlgebra.report())
+    let folder = try newFolder(avoiding: tensorboard)
     let lock = try lock(folder)
     defer { withExtendedLifetime(lock) {} }
     guard !fileExists(folder.configuration) else { throw taken(folder.name) }
@@ -88,8 +95,9 @@ public struct TrainRun {
 
   static let standardEpochs = 3.0
 
-  /// Makes the folder of a run that is not there yet. Whoever made it has it, however many processes try.
-  private func newFolder() throws -> RunFolder {
+  /// Makes the folder of a run that is not there yet, and has no event files in `charts` from before. Whoever made it has it,
+  /// however many processes try.
+  private func newFolder(avoiding charts: String?) throws -> RunFolder {
     if let name = options.run {
       let folder = try workspace.run(name)
       // A run that was killed before it recorded its settings has nothing to lose.
@@ -99,7 +107,8 @@ public struct TrainRun {
     var number = 1
     while true {
       let folder = try workspace.run("run-\(number)")
-      if try createNewDirectory(folder.path) { return folder }
+      let isCharted = try charts.map { try !eventFiles(in: "\($0)/\(folder.name)").isEmpty } ?? false
+      if try !isCharted && createNewDirectory(folder.path) { return folder }
       number += 1
     }
   }
@@ -182,7 +191,8 @@ public struct TrainRun {
   // MARK: - Going on
 
   private func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
-    let (folder, configuration) = (recorded.folder, recorded.configuration)
+    let folder = recorded.folder
+    var configuration = recorded.configuration
     try refuseChanges(configuration, folder)
     let lock = try lock(folder)
     defer { withExtendedLifetime(lock) {} }
@@ -214,6 +224,7 @@ public struct TrainRun {
     }
     adapter = try Adapter(lora, for: base.decoder.linears)
     adapter.initialize(seed: configuration.settings.seed)
+    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
     // The newest run is the one whose configuration was written last.
     try configuration.write(folder)
     return (folder, try train(folder, configuration, data, base, adapter, isResuming: true))
@@ -292,8 +303,13 @@ public struct TrainRun {
     // Training and validation take turns.
     let memory = PassMemory(logitRows: settings.gradientCheckpointing ? 32 : 64)
     let inference = InferencePass(base.decoder, adapter, compute, memory: memory)
+    var charts: TensorBoardLog?
     var hooks = TrainingHooks(
-      describeRecord: { data.place(data.training[$0]) }, report: { event(.metric($0)) },
+      describeRecord: { data.place(data.training[$0]) },
+      report: {
+        event(.metric($0))
+        try charts?.write($0)
+      },
       notice: { event(.note($0)) }, shouldStop: shouldStop)
     if let first = data.validation.first {
       hooks.validate = {
@@ -326,7 +342,11 @@ public struct TrainRun {
     event(.started(folder, configuration, firstStep: firstStep))
     let outcome: TrainingOutcome
     do {
+      charts = try configuration.tensorboard.map {
+        try TensorBoardLog($0, run: folder, configuration, firstStep: firstStep) { event(.note($0)) }
+      }
       outcome = try trainer.train()
+      try charts?.close(isFinished: !outcome.interrupted)
     } catch var error as SFTError where error.kind == .inputOutput || error.kind == .cannotCreate {
       error.advice = "Mend that, then go on with `sft train --run \(folder.name) --resume`"
       throw error

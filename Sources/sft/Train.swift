@@ -118,6 +118,11 @@ struct Train: ParsableCommand {
   @Flag(name: .long, help: "Compute activations again instead of keeping them: the same bits, less memory, more time.")
   var gradientCheckpointing = false
 
+  @Option(
+    name: .long, help: "Write TensorBoard's event files to DIR/RUN; a resumed run goes on with it.",
+    completion: .directory)
+  var tensorboard: String?
+
   @Flag(name: .long, help: "Start from an adapter although it was trained on another base.")
   var force = false
 
@@ -158,6 +163,7 @@ struct Train: ParsableCommand {
     if let minimumRate, minimumRate > learningRate ?? 2e-4 {
       throw ValidationError("--min-lr must not be above --lr.")
     }
+    if let tensorboard, tensorboard.isEmpty { throw ValidationError("--tensorboard takes a folder.") }
     if epochs != nil, maxSteps != nil { throw ValidationError("Give --epochs or --max-steps, not both.") }
     _ = try parsedBetas()
     _ = try parsedLayers()
@@ -221,6 +227,7 @@ struct Train: ParsableCommand {
     options.engine = engine
     options.gradientCheckpointing = gradientCheckpointing ? true : nil
     options.force = force
+    options.tensorboard = tensorboard
     options.quantization = quantization.options
     return options
   }
