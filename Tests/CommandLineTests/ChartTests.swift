@@ -4,7 +4,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// `train --tensorboard`: the figures of `metrics.jsonl`, whatever happened to the run.
+/// `train --tensorboard` and `runs --csv`: the figures of `metrics.jsonl`, whatever happened to the run.
 @Suite struct ChartTests {
   private static let settings = [
     "--max-steps", "60", "--batch-size", "4", "--save-every", "7", "--eval-every", "10", "--lr", "1e-2", "--quiet",
@@ -109,6 +109,39 @@ import TestSupport
       try sft.write("", to: "charts/run-1/events.out.tfevents.1.x")
       #expect(try sft.run(short + ["--tensorboard", "charts"]).code == 0)
       #expect(try directoryEntries(sft.path(".sft/runs")) == ["run-2"])
+    }
+  }
+
+  @Test func metricsAreATable() throws {
+    try withSFT { sft in
+      try sft.prepare("--val", "0.2")
+      try sft.run(["train", "--run", "a"] + Self.settings)
+      let text = try sft.succeed("runs", "--csv", "a").output
+      let rows = text.components(separatedBy: "\r\n")
+      #expect(rows.count == 62 && rows.last == "")
+      #expect(
+        rows[0] == "step,loss,accuracy,lr,grad_norm,tokens,supervised_tokens,seconds,elapsed,tokens_per_second,"
+          + "eval_loss,eval_perplexity,eval_accuracy")
+      let keys = rows[0].split(separator: ",").map(String.init)
+      let metrics = try lines(of: sft.path(".sft/runs/a/metrics.jsonl")).map { line in
+        try line.withUnsafeBytes { try parseJSON($0, file: "metrics.jsonl") }
+      }
+      for (index, row) in rows.dropFirst().dropLast().enumerated() {
+        let fields = row.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+        #expect(fields.count == 13)
+        func line(_ kind: String) -> JSONValue? {
+          metrics.first { $0["kind"]?.string == kind && $0["step"]?.int == index + 1 }
+        }
+        for (key, field) in zip(keys, fields) {
+          let isEval = key.hasPrefix("eval_")
+          #expect(field == (isEval ? line("eval")?[String(key.dropFirst(5))] : line("train")?[key])?.double, "\(key)")
+        }
+      }
+      try sft.fail(
+        66, "there is no run 'b' in .sft/runs. See `sft runs` for those that are there.", "runs", "--csv", "b")
+      #expect(try sft.run("runs", "--csv", "a", "--json").code == 64)
+      try sft.write("{\"kind\":\"train\",\"step\":1}\n", to: ".sft/runs/a/metrics.jsonl")
+      try sft.fail(65, ".sft/runs/a/metrics.jsonl:1: is not a line of a run's metrics.", "runs", "--csv", "a")
     }
   }
 }
