@@ -56,9 +56,10 @@ public final class InferenceSession {
     let prepared = run == nil ? try workspace.preparedSummary() : nil
     let described = try options.adapter.map { try AdapterFolder.describe($0) }
     let baseOfAdapter = described?.baseModel.flatMap { directoryExists($0) ? $0 : nil }
-    // The run's weights are wanted, unless a model or adapter is named and the run is not.
+    // The run's weights are wanted, unless a model or adapter is named and the run is not. From scratch there is no base.
+    let fromScratch = run?.configuration.settings.method == .pretrain
     let wanted =
-      options.adapter == nil && !options.baseOnly
+      options.adapter == nil && (!options.baseOnly || fromScratch)
         && (options.model == nil || options.run != nil || options.checkpoint != nil || options.needsAdapter)
       ? run : nil
     let tuned = try wanted.flatMap { $0.isModel ? try $0.weights(checkpoint: options.checkpoint) : nil }
@@ -129,10 +130,10 @@ public final class InferenceSession {
     }
   }
 
-  /// Ids of a templated question, up to where the answer begins.
-  public func prompt(instruction: String, input: String) -> [Int32] {
+  /// Ids of a question in the session's template or another, up to where the answer begins.
+  public func prompt(instruction: String, input: String, template: PromptTemplate? = nil) -> [Int32] {
     var ids: [Int32] = []
-    let segments = template.renderPrompt(instruction: instruction, input: input)
+    let segments = (template ?? self.template).renderPrompt(instruction: instruction, input: input)
     base.tokenizer.makeEncoder().encode(segments.map(TextPiece.init), into: &ids)
     return ids
   }
@@ -140,12 +141,14 @@ public final class InferenceSession {
   /// Ids of a text without a template.
   public func prompt(text: String) -> [Int32] { base.tokenizer.makeEncoder().encode(text) }
 
-  // MARK: - Base against tuned
-
-  /// The model that a run which trained all weights started from. Throws `usage` where it started from scratch.
-  private func untuned(_ run: RecordedRun) throws -> InferenceSession {
+  /// What a run that trained all weights started from, which no adapter's absence gives; nil where there is no such run.
+  /// Throws `usage` where it started from scratch.
+  func untuned() throws -> InferenceSession? {
+    guard let run = modelRun else { return nil }
     guard run.configuration.settings.method != .pretrain else {
-      throw SFTError(.usage, "run \(run.folder.name) was trained from scratch: it has no base to be compared with")
+      throw SFTError(
+        .usage, "run \(run.folder.name) was trained from scratch: it has no base to be compared with",
+        advice: "Compare it with another model by --model-b")
     }
     var options = InferenceOptions()
     options.run = run.folder.name
@@ -153,41 +156,5 @@ public final class InferenceSession {
     options.threads = threads
     options.engine = pass.compute.engine
     return try InferenceSession(options, workspace: workspace) { _ in }
-  }
-
-  /// Answers of the base and of the tuned model to each question. One set of weights serves both, but for a run that trained
-  /// all of them.
-  public func compare(
-    _ questions: [Question], file: String, _ settings: GenerationSettings, progress: (Int) -> Void
-  ) throws -> Comparison {
-    let untuned = try modelRun.map(untuned)
-    guard let weightsFolder = adapterFolder ?? untuned.map({ _ in base.folder }) else {
-      throw SFTError(
-        .usage, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
-    }
-    try settings.validate()
-    let prompts = questions.map { prompt(instruction: $0.question, input: $0.input) }
-    let context = base.decoder.configuration.contextLength
-    if let long = prompts.indices.first(where: { prompts[$0].count >= context }) {
-      throw SFTError(
-        .badData,
-        "the question has \(prompts[long].count) tokens with its template, which leaves no room in the model's "
-          + "context of \(context)", file: file, line: questions[long].line)
-    }
-    let generator = try Generator(pass, base.tokenizer)
-    let untunedGenerator = try untuned.map { try Generator($0.pass, $0.base.tokenizer) } ?? generator
-    defer { pass.adapter = adapter }
-    let items = try questions.indices.map { index -> Comparison.Item in
-      pass.adapter = nil
-      let plain = try untunedGenerator.generate(prompts[index], settings)
-      pass.adapter = adapter
-      let tuned = try generator.generate(prompts[index], settings)
-      progress(index + 1)
-      return Comparison.Item(questions[index], base: plain, tuned: tuned)
-    }
-    return Comparison(
-      settings: Comparison.Settings(
-        model: untuned?.base.name ?? base.name, adapter: weightsFolder, template: template.name, generation: settings),
-      items: items)
   }
 }
