@@ -131,7 +131,7 @@ import Testing
       try sft.succeed("train", "--full", "--max-steps", "1", "--run", "a", "--quiet")
       try sft.fail(
         64,
-        "run a cannot go on with changed settings: --lora-r 4 (it trains all weights), --dropout 0.5 (it was 0.0). "
+        "run a cannot go on with changed settings: --lora-r (it trains all weights), --dropout 0.5 (it was 0.0). "
           + "Leave them out, or start a new run.", "train", "--run", "a", "--resume", "--lora-r", "4", "--dropout",
         "0.5")
       try sft.succeed("quantize", "--model", SFTBinary.model, "--to", "nf4", "--quiet")
