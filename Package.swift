@@ -79,9 +79,9 @@ let package = Package(
     target(
       "Pipeline",
       [
-        "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing", "Masking", "Packing",
-        "Weights", "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging",
-        "Reporting", "TensorBoard",
+        "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing", "Masking", "Weights",
+        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging", "Reporting",
+        "TensorBoard",
       ]),
     .executableTarget(
       name: "sft",

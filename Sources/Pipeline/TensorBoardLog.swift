@@ -88,12 +88,18 @@ extension RunConfiguration {
   /// What a run may be compared with others by.
   fileprivate var hyperParameters: [(name: String, value: Event.Parameter)] {
     let schedule = settings.schedule
-    return [
+    let adapter: [(String, Event.Parameter)] =
+      settings.lora.map { lora in
+        [
+          ("lora_r", .number(Double(lora.rank))), ("lora_alpha", .number(lora.alpha)),
+          ("lora_dropout", .number(lora.dropout)), ("lora_targets", .text(lora.targets.joined(separator: ","))),
+          ("rslora", .flag(lora.rankStabilized)),
+        ]
+      } ?? []
+    return adapter + [
+      ("method", .text(settings.method.rawValue)), ("dropout", .number(settings.dropout ?? 0)),
       ("model", .text(model)), ("template", .text(templateName)), ("max_length", .number(Double(maxLength))),
-      ("quantization", .text(quantization?.description ?? "none")), ("lora_r", .number(Double(settings.lora.rank))),
-      ("lora_alpha", .number(settings.lora.alpha)), ("lora_dropout", .number(settings.lora.dropout)),
-      ("lora_targets", .text(settings.lora.targets.joined(separator: ","))),
-      ("rslora", .flag(settings.lora.rankStabilized)), ("steps", .number(Double(settings.steps))),
+      ("quantization", .text(quantization?.description ?? "none")), ("steps", .number(Double(settings.steps))),
       ("batch_size", .number(Double(settings.batchSize))),
       ("grad_accum", .number(Double(settings.gradientAccumulation))), ("lr", .number(schedule.learningRate)),
       ("scheduler", .text(schedule.kind.rawValue)), ("min_lr", .number(schedule.minimum)),

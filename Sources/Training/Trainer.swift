@@ -64,17 +64,20 @@ public final class Trainer {
   private var order: DataOrder
   private var state = TrainingState()
 
-  /// `adapter` must be initialised; a checkpoint found by `resume` replaces its values. `count` training records are given
+  /// `trained` must be initialised, and `decoder` is that of the weights where they are trained; a checkpoint found by
+  /// `resume` replaces the values. `count` training records are given
   /// by `samples`. `memory` may be shared with what the hooks compute on.
   public init(
-    _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping (Int) -> Sample, settings: TrainingSettings,
+    _ decoder: Decoder, _ trained: TrainedParameters, count: Int, samples: @escaping (Int) -> Sample,
+    settings: TrainingSettings,
     run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks,
     memory: PassMemory = PassMemory()
   ) {
     pass = TrainingPass(
-      decoder, adapter, Compute(engine: settings.engine, threads: settings.threads),
-      checkpointing: settings.gradientCheckpointing, memory: memory)
-    optimizer = OptimizerState(settings.optimizer, adapter.tensors)
+      decoder, trained, Compute(engine: settings.engine, threads: settings.threads),
+      checkpointing: settings.gradientCheckpointing, dropout: settings.dropout, memory: memory)
+    optimizer = OptimizerState(
+      settings.optimizer, trained.tensors, decaysMatricesOnly: settings.method.decaysMatricesOnly)
     self.memory = memory
     order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil)
     self.samples = samples
@@ -91,7 +94,7 @@ public final class Trainer {
   public func resume() throws -> Int? {
     for step in run.checkpointSteps().reversed() {
       do {
-        state = try Checkpoint.read(run.checkpoint(step), pass.adapter, optimizer, decoder: pass.decoder)
+        state = try Checkpoint.read(run.checkpoint(step), pass.trained, optimizer, decoder: pass.decoder)
         return step
       } catch let error as SFTError where error.kind == .badData || error.kind == .notFound {
         hooks.notice("checkpoint step-\(step) is passed over: \(error)")
@@ -164,16 +167,15 @@ public final class Trainer {
   /// Returns the gradient's norm.
   private func updateParameters() -> Double {
     optimizer.update(
-      pass.adapter.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, step: state.step + 1,
+      pass.trained.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, step: state.step + 1,
       pass.compute)
   }
 
   /// One packed batch for each `batchSize` records; the plain engine takes one sequence at a time.
   private func microBatches(_ records: [Sample]) -> [Batch] {
     let size = settings.engine == .plain ? 1 : settings.batchSize
-    let shares = settings.engine == .auto && settings.lora.dropout == 0
     return stride(from: 0, to: records.count, by: size).map { first in
-      Packer.pack(Array(records[first..<min(first + size, records.count)]), sharesPrefixes: shares)
+      Packer.pack(Array(records[first..<min(first + size, records.count)]), sharesPrefixes: settings.sharesPrefixes)
     }
   }
 
@@ -203,7 +205,7 @@ public final class Trainer {
       state.bestLoss = loss
       state.bestStep = state.step
       state.validationsSinceBest = 0
-      try writeAdapter(to: run.best)
+      try writeWeights(to: run.best)
     } else {
       state.validationsSinceBest += 1
     }
@@ -219,19 +221,15 @@ public final class Trainer {
     try hooks.report(metric)
   }
 
-  private func writeAdapter(to folder: String) throws {
-    try writeDirectoryAtomically(folder) { temporary in
-      try AdapterFolder.write(
-        pass.adapter, for: pass.decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest,
-        quantization: identity.quantization)
-    }
+  private func writeWeights(to folder: String) throws {
+    try writeDirectoryAtomically(folder) { try identity.write(pass.trained, pass.decoder, to: $0) }
   }
 
   private func save(_ log: MetricsLog) throws {
     try log.sync()
     try Checkpoint.write(
-      state, pass.adapter, optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))
-    try writeAdapter(to: run.adapter)
+      state, pass.trained, optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))
+    try writeWeights(to: pass.trained.adapter == nil ? run.model : run.adapter)
     // Those of later steps were passed over when the run was resumed, and do not count among the kept.
     let sound = run.checkpointSteps().filter { $0 <= state.step }
     for old in sound.dropLast(max(1, keptCheckpoints)) { try removeTree(run.checkpoint(old)) }

@@ -53,7 +53,8 @@ def main(events, run):
     settings = json.load(open(f"{run}/config.json"))["settings"]
     content = accumulator.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     start = metadata.parse_session_start_info_plugin_data(content)
-    assert start.hparams["lora_r"].number_value == settings["lora"]["rank"]
+    if "lora" in settings:
+        assert start.hparams["lora_r"].number_value == settings["lora"]["rank"]
     assert start.hparams["lr"].number_value == settings["schedule"]["learningRate"]
     assert start.hparams["scheduler"].string_value == settings["schedule"]["kind"]
     assert start.hparams["shuffle"].bool_value == settings["shuffle"]
