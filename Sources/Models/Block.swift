@@ -15,8 +15,8 @@ struct Block: Sendable {
 
   var linears: [Linear] { [attentionInput, attentionOutput, mlpInput, mlpOutput] }
 
-  /// What the backward pass needs, kept from the forward pass. Outputs of norms and of the activation function are not
-  /// among it: they are computed again, which is cheap, where keeping them would take a third of the memory.
+  /// What the backward pass needs, kept from the forward pass. Outputs of norms, attention and the activation function are
+  /// not among it: they are computed again, which is cheap, where keeping them would take two fifths of the memory.
   final class Activations {
     /// [N, C]: the block's input, and the stream after attention.
     var input = FloatBuffer()
@@ -26,8 +26,7 @@ struct Block: Sendable {
     let mlpStatistics = FloatBuffer()
     /// [N, Q].
     let queriesKeysValues = FloatBuffer()
-    /// [N, H·D], and [H, N].
-    let attended = FloatBuffer()
+    /// [H, N].
     let logSumExp = FloatBuffer()
     /// [N, F] before the activation function.
     let mlpHidden = FloatBuffer()
@@ -42,7 +41,6 @@ struct Block: Sendable {
       attentionStatistics.ensure(rows * 2)
       mlpStatistics.ensure(outputs * 2)
       queriesKeysValues.ensure(rows * block.attentionInput.outputWidth)
-      attended.ensure(outputs * block.attentionOutput.inputWidth)
       logSumExp.ensure(outputs * block.attention.heads)
       mlpHidden.ensure(outputs * block.mlpInput.outputWidth)
       adapterHidden.ensure(rows * rank * 4)
@@ -50,24 +48,15 @@ struct Block: Sendable {
 
     func hidden(_ slot: Int, rows: Int, rank: Int) -> MutableFloats { adapterHidden.pointer + slot * rows * rank }
 
-    func attentionBuffers(_ block: Block, rows: Int, _ context: PassContext) -> AttentionBuffers {
-      AttentionBuffers(
-        queries: Floats(queriesKeysValues.pointer), queryStride: block.attentionInput.outputWidth,
-        output: attended.pointer, logSumExp: logSumExp.pointer, rows: rows,
-        dropout: context.dropout.map {
-          AttentionDropout(probability: $0.probability, seed: $0.seed(.attention(block.attentionInput)))
-        })
-    }
   }
 
   /// Buffers that no pass keeps: outputs that are used at once, and gradients on their way down.
   final class Scratch {
-    /// [N, C] after a norm, and [N, F] after the activation function.
+    /// [N, C] after a norm, [N, H·D] after attention, and [N, F] after the activation function.
     let normed = FloatBuffer()
+    let attended = FloatBuffer()
     let activated = FloatBuffer()
     let attention = FloatBuffer()
-    let mlpGradient = FloatBuffer()
-    let normedGradient = FloatBuffer()
     let attendedGradient = FloatBuffer()
     let queriesKeysValuesGradient = FloatBuffer()
     /// [N, C]: what is added to the stream, or its gradient, where dropout is active.
@@ -92,16 +81,14 @@ struct Block: Sendable {
     let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.forward(
       attentionNormed, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows, context)
-    attention.forward(
-      runs(), activations.attentionBuffers(self, rows: outputs, context),
-      scratch: scratch.attention.ensure(attention.scratchCount), context.compute)
+    let attended = attend(runs(), activations, rows: outputs, scratch, context)
     // In the place of the norm's output, which is not needed any more.
     let input = selected.map {
       gather($0, of: activations.input.pointer, width: attentionInput.inputWidth, into: scratch.normed)
     }
     add(
-      attentionOutput, activations.attended.pointer, to: input ?? Floats(activations.input.pointer),
-      activations.middle.pointer, hidden: hidden(1), rows: outputs, selected, scratch, context)
+      attentionOutput, attended.output, to: input ?? Floats(activations.input.pointer), activations.middle.pointer,
+      hidden: hidden(1), rows: outputs, selected, scratch, context)
 
     let mlpNormed = normForMLP(activations, rows: outputs, scratch, context)
     mlpInput.forward(mlpNormed, activations.mlpHidden.pointer, hidden: hidden(2), rows: outputs, context)
@@ -142,32 +129,48 @@ struct Block: Sendable {
     return Floats(masked)
   }
 
+  /// The output of attention, in a buffer that the next block takes too.
+  private func attend(
+    _ runs: [AttentionRun], _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
+  ) -> AttentionBuffers {
+    let buffers = AttentionBuffers(
+      queries: Floats(activations.queriesKeysValues.pointer), queryStride: attentionInput.outputWidth,
+      output: scratch.attended.ensure(rows * attentionOutput.inputWidth), logSumExp: activations.logSumExp.pointer,
+      rows: rows,
+      dropout: context.dropout.map {
+        AttentionDropout(probability: $0.probability, seed: $0.seed(.attention(attentionInput)))
+      })
+    attention.forward(
+      runs, buffers, scratch: scratch.attention.ensure(attention.scratchCount(context.compute)), context.compute)
+    return buffers
+  }
+
   private func normForAttention(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
-  ) -> Floats {
+  ) -> MutableFloats {
     let output = scratch.normed.ensure(rows * attentionInput.inputWidth)
     let statistics = activations.attentionStatistics.pointer
     attentionNorm.forward(
       activations.input.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
-    return Floats(output)
+    return output
   }
 
   private func normForMLP(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
-  ) -> Floats {
+  ) -> MutableFloats {
     let output = scratch.normed.ensure(rows * mlpInput.inputWidth)
     let statistics = activations.mlpStatistics.pointer
     mlpNorm.forward(
       activations.middle.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
-    return Floats(output)
+    return output
   }
 
   private func activate(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
-  ) -> Floats {
+  ) -> MutableFloats {
     let output = scratch.activated.ensure(rows * mlpInput.outputWidth)
     GELU.forward(activations.mlpHidden.pointer, output, count: rows * mlpInput.outputWidth, context.compute)
-    return Floats(output)
+    return output
   }
 
   /// `gradient` [S, C] is the loss's gradient with respect to the output, and becomes that with respect to the input,
@@ -186,20 +189,21 @@ struct Block: Sendable {
     let outputs = selected?.count ?? rows
     backwardMLP(activations, gradient, rows: outputs, selected, scratch, hidden, context)
 
-    let dattended = scratch.attendedGradient.ensure(outputs * attentionOutput.inputWidth)
-    attentionOutput.backward(
-      activations.attended.pointer, hidden: hidden(1),
-      dy: upstream(of: attentionOutput, gradient, rows: outputs, selected, scratch, context), dx: dattended,
-      rows: outputs, context)
     let dqkv = scratch.queriesKeysValuesGradient.ensure(rows * attentionInput.outputWidth)
     dqkv.update(repeating: 0, count: rows * attentionInput.outputWidth)
+    let runs = runs(dqkv)
+    let attended = attend(runs, activations, rows: outputs, scratch, context)
+    let dattended = scratch.attendedGradient.ensure(outputs * attentionOutput.inputWidth)
+    attentionOutput.backward(
+      attended.output, hidden: hidden(1),
+      dy: upstream(of: attentionOutput, gradient, rows: outputs, selected, scratch, context), dx: dattended,
+      rows: outputs, context)
     attention.backward(
-      runs(dqkv), activations.attentionBuffers(self, rows: outputs, context), upstream: dattended, queryGradients: dqkv,
-      scratch: scratch.attention.ensure(attention.scratchCount), compute)
-    let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
-    let dnormed = scratch.normedGradient.ensure(rows * width)
+      runs, attended, upstream: dattended, queryGradients: dqkv,
+      scratch: scratch.attention.ensure(attention.scratchCount(compute)), compute)
+    let dnormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.backward(
-      attentionNormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows, context)
+      dnormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows, context)
     if needsInputGradient {
       if let selected { spread(gradient, to: selected, of: rows, width: width) }
       attentionNorm.backward(
@@ -215,15 +219,15 @@ struct Block: Sendable {
   ) {
     let compute = context.compute
     let statistics = activations.mlpStatistics.pointer
-    let dmlp = scratch.mlpGradient.ensure(rows * mlpInput.outputWidth)
-    let dnormed = scratch.normedGradient.ensure(rows * mlpInput.inputWidth)
-    let activated = activate(activations, rows: rows, scratch, context)
+    // A linear's input is not needed any more once its adapter or weight has its gradients: the input's gradient takes its
+    // place.
+    let dmlp = activate(activations, rows: rows, scratch, context)
     mlpOutput.backward(
-      activated, hidden: hidden(3), dy: upstream(of: mlpOutput, gradient, rows: rows, selected, scratch, context),
-      dx: dmlp, rows: rows, context)
+      dmlp, hidden: hidden(3), dy: upstream(of: mlpOutput, gradient, rows: rows, selected, scratch, context), dx: dmlp,
+      rows: rows, context)
     GELU.backward(activations.mlpHidden.pointer, dy: dmlp, dx: dmlp, count: rows * mlpInput.outputWidth, compute)
-    let mlpNormed = normForMLP(activations, rows: rows, scratch, context)
-    mlpInput.backward(mlpNormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
+    let dnormed = normForMLP(activations, rows: rows, scratch, context)
+    mlpInput.backward(dnormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
     mlpNorm.backward(
       activations.middle.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,
       gradients: context.weightGradients, compute)

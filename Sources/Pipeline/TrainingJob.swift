@@ -70,7 +70,7 @@ struct TrainingJob {
   private var logitRows: Int {
     switch (trained, configuration.settings.gradientCheckpointing) {
     case (.adapter, false): 64
-    case (.adapter, true): 32
+    case (.adapter, true): 16
     case (.weights, false): 256
     case (.weights, true): 128
     }
