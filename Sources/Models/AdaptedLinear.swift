@@ -66,8 +66,8 @@ extension Linear {
     sum.compute(into: hidden, stride: rank, scratch: context.panel, context.compute)
   }
 
-  /// Accumulates the gradients of A and B, or those of the weights, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx` is
-  /// given; it may be x.
+  /// Accumulates the gradients of A and B, or those of the weights, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx`
+  /// is given; it may be x.
   func backward(_ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, _ context: PassContext) {
     backwardWeights(x, dy: dy, rows: rows, context)
     var through: ProductTerm?

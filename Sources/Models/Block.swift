@@ -87,8 +87,8 @@ struct Block: Sendable {
       gather($0, of: activations.input.pointer, width: attentionInput.inputWidth, into: scratch.normed)
     }
     add(
-      attentionOutput, attended.output, to: input ?? Floats(activations.input.pointer), activations.middle.pointer,
-      hidden: hidden(1), rows: outputs, selected, scratch, context)
+      attentionOutput, attended.output, to: input ?? Floats(activations.input.pointer),
+      activations.middle.pointer, hidden: hidden(1), rows: outputs, selected, scratch, context)
 
     let mlpNormed = normForMLP(activations, rows: outputs, scratch, context)
     mlpInput.forward(mlpNormed, activations.mlpHidden.pointer, hidden: hidden(2), rows: outputs, context)
@@ -219,7 +219,7 @@ struct Block: Sendable {
   ) {
     let compute = context.compute
     let statistics = activations.mlpStatistics.pointer
-    // A linear's input is not needed any more once its adapter or weight has its gradients: the input's gradient takes its
+    // A linear's input is not needed any more once its parameters have their gradients: the input's gradient takes its
     // place.
     let dmlp = activate(activations, rows: rows, scratch, context)
     mlpOutput.backward(
