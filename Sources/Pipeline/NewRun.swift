@@ -8,7 +8,7 @@ extension Workspace {
   /// Makes the folder of a run that is not there yet, called `name` or run-1, run-2, …. Whoever made it has it, however
   /// many processes try. With `resuming` one that was killed before it recorded its settings may be there. One that has
   /// event files in the folder `charts` from before is not free.
-  func newRun(_ name: String?, resuming: Bool, charts: String? = nil) throws -> RunFolder {
+  func newRun(_ name: String?, resuming: Bool, charts: String?) throws -> RunFolder {
     func hasEvents(_ name: String) throws -> Bool {
       try charts.map { try !eventFiles(in: "\($0)/\(name)").isEmpty } ?? false
     }

@@ -39,7 +39,9 @@ final class TrainDisplay {
     weights = settings.lora == nil ? "model       \(folder.model)" : "adapter     \(folder.adapter)"
     self.firstStep = firstStep
     progress.note("run         \(folder.path)")
-    progress.note("model       \(configuration.model), template \(configuration.templateName)")
+    if settings.method != .pretrain {
+      progress.note("model       \(configuration.model), template \(configuration.templateName)")
+    }
     if let quantization = configuration.quantization {
       progress.note("base        frozen in \(quantization.description)")
     }
@@ -51,8 +53,9 @@ final class TrainDisplay {
       progress.note(
         settings.method == .full ? "weights     all are trained" : "weights     all are trained, from random ones")
     }
+    let samples = settings.method == .pretrain ? "windows" : "records"
     progress.note(
-      "updates     \(settings.steps) of \(settings.batchSize) records × \(settings.gradientAccumulation) = "
+      "updates     \(settings.steps) of \(settings.batchSize) \(samples) × \(settings.gradientAccumulation) = "
         + "\(settings.effectiveBatch)" + (configuration.epochs.map { ", \($0) epochs" } ?? ""))
     progress.note(
       "optimiser   AdamW\(settings.optimizer == .adamw8bit ? " with 8-bit moments" : ""), "
