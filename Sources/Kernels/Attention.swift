@@ -91,6 +91,8 @@ public struct Attention: Sendable {
   public var scratchCount: Int { keyValueHeads * sft_attention_scratch(headWidth) }
 
   public func forward(_ runs: [AttentionRun], _ buffers: AttentionBuffers, scratch: MutableFloats, _ compute: Compute) {
+    let timing = compute.time(.attentionForward)
+    defer { timing?.end() }
     nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
     let group = heads / keyValueHeads
     parallelForHeads(compute) { keyHead in
@@ -120,6 +122,8 @@ public struct Attention: Sendable {
     _ runs: [AttentionRun], _ buffers: AttentionBuffers, upstream: Floats, queryGradients: MutableFloats,
     scratch: MutableFloats, _ compute: Compute
   ) {
+    let timing = compute.time(.attentionBackward)
+    defer { timing?.end() }
     nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
     nonisolated(unsafe) let (upstream, queryGradients) = (upstream, queryGradients)
     let group = heads / keyValueHeads

@@ -12,9 +12,14 @@ public enum Engine: String, Sendable, Codable, CaseIterable {
 public struct Compute: Sendable {
   public var engine: Engine
   public var threads: Int
+  /// nil where nobody wants to know where the time goes.
+  public var profiler: Profiler?
 
-  public init(engine: Engine = .auto, threads: Int = Compute.availableThreads) {
+  public init(
+    engine: Engine = .auto, threads: Int = Compute.availableThreads, profiler: Profiler? = nil
+  ) {
     self.engine = engine
+    self.profiler = profiler
     self.threads = max(1, threads)
     LinearAlgebra.configure(threads: self.threads)
   }

@@ -66,7 +66,7 @@ public final class Decoder: Sendable {
     let (width, classes) = (configuration.width, configuration.vocabularySize)
     ProductSum(
       m: rows, n: classes, ProductTerm(h, rowStride: width, k: width, .transposed(head.pointer, stride: width))
-    ).compute(into: logits, stride: classes, scratch: panel, compute)
+    ).profiled(as: .headForward).compute(into: logits, stride: classes, scratch: panel, compute)
   }
 
   /// dh[rows, C] = dlogits[rows, V] · head.
@@ -74,7 +74,7 @@ public final class Decoder: Sendable {
     let (width, classes) = (configuration.width, configuration.vocabularySize)
     ProductSum(
       m: rows, n: width, ProductTerm(dlogits, rowStride: classes, k: classes, .stored(head.pointer, stride: width))
-    ).compute(into: dh, stride: width, scratch: panel, compute)
+    ).profiled(as: .headBackward).compute(into: dh, stride: width, scratch: panel, compute)
   }
 }
 

@@ -23,7 +23,7 @@ public struct DoctorReport: Sendable, Codable, Equatable {
 public func examineMachine(_ workspace: Workspace, threads: Int) -> DoctorReport {
   let compute = Compute(threads: threads)
   let algebra = LinearAlgebra.report()
-  let rate = measureMultiply()
+  let rate = MachineSpeed.multiply()
   var remarks: [String] = []
   if let replaced = algebra.replacedCoreType {
     remarks.append("OpenBLAS chose its \(replaced) kernels by itself; it runs with \(algebra.coreType) instead.")
@@ -46,29 +46,6 @@ public func examineMachine(_ workspace: Workspace, threads: Int) -> DoctorReport
     memory_available_bytes: memory.available, workspace: workspace.path, workspace_free_bytes: free, remarks: remarks)
 }
 
-private func seconds(_ body: () -> Void) -> Double {
-  let clock = ContinuousClock()
-  let duration = clock.measure(body)
-  return Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
-}
-
-/// GFLOP/s, the best of a few.
-private func measureMultiply() -> Double {
-  let n = 1536
-  let (a, b, c) = (FloatBuffer(n * n), FloatBuffer(n * n), FloatBuffer(n * n))
-  for i in 0..<n * n {
-    a.pointer[i] = Float(i % 7) - 3
-    b.pointer[i] = Float(i % 5) - 2
-  }
-  let best =
-    (0..<4).map { _ in
-      seconds {
-        LinearAlgebra.multiply(m: n, n: n, k: n, a: a.pointer, lda: n, b: b.pointer, ldb: n, c: c.pointer, ldc: n)
-      }
-    }.min() ?? 1
-  return 2 * Double(n * n * n) / best / 1e9
-}
-
 /// GB/s, the best of a few.
 private func measureReading() -> Double {
   let count = 64 << 20
@@ -76,7 +53,7 @@ private func measureReading() -> Double {
   var sum = 0.0
   let best =
     (0..<3).map { _ in
-      seconds {
+      MachineSpeed.seconds {
         let words = UnsafeRawPointer(buffer.pointer).assumingMemoryBound(to: SIMD8<UInt64>.self)
         var total = SIMD8<UInt64>(repeating: 0)
         for i in 0..<count / 16 { total ^= words[i] }

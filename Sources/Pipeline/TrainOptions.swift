@@ -37,6 +37,8 @@ public struct TrainOptions: Sendable {
   public var gradientCheckpointing: Bool?
   public var quantization: QuantizationOptions?
   public var force = false
+  /// Says where the time goes; changes nothing else, so a resumed run may be asked too.
+  public var profile = false
 
   public init() {}
 }

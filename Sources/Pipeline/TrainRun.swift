@@ -18,6 +18,8 @@ public enum TrainEvent {
   case note(String)
   case started(RunFolder, RunConfiguration, firstStep: Int)
   case metric(Metric)
+  /// Where the time went, after the last step.
+  case profile(Profile)
 }
 
 /// A run, from options to outcome.
@@ -316,6 +318,7 @@ public struct TrainRun {
       }
       hooks.sample = { try sampleAnswer(data.sample(first), inference, base.tokenizer) }
     }
+    let profiler = options.profile ? RunProfiler(threads: settings.threads) : nil
     let trainer = Trainer(
       base.decoder, adapter, count: data.training.count, samples: { data.sample(data.training[$0]) },
       settings: settings, run: folder,
@@ -323,7 +326,7 @@ public struct TrainRun {
         baseModel: base.reference, baseDigest: configuration.baseDigest,
         quantization: configuration.quantization?.description),
       saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks,
-      memory: memory)
+      memory: memory, profiler: profiler?.profiler)
     var firstStep = 0
     if isResuming {
       if let step = try trainer.resume() {
@@ -344,6 +347,10 @@ public struct TrainRun {
     } catch var error as SFTError where error.kind == .inputOutput || error.kind == .cannotCreate {
       error.advice = "Mend that, then go on with `sft train --run \(folder.name) --resume`"
       throw error
+    }
+    if let profile = profiler?.finish(steps: outcome.steps - firstStep) {
+      try profile.write(folder)
+      event(.profile(profile))
     }
     if !outcome.interrupted {
       let mark = Finished(

@@ -61,18 +61,20 @@ public final class Trainer {
   private let keptCheckpoints: Int
   private let optimizer: OptimizerState
   private let memory: PassMemory
+  private let profiler: Profiler?
   private var order: DataOrder
   private var state = TrainingState()
 
   /// `adapter` must be initialised; a checkpoint found by `resume` replaces its values. `count` training records are given
-  /// by `samples`. `memory` may be shared with what the hooks compute on.
+  /// by `samples`. `memory` may be shared with what the hooks compute on. `profiler` is told where the time goes.
   public init(
     _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping (Int) -> Sample, settings: TrainingSettings,
     run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks,
-    memory: PassMemory = PassMemory()
+    memory: PassMemory = PassMemory(), profiler: Profiler? = nil
   ) {
+    self.profiler = profiler
     pass = TrainingPass(
-      decoder, adapter, Compute(engine: settings.engine, threads: settings.threads),
+      decoder, adapter, Compute(engine: settings.engine, threads: settings.threads, profiler: profiler),
       checkpointing: settings.gradientCheckpointing, memory: memory)
     optimizer = OptimizerState(settings.optimizer, adapter.tensors)
     self.memory = memory
@@ -138,14 +140,17 @@ public final class Trainer {
 
   /// One update; times are left at zero.
   private func update() throws -> TrainMetric {
+    let timing = profiler?.time(.batches)
     let indices = order.records(step: state.step, batch: settings.effectiveBatch)
     let records = indices.map(samples)
+    let batches = microBatches(records)
+    timing?.end()
     let supervised = records.reduce(0) { $0 + $1.supervisedCount }
     let rate = settings.schedule.rate(at: state.step, of: settings.steps)
     let scale = 1 / Float(max(1, supervised))
     pass.clearGradients()
     var totals = CrossEntropy.Totals()
-    for (index, batch) in microBatches(records).enumerated() {
+    for (index, batch) in batches.enumerated() {
       // A stream for each micro-batch of each update.
       let stream = UInt64(state.step) << 20 | UInt64(index)
       var generator = SeededGenerator(seed: settings.seed ^ 0x6472_6f70, stream: stream)
@@ -163,7 +168,9 @@ public final class Trainer {
 
   /// Returns the gradient's norm.
   private func updateParameters() -> Double {
-    optimizer.update(
+    let timing = profiler?.time(.optimizer)
+    defer { timing?.end() }
+    return optimizer.update(
       pass.adapter.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, step: state.step + 1,
       pass.compute)
   }
@@ -190,6 +197,8 @@ public final class Trainer {
 
   private func validate(_ log: MetricsLog) throws {
     guard let validate = hooks.validate else { return }
+    let timing = profiler?.time(.validation)
+    defer { timing?.end() }
     memory.releaseActivations()
     let (loss, accuracy) = try validate()
     if loss.isFinite {
@@ -228,6 +237,8 @@ public final class Trainer {
   }
 
   private func save(_ log: MetricsLog) throws {
+    let timing = profiler?.time(.saving)
+    defer { timing?.end() }
     try log.sync()
     try Checkpoint.write(
       state, pass.adapter, optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))

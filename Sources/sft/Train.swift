@@ -118,6 +118,9 @@ struct Train: ParsableCommand {
   @Flag(name: .long, help: "Compute activations again instead of keeping them: the same bits, less memory, more time.")
   var gradientCheckpointing = false
 
+  @Flag(name: .long, help: "Say at the end where the time went, operation by operation.")
+  var profile = false
+
   @Flag(name: .long, help: "Start from an adapter although it was trained on another base.")
   var force = false
 
@@ -221,6 +224,7 @@ struct Train: ParsableCommand {
     options.engine = engine
     options.gradientCheckpointing = gradientCheckpointing ? true : nil
     options.force = force
+    options.profile = profile
     options.quantization = quantization.options
     return options
   }
@@ -238,7 +242,7 @@ struct Train: ParsableCommand {
     let (folder, outcome) = try training()
     progress.close()
     guard let outcome else {
-      if common.json { try Terminal.printJSON(Report(run: folder.name, path: folder.path, outcome: nil)) }
+      if common.json { try Terminal.printJSON(Report(run: folder.name, path: folder.path, outcome: nil, profile: nil)) }
       return
     }
     if outcome.interrupted {
@@ -247,7 +251,7 @@ struct Train: ParsableCommand {
         advice: "Go on with `sft train --run \(folder.name) --resume`")
     }
     if common.json {
-      try Terminal.printJSON(Report(run: folder.name, path: folder.path, outcome: outcome))
+      try Terminal.printJSON(Report(run: folder.name, path: folder.path, outcome: outcome, profile: display.profile))
     } else {
       print(display.summary(folder, outcome))
     }
@@ -260,14 +264,16 @@ struct Train: ParsableCommand {
     var stopped_early: Bool?
     var best_loss: Double?
     var best_step: Int?
+    var profile: Profile?
 
-    init(run: String, path: String, outcome: TrainingOutcome?) {
+    init(run: String, path: String, outcome: TrainingOutcome?, profile: Profile?) {
       self.run = run
       self.path = path
       steps = outcome?.steps
       stopped_early = outcome?.stoppedEarly
       best_loss = outcome?.bestLoss
       best_step = outcome?.bestStep
+      self.profile = profile
     }
   }
 }

@@ -11,6 +11,8 @@ final class TrainDisplay {
   private var tokens = 0
   private var seconds = 0.0
   private var last: TrainMetric?
+  /// Where the time went, if that was asked for.
+  private(set) var profile: Profile?
 
   init(_ progress: Progress) { self.progress = progress }
 
@@ -19,6 +21,7 @@ final class TrainDisplay {
     case .note(let text): progress.note(text)
     case .started(let folder, let configuration, let firstStep): start(folder, configuration, firstStep)
     case .metric(.train(let metric)): train(metric)
+    case .profile(let profile): self.profile = profile
     case .metric(.eval(let metric)):
       progress.note(
         "step \(metric.step)  validation: loss \(fixed(metric.loss, 4)), perplexity \(fixed(metric.perplexity, 2)), "
@@ -81,6 +84,7 @@ final class TrainDisplay {
       lines.append("best        validation loss \(fixed(loss, 4)) at step \(step): \(folder.best)")
     }
     lines.append("adapter     \(folder.adapter)")
+    if let profile { lines.append(profileTable(profile)) }
     return lines.joined(separator: "\n")
   }
 }
