@@ -28,7 +28,7 @@ public struct Profile: Sendable, Codable, Equatable {
   public var cpuSeconds: Double
   /// CPU time / (wall time × threads). Threads that wait for work a few microseconds are awake, and count.
   public var utilization: Double
-  /// This machine's best single-precision matrix product, measured before the run.
+  /// This machine's best single-precision matrix product, measured before the run and after it.
   public var sgemmGflops: Double
   /// Floating-point operations of training's matrix products, in units of 10⁹.
   public var productGflop: Double
@@ -57,6 +57,8 @@ struct RunProfiler {
   func finish(steps: Int) -> Profile {
     let seconds = max((ContinuousClock.now - start) / .seconds(1), 1e-9)
     let cpu = MachineSpeed.processSeconds() - startCPU
+    // Others may have used the machine at either time.
+    let peak = max(self.peak, MachineSpeed.multiply())
     var entries = ProfiledOperation.allCases.compactMap { operation -> Profile.Entry? in
       let sums = profiler[operation]
       guard sums.calls > 0 else { return nil }

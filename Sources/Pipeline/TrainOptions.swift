@@ -17,6 +17,7 @@ public struct TrainOptions: Sendable {
   public var epochs: Double?
   public var maxSteps: Int?
   public var batchSize: Int?
+  public var batchTokens: Int?
   public var gradientAccumulation: Int?
   public var learningRate: Double?
   public var scheduler: Schedule.Kind?

@@ -146,9 +146,11 @@ public struct TrainRun {
       adapter = try Adapter(lora, for: base.decoder.linears)
       adapter.initialize(seed: seed)
     }
-    let batch = options.batchSize ?? 8
+    let batch = options.batchTokens == nil ? options.batchSize ?? 8 : 0
     let accumulation = options.gradientAccumulation ?? 1
-    let steps = try updates(records: data.training.count, effectiveBatch: batch * accumulation)
+    let steps =
+      try options.batchTokens.map { try updates(data, tokens: $0 * accumulation, seed: seed) }
+      ?? updates(records: data.training.count, effectiveBatch: batch * accumulation)
     let hasValidation = !data.validation.isEmpty
     let settings = TrainingSettings(
       lora: lora, initialAdapter: initial, steps: steps, batchSize: batch, gradientAccumulation: accumulation,
@@ -159,7 +161,8 @@ public struct TrainRun {
       maxGradientNorm: options.maxGradientNorm ?? 1, shuffle: options.shuffle ?? true, seed: seed,
       evalEvery: hasValidation ? options.evalEvery ?? max(1, (steps + 4) / 5) : 0,
       earlyStopping: hasValidation ? options.earlyStopping ?? 0 : 0, engine: options.engine ?? .auto, threads: threads,
-      gradientCheckpointing: options.gradientCheckpointing ?? false, optimizer: options.optimizer ?? .adamw)
+      gradientCheckpointing: options.gradientCheckpointing ?? false, optimizer: options.optimizer ?? .adamw,
+      batchTokens: options.batchTokens)
     if !hasValidation, options.evalEvery != nil || options.earlyStopping != nil {
       throw SFTError(
         .usage, "there are no validation records to evaluate on", advice: "Prepare the data with --val or --val-file")
@@ -169,7 +172,21 @@ public struct TrainRun {
 
   private func updates(records: Int, effectiveBatch: Int) throws -> Int {
     if let steps = options.maxSteps { return steps }
-    let total = (options.epochs ?? Self.standardEpochs) * Double(records) / Double(effectiveBatch)
+    return try wholeNumber((options.epochs ?? Self.standardEpochs) * Double(records) / Double(effectiveBatch))
+  }
+
+  /// Updates until the epochs' records are taken, which depends on the order that they come in.
+  private func updates(_ data: PreparedData, tokens: Int, seed: UInt64) throws -> Int {
+    if let steps = options.maxSteps { return steps }
+    let records = try wholeNumber((options.epochs ?? Self.standardEpochs) * Double(data.training.count))
+    var order = DataOrder(
+      count: data.training.count, seed: options.shuffle ?? true ? seed : nil,
+      lengths: data.training.map { data.sample($0).tokens.count })
+    return order.updates(taking: records, tokens: tokens)
+  }
+
+  /// Rounded up; 1 at least.
+  private func wholeNumber(_ total: Double) throws -> Int {
     guard total.isFinite, total < 1e9 else { throw SFTError(.usage, "that many epochs cannot be") }
     // 2.2 × 50 is not quite 110 in binary.
     return max(1, Int((total - 1e-9 * total).rounded(.up)))
@@ -250,7 +267,15 @@ public struct TrainRun {
     compare("--rslora", options.rankStabilized, settings.lora.rankStabilized)
     compare("--max-steps", options.maxSteps, settings.steps)
     if let epochs = options.epochs, epochs != configuration.epochs { changed.append("--epochs \(epochs)") }
-    compare("--batch-size", options.batchSize, settings.batchSize)
+    if let tokens = settings.batchTokens {
+      compare("--batch-tokens", options.batchTokens, tokens)
+      if let size = options.batchSize { changed.append("--batch-size \(size) (it was --batch-tokens \(tokens))") }
+    } else {
+      compare("--batch-size", options.batchSize, settings.batchSize)
+      if let tokens = options.batchTokens {
+        changed.append("--batch-tokens \(tokens) (it was --batch-size \(settings.batchSize))")
+      }
+    }
     compare("--grad-accum", options.gradientAccumulation, settings.gradientAccumulation)
     compare("--lr", options.learningRate, settings.schedule.learningRate)
     compare("--scheduler", options.scheduler?.rawValue, settings.schedule.kind.rawValue)

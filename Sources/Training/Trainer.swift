@@ -4,7 +4,6 @@ import FoundationEssentials
 import Glibc
 import Kernels
 import Models
-import Packing
 
 /// What a trainer asks of those who know about data and text.
 public struct TrainingHooks {
@@ -52,7 +51,7 @@ public struct TrainingOutcome: Sendable, Equatable {
 /// records, dropout masks and schedule are functions of seed and step, and everything else is in the checkpoint.
 public final class Trainer {
   private let pass: TrainingPass
-  private let samples: (Int) -> Sample
+  private let updates: UpdateQueue
   private let settings: TrainingSettings
   private let run: RunFolder
   private let identity: RunIdentity
@@ -62,13 +61,13 @@ public final class Trainer {
   private let optimizer: OptimizerState
   private let memory: PassMemory
   private let profiler: Profiler?
-  private var order: DataOrder
   private var state = TrainingState()
 
   /// `adapter` must be initialised; a checkpoint found by `resume` replaces its values. `count` training records are given
-  /// by `samples`. `memory` may be shared with what the hooks compute on. `profiler` is told where the time goes.
+  /// by `samples`, on any thread. `memory` may be shared with what the hooks compute on. `profiler` is told where the time goes.
   public init(
-    _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping (Int) -> Sample, settings: TrainingSettings,
+    _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping @Sendable (Int) -> Sample,
+    settings: TrainingSettings,
     run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks,
     memory: PassMemory = PassMemory(), profiler: Profiler? = nil
   ) {
@@ -78,8 +77,7 @@ public final class Trainer {
       checkpointing: settings.gradientCheckpointing, memory: memory)
     optimizer = OptimizerState(settings.optimizer, adapter.tensors)
     self.memory = memory
-    order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil)
-    self.samples = samples
+    updates = UpdateQueue(settings, count: count, cost: decoder.batchCost, samples: samples)
     self.settings = settings
     self.run = run
     self.identity = identity
@@ -141,16 +139,13 @@ public final class Trainer {
   /// One update; times are left at zero.
   private func update() throws -> TrainMetric {
     let timing = profiler?.time(.batches)
-    let indices = order.records(step: state.step, batch: settings.effectiveBatch)
-    let records = indices.map(samples)
-    let batches = microBatches(records)
+    let update = updates.take(state.step)
     timing?.end()
-    let supervised = records.reduce(0) { $0 + $1.supervisedCount }
     let rate = settings.schedule.rate(at: state.step, of: settings.steps)
-    let scale = 1 / Float(max(1, supervised))
+    let scale = 1 / Float(max(1, update.supervised))
     pass.clearGradients()
     var totals = CrossEntropy.Totals()
-    for (index, batch) in batches.enumerated() {
+    for (index, batch) in update.batches.enumerated() {
       // A stream for each micro-batch of each update.
       let stream = UInt64(state.step) << 20 | UInt64(index)
       var generator = SeededGenerator(seed: settings.seed ^ 0x6472_6f70, stream: stream)
@@ -158,11 +153,11 @@ public final class Trainer {
     }
     let loss = totals.loss / max(1, totals.weight)
     let norm = loss.isFinite ? updateParameters() : .nan
-    guard loss.isFinite, norm.isFinite else { throw divergence(indices, loss: loss) }
+    guard loss.isFinite, norm.isFinite else { throw divergence(update.records, loss: loss) }
     state.step += 1
     return TrainMetric(
       step: state.step, loss: loss, accuracy: totals.correct / max(1, totals.weight), lr: rate, grad_norm: norm,
-      tokens: records.reduce(0) { $0 + $1.tokens.count }, supervised_tokens: supervised, seconds: 0, elapsed: 0,
+      tokens: update.tokens, supervised_tokens: update.supervised, seconds: 0, elapsed: 0,
       tokens_per_second: 0)
   }
 
@@ -173,15 +168,6 @@ public final class Trainer {
     return optimizer.update(
       pass.adapter.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, step: state.step + 1,
       pass.compute)
-  }
-
-  /// One packed batch for each `batchSize` records; the plain engine takes one sequence at a time.
-  private func microBatches(_ records: [Sample]) -> [Batch] {
-    let size = settings.engine == .plain ? 1 : settings.batchSize
-    let shares = settings.engine == .auto && settings.lora.dropout == 0
-    return stride(from: 0, to: records.count, by: size).map { first in
-      Packer.pack(Array(records[first..<min(first + size, records.count)]), sharesPrefixes: shares)
-    }
   }
 
   private func divergence(_ indices: [Int], loss: Double) -> SFTError {

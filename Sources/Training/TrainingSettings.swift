@@ -53,8 +53,12 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var initialAdapter: String?
   /// Updates in all.
   public var steps: Int
-  /// Records of a micro-batch, and micro-batches of an update.
+  /// Records of a micro-batch, on average; 0 where `batchTokens` decides.
   public var batchSize: Int
+  /// Tokens of a micro-batch, on average: an update takes records in order until their tokens, EOS included, reach
+  /// `batchTokens` · `gradientAccumulation`.
+  public var batchTokens: Int?
+  /// Micro-batches of an update, at most.
   public var gradientAccumulation: Int
   public var schedule: Schedule
   public var optimizer: Optimizer
@@ -78,12 +82,13 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
     lora: LoRAConfiguration, initialAdapter: String?, steps: Int, batchSize: Int, gradientAccumulation: Int,
     schedule: Schedule, beta1: Double, beta2: Double, weightDecay: Double, maxGradientNorm: Double, shuffle: Bool,
     seed: UInt64, evalEvery: Int, earlyStopping: Int, engine: Engine, threads: Int,
-    gradientCheckpointing: Bool = false, optimizer: Optimizer = .adamw
+    gradientCheckpointing: Bool = false, optimizer: Optimizer = .adamw, batchTokens: Int? = nil
   ) {
     self.lora = lora
     self.initialAdapter = initialAdapter
     self.steps = steps
     self.batchSize = batchSize
+    self.batchTokens = batchTokens
     self.gradientAccumulation = gradientAccumulation
     self.schedule = schedule
     self.optimizer = optimizer
@@ -100,7 +105,7 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
     self.gradientCheckpointing = gradientCheckpointing
   }
 
-  /// Records of an update, B.
+  /// Records of an update, B; 0 where `batchTokens` decides.
   public var effectiveBatch: Int { batchSize * gradientAccumulation }
 }
 

@@ -60,10 +60,19 @@ struct Train: ParsableCommand {
   @Option(name: .long, help: "Updates, instead of --epochs.")
   var maxSteps: Int?
 
-  @Option(name: .long, help: "Records of a micro-batch (default: 8).")
+  @Option(name: .long, help: "Records of a micro-batch; an update takes so many times --grad-accum (default: 8).")
   var batchSize: Int?
 
-  @Option(name: .customLong("grad-accum"), help: "Micro-batches of an update (default: 1).")
+  @Option(
+    name: .long,
+    help: """
+      Tokens of a micro-batch, instead of --batch-size: an update takes records in order until their tokens, EOS included, \
+      reach so many times --grad-accum.
+      """)
+  var batchTokens: Int?
+
+  @Option(
+    name: .customLong("grad-accum"), help: "Micro-batches of an update, made to cost about the same (default: 1).")
   var gradientAccumulation: Int?
 
   @Option(name: .customLong("lr"), help: "Highest learning rate (default: 2e-4).")
@@ -141,6 +150,7 @@ struct Train: ParsableCommand {
     }
     try atLeast(1, maxSteps, "--max-steps")
     try atLeast(1, batchSize, "--batch-size")
+    try atLeast(1, batchTokens, "--batch-tokens")
     try atLeast(1, gradientAccumulation, "--grad-accum")
     try atLeast(0, warmupSteps, "--warmup-steps")
     try atLeast(1, evalEvery, "--eval-every")
@@ -150,6 +160,7 @@ struct Train: ParsableCommand {
     try atLeast(1, threads, "--threads")
     try atMost(1_000_000_000, maxSteps, "--max-steps")
     try atMost(65_536, batchSize, "--batch-size")
+    try atMost(1 << 24, batchTokens, "--batch-tokens")
     try atMost(65_536, gradientAccumulation, "--grad-accum")
     try atMost(1_000_000_000, warmupSteps, "--warmup-steps")
     try atMost(4096, threads, "--threads")
@@ -162,6 +173,7 @@ struct Train: ParsableCommand {
       throw ValidationError("--min-lr must not be above --lr.")
     }
     if epochs != nil, maxSteps != nil { throw ValidationError("Give --epochs or --max-steps, not both.") }
+    if batchSize != nil, batchTokens != nil { throw ValidationError("Give --batch-size or --batch-tokens, not both.") }
     _ = try parsedBetas()
     _ = try parsedLayers()
   }
@@ -205,6 +217,7 @@ struct Train: ParsableCommand {
     options.epochs = epochs
     options.maxSteps = maxSteps
     options.batchSize = batchSize
+    options.batchTokens = batchTokens
     options.gradientAccumulation = gradientAccumulation
     options.learningRate = learningRate
     options.scheduler = scheduler

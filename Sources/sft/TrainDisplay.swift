@@ -46,8 +46,7 @@ final class TrainDisplay {
       "adapter     LoRA r \(lora.rank), alpha \(lora.alpha), dropout \(lora.dropout), on "
         + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? ""))
     progress.note(
-      "updates     \(settings.steps) of \(settings.batchSize) records × \(settings.gradientAccumulation) = "
-        + "\(settings.effectiveBatch)" + (configuration.epochs.map { ", \($0) epochs" } ?? ""))
+      "updates     \(settings.steps) of \(batch(settings))" + (configuration.epochs.map { ", \($0) epochs" } ?? ""))
     progress.note(
       "optimiser   AdamW\(settings.optimizer == .adamw8bit ? " with 8-bit moments" : ""), "
         + "lr \(settings.schedule.learningRate) \(settings.schedule.kind.rawValue) to "
@@ -57,6 +56,14 @@ final class TrainDisplay {
       "compute     \(settings.threads) threads, \(configuration.linearAlgebra.kernels) kernels, OpenBLAS "
         + "\(configuration.linearAlgebra.coreType), engine \(settings.engine.rawValue)")
     progress.note("dropout     the base's own is off; only --lora-dropout counts")
+  }
+
+  private func batch(_ settings: TrainingSettings) -> String {
+    let accumulation = settings.gradientAccumulation
+    guard let tokens = settings.batchTokens else {
+      return "\(settings.batchSize) records × \(accumulation) = \(settings.effectiveBatch)"
+    }
+    return "as many records as reach \(grouped(tokens)) tokens × \(accumulation) = \(grouped(tokens * accumulation))"
   }
 
   private func train(_ metric: TrainMetric) {

@@ -65,7 +65,7 @@ struct Bench {
       report: { log.metrics.append($0) }, notice: { log.notices.append($0) },
       shouldStop: { log.metrics.last?.step == stop })
     let trainer = Trainer(
-      decoder, adapter, count: samples.count, samples: { samples[$0] }, settings: settings, run: folder,
+      decoder, adapter, count: samples.count, samples: { [samples] in samples[$0] }, settings: settings, run: folder,
       identity: RunIdentity(baseModel: "random", baseDigest: Digest(of: "random")), saveEvery: saveEvery,
       keptCheckpoints: keptCheckpoints, hooks: hooks)
     try createDirectory(folder.path)
