@@ -67,6 +67,7 @@ public struct LinearAlgebraReport: Sendable, Codable, Equatable {
   /// What OpenBLAS chose by itself, where it was changed.
   public var replacedCoreType: String?
   public var threads: Int
-  /// The level of this project's own kernels: "AVX-512", "AVX2" or "portable".
+  /// The level of this project's own kernels: "AVX-512", "AVX2" or "portable". From AVX2 on they also do the products of
+  /// several rows; OpenBLAS does the rest.
   public var kernels: String
 }

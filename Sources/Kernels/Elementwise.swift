@@ -1,4 +1,5 @@
 import CKernels
+import Core
 
 /// Sums and dropout.
 public enum Elementwise {
@@ -32,8 +33,20 @@ public enum Elementwise {
     }
   }
 
-  /// Σ x², in double, in a fixed order.
-  public static func sumOfSquares(_ x: Floats, count: Int) -> Double {
+  /// Σ x², in double: the sums of pieces of a fixed length, added in order, so that threads change nothing.
+  public static func sumOfSquares(_ x: Floats, count: Int, _ compute: Compute) -> Double {
+    let piece = 1 << 16
+    let pieces = (count + piece - 1) / piece
+    return withUnsafeTemporaryAllocation(of: Double.self, capacity: pieces) { sums in
+      nonisolated(unsafe) let (x, sums) = (x, sums)
+      parallelFor(pieces, threads: compute.threads) { index in
+        sums[index] = sumOfSquares(x + index * piece, count: min(piece, count - index * piece))
+      }
+      return sums.reduce(0, +)
+    }
+  }
+
+  private static func sumOfSquares(_ x: Floats, count: Int) -> Double {
     var sums = (0.0, 0.0, 0.0, 0.0)
     var i = 0
     while i + 4 <= count {

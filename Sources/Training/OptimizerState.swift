@@ -71,7 +71,7 @@ package final class OptimizerState {
   package func update(
     _ parameters: MutableFloats, gradients: Floats, settings: TrainingSettings, step: Int, _ compute: Compute
   ) -> Double {
-    let norm = Elementwise.sumOfSquares(gradients, count: count).squareRoot()
+    let norm = Elementwise.sumOfSquares(gradients, count: count, compute).squareRoot()
     guard norm.isFinite else { return norm }
     let limit = settings.maxGradientNorm
     let update = AdamWStep(

@@ -21,7 +21,16 @@ import Testing
       #expect(sum == zip(x, y).map { $0 + $1 })
     }
     let squares = x.reduce(0.0) { $0 + Double($1) * Double($1) }
-    #expect(relativeError(Elementwise.sumOfSquares(x, count: count), squares) < 1e-12)
+    #expect(relativeError(Elementwise.sumOfSquares(x, count: count, compute(.auto)), squares) < 1e-12)
+  }
+
+  @Test func `A sum of squares does not depend on the threads`() {
+    let x = noise(200_003, seed: 3)
+    let one = Elementwise.sumOfSquares(x, count: x.count, compute(.auto, threads: 1))
+    #expect(relativeError(one, x.reduce(0.0) { $0 + Double($1) * Double($1) }) < 1e-12)
+    for threads in [2, 3, 7] {
+      #expect(Elementwise.sumOfSquares(x, count: x.count, compute(.auto, threads: threads)) == one)
+    }
   }
 
   @Test(arguments: [1, 15, 16, 17, 60, 768], [1, 3, 130]) func biases(_ width: Int, rows: Int) {

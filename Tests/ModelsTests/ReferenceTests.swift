@@ -65,14 +65,14 @@ import Weights
     let totals = pass.accumulate(batch, scale: 1 / Float(batch.supervisedTokens), dropoutSeed: 0)
     let curve = reference.curve("train_lora")
     #expect(relativeError(totals.loss / totals.weight, curve[0].loss) < 1e-5)
-    let norm = Elementwise.sumOfSquares(pass.gradients.pointer, count: adapter.count).squareRoot()
+    let norm = Elementwise.sumOfSquares(pass.gradients.pointer, count: adapter.count, Compute()).squareRoot()
     #expect(relativeError(norm, curve[0].gradientNorm) < 1e-4)
     let clip = min(1, 1 / (norm + 1e-6))
     var compared = 0
     for tensor in adapter.tensors {
       let expected = reference.expect["step1_clipped_grad_norms_lora"]?[tensor.name]?.double ?? .nan
       let gradients = pass.gradients.pointer + tensor.offset
-      let actual = clip * Elementwise.sumOfSquares(gradients, count: tensor.count).squareRoot()
+      let actual = clip * Elementwise.sumOfSquares(gradients, count: tensor.count, Compute()).squareRoot()
       #expect(relativeError(actual, expected) < 1e-3, "\(tensor.name): \(actual) against \(expected)")
       compared += 1
     }
