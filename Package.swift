@@ -62,13 +62,20 @@ let package = Package(
     target("Exporting", ["Core", "Files", "JSON", "Models", "Quantizing", "Weights"]),
     target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Tokenizing", "Packing"]),
 
+    // Another model's opinion, over the network.
+    target("Judging", ["Core", "Files", "JSON"]),
+    // Pages for people; Sources/Reporting/page holds their style and scripts, embedded in the binary.
+    .target(
+      name: "Reporting", dependencies: ["Core", "Files"], resources: [.embedInCode("page")],
+      swiftSettings: swiftSettings),
+
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
     target(
       "Pipeline",
       [
         "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
-        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting",
+        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging", "Reporting",
       ]),
     .executableTarget(
       name: "sft",
@@ -90,9 +97,12 @@ let package = Package(
     tests(
       "Evaluating",
       [
-        "Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "Quantizing", "TestSupport", "Tokenizing",
+        "Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport",
+        "Tokenizing",
         "Weights",
       ]),
+    tests("Reporting", ["Core", "JSON", "Reporting"]),
+    tests("Judging", ["Core", "Files", "JSON", "Judging", "TestSupport"]),
     .testTarget(
       name: "QuantizingTests",
       dependencies: ["Core", "Files", "JSON", "Kernels", "Quantizing", "TestSupport", "Weights"],

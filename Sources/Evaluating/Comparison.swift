@@ -1,16 +1,49 @@
 import Core
+import Glibc
 
-/// Answers of a base and its tuned self to the same questions.
+/// Answers of a base and of one or more tuned models to the same questions, and what they are worth. `tuned` is the first
+/// adapter, or the other model; further adapters stand in `adapters`.
 public struct Comparison: Sendable, Equatable, Codable {
   public struct Answer: Sendable, Equatable, Codable {
     public var text: String
-    public var finish_reason: Generation.FinishReason
+    public var finishReason: Generation.FinishReason
+    /// EOS not counted.
     public var tokens: Int
+    /// Ended by itself; false where a stop string or the limit ended it.
+    public var endedWithEOS: Bool
+    public var measures: AnswerMeasures
 
-    init(_ generation: Generation) {
+    private enum CodingKeys: String, CodingKey {
+      case text, finishReason, tokens, measures
+      case endedWithEOS = "endedWithEos"
+    }
+
+    public init(_ generation: Generation, _ measures: AnswerMeasures) {
       text = generation.text
-      finish_reason = generation.finish_reason
+      finishReason = generation.finish_reason
       tokens = generation.token_ids.count
+      endedWithEOS = generation.ending == .endOfText
+      self.measures = measures
+    }
+  }
+
+  public enum Verdict: String, Sendable, Codable {
+    case win, tie, loss
+  }
+
+  public enum Preference: String, Sendable, Codable {
+    case tuned, base, tie
+  }
+
+  /// Another model's opinion, asked with tuned as the second answer and as the first.
+  public struct Judgement: Sendable, Equatable, Codable {
+    /// A tie unless both orders agree.
+    public var preferred: Preference
+    public var orders: [Preference]
+
+    public init(orders: [Preference]) {
+      self.orders = orders
+      preferred = Set(orders).count == 1 ? orders[0] : .tie
     }
   }
 
@@ -18,74 +51,97 @@ public struct Comparison: Sendable, Equatable, Codable {
     public var question: String
     public var input: String?
     public var reference: String?
+    public var choices: [String]?
+    /// Index of the right choice.
+    public var answer: Int?
     public var base: Answer
     public var tuned: Answer
+    /// Of the adapters after the first.
+    public var adapters: [Answer]?
+    /// Of tuned against base, by `verdictMeasure`.
+    public var verdict: Verdict
+    public var verdictMeasure: Measure
+    /// What a judge said of tuned and base; nil where none was asked or it gave no verdict.
+    public var judgement: Judgement?
 
-    public init(_ question: Question, base: Generation, tuned: Generation) {
+    public init(_ question: Question, base: Answer, tuned: Answer, others: [Answer]) {
       self.question = question.question
       input = question.input.isEmpty ? nil : question.input
       reference = question.reference
-      self.base = Answer(base)
-      self.tuned = Answer(tuned)
+      choices = question.choices
+      answer = question.answer
+      self.base = base
+      self.tuned = tuned
+      adapters = others.isEmpty ? nil : others
+      verdictMeasure = question.choices != nil ? .choiceAccuracy : question.reference != nil ? .tokenF1 : .endedWithEOS
+      verdict = .tie
+      verdict = Difference.verdict(verdictMeasure, self, tuned) ?? .tie
     }
-  }
 
-  /// Of one model's answers.
-  public struct Score: Sendable, Equatable, Codable {
-    /// Answers that ended by themselves.
-    public var ended: Int
-    /// Mean length in tokens.
-    public var mean_tokens: Double
-    /// Answers equal to the reference, white space at the ends aside; nil without references.
-    public var exact_match: Int?
-  }
-
-  public struct Summary: Sendable, Equatable, Codable {
-    public var questions: Int
-    public var with_reference: Int
-    public var base: Score
-    public var tuned: Score
+    /// Of tuned, then of the other adapters.
+    var tunedAnswers: [Answer] { [tuned] + (adapters ?? []) }
   }
 
   public struct Settings: Sendable, Equatable, Codable {
+    /// What answered as `base`.
     public var model: String
-    public var adapter: String
+    /// Of `tuned`; nil where that is another model.
+    public var adapter: String?
+    /// Of `adapters`.
+    public var adapters: [String]?
+    /// The other model, where two are compared, and its template where it has its own.
+    public var modelB: String?
+    public var templateB: String?
     public var template: String
+    public var questions: String?
+    /// How ROUGE-L cuts text into words.
+    public var rougeWords: WordSplitting
+    /// Whether both models count tokens alike.
+    public var sameTokenizer: Bool
     public var generation: GenerationSettings
+    /// Who was asked which answer is better: address and model.
+    public var judge: String?
+    public var judgeModel: String?
 
-    public init(model: String, adapter: String, template: String, generation: GenerationSettings) {
+    public init(
+      model: String, adapter: String?, adapters: [String]? = nil, modelB: String? = nil, templateB: String? = nil,
+      template: String, questions: String? = nil, rougeWords: WordSplitting, sameTokenizer: Bool = true,
+      generation: GenerationSettings
+    ) {
       self.model = model
       self.adapter = adapter
+      self.adapters = adapters
+      self.modelB = modelB
+      self.templateB = templateB
       self.template = template
+      self.questions = questions
+      self.rougeWords = rougeWords
+      self.sameTokenizer = sameTokenizer
       self.generation = generation
     }
   }
 
   public var settings: Settings
   public var summary: Summary
-  public var items: [Item]
+  public private(set) var items: [Item]
 
-  public init(settings: Settings, items: [Item]) {
+  /// Puts in what a judge said of the items, in order.
+  public mutating func add(_ judgements: [Judgement?], by judge: String, model: String) {
+    (settings.judge, settings.judgeModel) = (judge, model)
+    for index in items.indices { items[index].judgement = judgements[index] }
+    summary.judge = PreferenceCount(judgements.compactMap { $0?.preferred })
+  }
+
+  /// `tokens` are the answers' token ids, [model][question], for what is counted over all of them.
+  public init(settings: Settings, items: [Item], tokens: [[[Int32]]]) {
     self.settings = settings
     self.items = items
-    summary = Summary(
-      questions: items.count, with_reference: items.count { $0.reference != nil },
-      base: Self.score(items, \.base), tuned: Self.score(items, \.tuned))
+    summary = Summary(settings, items, tokens)
   }
 
-  private static func score(_ items: [Item], _ side: KeyPath<Item, Answer>) -> Score {
-    let answers = items.map { $0[keyPath: side] }
-    let judged = items.filter { $0.reference != nil }
-    return Score(
-      ended: answers.count { $0.finish_reason == .stop },
-      mean_tokens: Double(answers.reduce(0) { $0 + $1.tokens }) / Double(max(1, answers.count)),
-      exact_match: judged.isEmpty
-        ? nil : judged.count { trimmed($0[keyPath: side].text) == trimmed($0.reference ?? "") })
+  /// What the models are called beside each other: base, tuned, adapter 3, …
+  public var names: [String] {
+    ["base", settings.modelB == nil ? "tuned" : "model B"]
+      + (settings.adapters ?? []).indices.map { "adapter \($0 + 2)" }
   }
-}
-
-private func trimmed(_ text: String) -> Substring {
-  let start = text.firstIndex { !$0.isWhitespace } ?? text.endIndex
-  let end = text.lastIndex { !$0.isWhitespace }.map { text.index(after: $0) } ?? start
-  return text[start..<end]
 }

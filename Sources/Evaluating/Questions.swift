@@ -2,17 +2,37 @@ import Core
 import Files
 import JSON
 
-/// A question to both models, with the answer expected where one is known.
-public struct Question: Sendable, Equatable, Codable {
+/// A question to the models, with the answer expected where one is known.
+public struct Question: Sendable, Equatable {
   public var question: String
   public var input: String
   public var reference: String?
-  /// 1-based line in its file.
+  /// Of a multiple-choice question: at least two, all different.
+  public var choices: [String]?
+  /// Index of the right one.
+  public var answer: Int?
+  /// 1-based line in its file; 0 where it is not known.
   public var line: Int
+
+  public init(
+    question: String, input: String = "", reference: String? = nil, choices: [String]? = nil, answer: Int? = nil,
+    line: Int = 0
+  ) {
+    self.question = question
+    self.input = input
+    self.reference = reference
+    self.choices = choices
+    self.answer = answer
+    self.line = line
+  }
+
+  /// Instruction and input together, as people see them.
+  public var text: String { input.isEmpty ? question : question + "\n" + input }
 }
 
-/// Questions from a file: JSON Lines (or a JSON array) of objects with `instruction` (or `question`), `input` and `output`,
-/// or plain text with one question a line; which it is is seen by the content. Blank lines are passed over.
+/// Questions from a file: JSON Lines (or a JSON array) of objects with `instruction` (or `question`), and perhaps `input`,
+/// `output`, and `choices` with `answer` (an index from 0, or the choice's text); or plain text with one question a line.
+/// Which it is is seen by the content. Blank lines are passed over.
 ///
 /// Throws `badData` with file and line for a line that is not one, and where there is no question at all.
 public func loadQuestions(_ path: String) throws -> [Question] {
@@ -36,7 +56,9 @@ public func loadQuestions(_ path: String) throws -> [Question] {
 private func arrayQuestions(_ bytes: [UInt8], _ path: String) throws -> [Question]? {
   let elements = bytes.withUnsafeBytes { try? parseJSON(withoutByteOrderMark($0), file: path) }?.array
   guard let elements, !elements.isEmpty, elements.allSatisfy({ $0.object != nil }) else { return nil }
-  return try elements.enumerated().map { try question($1, path, nil, "element \($0 + 1) ") }
+  return try elements.enumerated().map { index, element in
+    try QuestionReader(value: element, file: path, line: nil, prefix: "element \(index + 1) ").question()
+  }
 }
 
 private func isSpace(_ byte: UInt8) -> Bool { byte == 32 || (9...13).contains(byte) }
@@ -45,25 +67,70 @@ private func plainQuestion(_ content: [UInt8], _ path: String, _ line: Int) thro
   guard let text = String(validating: content, as: UTF8.self) else {
     throw SFTError(.badData, "is not valid UTF-8", file: path, line: line)
   }
-  return Question(question: text, input: "", reference: nil, line: line)
+  return Question(question: text, line: line)
 }
 
 private func jsonQuestion(_ content: [UInt8], _ path: String, _ line: Int) throws -> Question {
-  try question(content.withUnsafeBytes { try parseJSON($0, file: path, firstLine: line) }, path, line, "")
+  let value = try content.withUnsafeBytes { try parseJSON($0, file: path, firstLine: line) }
+  return try QuestionReader(value: value, file: path, line: line, prefix: "").question()
 }
 
-private func question(_ value: JSONValue, _ path: String, _ line: Int?, _ which: String) throws -> Question {
-  func text(_ key: String) throws -> String? {
+/// A question's members, each checked.
+private struct QuestionReader {
+  let value: JSONValue
+  let file: String
+  let line: Int?
+  /// Which element of an array it is.
+  let prefix: String
+
+  func question() throws -> Question {
+    guard value.object != nil else { throw SFTError(.badData, "is not a JSON object", file: file, line: line) }
+    guard let question = try text("instruction") ?? text("question"), !question.isEmpty else {
+      throw failure("has no 'instruction'")
+    }
+    let choices = try self.choices()
+    return Question(
+      question: question, input: try text("input") ?? "", reference: try text("output"), choices: choices,
+      answer: try answer(among: choices), line: line ?? 0)
+  }
+
+  private func failure(_ message: String) -> SFTError { SFTError(.badData, prefix + message, file: file, line: line) }
+
+  private func text(_ key: String) throws -> String? {
     switch value[key] {
     case nil, .null: return nil
     case .string(let text): return text
-    default: throw SFTError(.badData, "\(which)'\(key)' is not a string", file: path, line: line)
+    default: throw failure("'\(key)' is not a string")
     }
   }
-  guard value.object != nil else { throw SFTError(.badData, "is not a JSON object", file: path, line: line) }
-  guard let question = try text("instruction") ?? text("question"), !question.isEmpty else {
-    throw SFTError(.badData, "\(which)has no 'instruction'", file: path, line: line)
+
+  private func choices() throws -> [String]? {
+    guard let value = value["choices"], !value.isNull else { return nil }
+    let texts = (value.array ?? []).compactMap(\.string)
+    guard texts.count >= 2, texts.count == value.array?.count, !texts.contains("") else {
+      throw failure("'choices' is not a list of at least two texts")
+    }
+    guard Set(texts).count == texts.count else { throw failure("'choices' holds the same text twice") }
+    return texts
   }
-  return Question(
-    question: question, input: try text("input") ?? "", reference: try text("output"), line: line ?? 0)
+
+  private func answer(among choices: [String]?) throws -> Int? {
+    let given = value["answer"].flatMap { $0.isNull ? nil : $0 }
+    guard let choices else {
+      if given != nil { throw failure("has an 'answer' but no 'choices'") }
+      return nil
+    }
+    switch given {
+    case nil: throw failure("has 'choices' but no 'answer'")
+    case .integer(let index):
+      guard choices.indices.contains(index) else {
+        throw failure("'answer' is \(index), but the choices are 0 to \(choices.count - 1)")
+      }
+      return index
+    case .string(let text):
+      guard let index = choices.firstIndex(of: text) else { throw failure("'answer' is none of the choices") }
+      return index
+    default: throw failure("'answer' is neither an index nor a choice's text")
+    }
+  }
 }

@@ -9,11 +9,20 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
   public var topK: Int?
   /// Only the most likely tokens that together have at least this probability (Holtzman et al. 2020); nil for all.
   public var topP: Double?
+  /// Of what those leave, only tokens at least this fraction as likely as the likeliest (Nguyen et al. 2024); nil for all.
+  public var minP: Double?
+  /// Logits of tokens that the prompt or the answer holds are divided by this, or multiplied where negative (Keskar et al.
+  /// 2019, transformers' `repetition_penalty`); 1 for none. It acts on greedy decoding and beam search too.
+  public var repetitionPenalty: Double
 
-  public init(temperature: Double = 0, topK: Int? = nil, topP: Double? = nil) {
+  public init(
+    temperature: Double = 0, topK: Int? = nil, topP: Double? = nil, minP: Double? = nil, repetitionPenalty: Double = 1
+  ) {
     self.temperature = temperature
     self.topK = topK
     self.topP = topP
+    self.minP = minP
+    self.repetitionPenalty = repetitionPenalty
   }
 
   /// Throws `usage` for a number out of range.
@@ -23,6 +32,26 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
     }
     if let topK, topK < 1 { throw SFTError(.usage, "top-k must be at least 1") }
     if let topP, !(topP > 0 && topP <= 1) { throw SFTError(.usage, "top-p must be above 0 and at most 1") }
+    if let minP, !(minP >= 0 && minP <= 1) { throw SFTError(.usage, "min-p must be from 0 to 1") }
+    guard repetitionPenalty > 0, repetitionPenalty.isFinite else {
+      throw SFTError(.usage, "the repetition penalty must be above 0 (1 for none)")
+    }
+  }
+
+  /// What was given that cannot matter, because the most likely token is taken anyway; by the flags' names.
+  public var ineffective: [String] {
+    guard temperature == 0 else { return [] }
+    return [("--top-k", topK != nil), ("--top-p", topP != nil), ("--min-p", minP != nil)].filter(\.1).map(\.0)
+  }
+
+  /// Applies the repetition penalty to scores (logits, or log-probabilities in beam search) [V].
+  package func penalise(_ scores: UnsafeMutableBufferPointer<Float>, _ seen: Set<Int32>) {
+    guard repetitionPenalty != 1 else { return }
+    let penalty = Float(repetitionPenalty)
+    for token in seen where scores.indices.contains(Int(token)) {
+      let score = scores[Int(token)]
+      scores[Int(token)] = score < 0 ? score * penalty : score / penalty
+    }
   }
 
   /// Chooses from logits [V]. Greedy takes the first of equals and draws nothing from `generator`.
@@ -50,16 +79,19 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
     }
     let topK = topK.flatMap { $0 < logits.count ? $0 : nil }
     let topP = topP.flatMap { $0 < 1 ? $0 : nil }
-    if topK == nil, topP == nil { return candidates }
-    candidates.sort { ($1.weight, $0.token) < ($0.weight, $1.token) }
+    if topK != nil || topP != nil { candidates.sort { ($1.weight, $0.token) < ($0.weight, $1.token) } }
     if let topK { candidates = Array(candidates.prefix(topK)) }
-    guard let topP else { return candidates }
-    let limit = topP * candidates.reduce(0) { $0 + $1.weight }
-    var sum = 0.0
-    let kept = candidates.firstIndex { candidate in
-      sum += candidate.weight
-      return sum >= limit
+    if let topP {
+      let limit = topP * candidates.reduce(0) { $0 + $1.weight }
+      var sum = 0.0
+      let kept = candidates.firstIndex { candidate in
+        sum += candidate.weight
+        return sum >= limit
+      }
+      candidates = Array(candidates[...(kept ?? candidates.count - 1)])
     }
-    return Array(candidates[...(kept ?? candidates.count - 1)])
+    // The likeliest token's weight is 1.
+    if let minP { candidates.removeAll { $0.weight < minP } }
+    return candidates
   }
 }

@@ -4,7 +4,7 @@ import Kernels
 /// Final norm, head and cross-entropy, in chunks of rows: N×V logits never exist.
 final class LossHead {
   /// Rows of logits that exist at once, at most.
-  private let chunkRows: Int
+  let chunkRows: Int
 
   private let normed = FloatBuffer()
   private let statistics = FloatBuffer()

@@ -27,11 +27,25 @@ public final class InferencePass {
 
   /// [rows.count, V] logits at rows of the batch, which are in order.
   public func logits(_ batch: Batch, rows: [Int]) -> [Float] {
+    var logits: [Float] = []
+    logits.reserveCapacity(rows.count * decoder.configuration.vocabularySize)
+    forEachLogits(batch, rows: rows) { logits += $1 }
+    return logits
+  }
+
+  /// Hands `body` each row's place in `rows`, which are in order, and its logits [V], valid during the call; those of some
+  /// rows exist at once.
+  public func forEachLogits(_ batch: Batch, rows: [Int], _ body: (Int, UnsafeBufferPointer<Float>) -> Void) {
     let x = forward(batch, rows: rows)
-    let count = rows.count * decoder.configuration.vocabularySize
-    return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-      if let base = buffer.baseAddress { memory.head.logits(decoder, x, rows: rows.count, into: base, compute) }
-      initialized = count
+    let (width, classes) = (decoder.configuration.width, decoder.configuration.vocabularySize)
+    let chunkRows = memory.head.chunkRows
+    for first in stride(from: 0, to: rows.count, by: chunkRows) {
+      let count = min(chunkRows, rows.count - first)
+      let logits = scores.ensure(count * classes)
+      memory.head.logits(decoder, x + first * width, rows: count, into: logits, compute)
+      for row in 0..<count {
+        body(first + row, UnsafeBufferPointer(start: logits + row * classes, count: classes))
+      }
     }
   }
 
@@ -43,24 +57,39 @@ public final class InferencePass {
   /// Appends `tokens` to the sequence in `cache` and returns the logits [V] after the last of them, valid until the next
   /// call. The cache must have room for them.
   public func extend(_ cache: KeyValueCache, with tokens: [Int32]) -> UnsafeBufferPointer<Float> {
-    precondition(!tokens.isEmpty && cache.count + tokens.count <= cache.capacity)
-    let past = cache.count
-    let positions = Array(past..<past + tokens.count)
-    let x = forward(tokens, positions: positions, rows: [tokens.count - 1]) { block, layer, selected in
-      cache.store(
-        memory.activations(0).queriesKeysValues.pointer, rows: tokens.count, layer: layer, block)
-      let first = selected?.first ?? 0
-      return [
-        AttentionRun(
-          firstRow: 0, queryRow: first, rows: selected?.count ?? tokens.count,
-          spans: [cache.span(layer, past + first, tokens.count - first)])
-      ]
+    extend([cache], with: [tokens])
+  }
+
+  /// Appends to each cache its tokens, at least one, in one pass, and returns the logits [caches.count, V] after each
+  /// one's last, valid until the next call. A cache stands once in `caches`, and none continues another of them.
+  public func extend(_ caches: [KeyValueCache], with tokens: [[Int32]]) -> UnsafeBufferPointer<Float> {
+    precondition(caches.count == tokens.count)
+    var ranges: [Range<Int>] = []
+    for (cache, tokens) in zip(caches, tokens) {
+      precondition(!tokens.isEmpty && cache.count + tokens.count <= cache.capacity)
+      let first = ranges.last?.upperBound ?? 0
+      ranges.append(first..<first + tokens.count)
     }
-    cache.count += tokens.count
+    let positions = zip(caches, tokens).flatMap { cache, tokens in cache.count..<cache.count + tokens.count }
+    let lasts = ranges.map { $0.upperBound - 1 }
+    let x = forward(tokens.flatMap(\.self), positions: positions, rows: lasts) { block, layer, selected in
+      let added = memory.activations(0).queriesKeysValues.pointer
+      return zip(caches, ranges).enumerated().map { index, sequence in
+        let (cache, rows) = sequence
+        cache.store(
+          Floats(added + rows.lowerBound * block.attentionInput.outputWidth), rows: rows.count, layer: layer, block)
+        // Where rows are selected, it is each sequence's last.
+        let first = selected.map { $0[index] } ?? rows.lowerBound
+        return AttentionRun(
+          firstRow: selected == nil ? first : index, queryRow: first, rows: rows.upperBound - first,
+          spans: cache.spans(layer, added: rows.count, queriesFrom: first - rows.lowerBound))
+      }
+    }
+    for (cache, rows) in zip(caches, ranges) { cache.count += rows.count }
     let classes = decoder.configuration.vocabularySize
-    let logits = scores.ensure(classes)
-    memory.head.logits(decoder, x, rows: 1, into: logits, compute)
-    return UnsafeBufferPointer(start: logits, count: classes)
+    let logits = scores.ensure(caches.count * classes)
+    memory.head.logits(decoder, x, rows: caches.count, into: logits, compute)
+    return UnsafeBufferPointer(start: logits, count: caches.count * classes)
   }
 
   private func forward(_ batch: Batch, rows: [Int], _ observer: LinearObserver? = nil) -> Floats {
@@ -94,42 +123,5 @@ public final class InferencePass {
     }
     return sparse || wanted.count == rows
       ? Floats(output) : gather(wanted, of: output, width: width, into: activations.middle)
-  }
-}
-
-/// Keys and values of one sequence, kept so that each new token costs one row.
-public final class KeyValueCache {
-  /// Tokens in it.
-  public internal(set) var count = 0
-  /// Tokens it has room for.
-  public let capacity: Int
-  private let keyWidth: Int
-  /// A layer: [capacity, keys | values].
-  private let layers: [FloatBuffer]
-
-  public init(_ decoder: Decoder, capacity: Int) {
-    let configuration = decoder.configuration
-    self.capacity = min(capacity, configuration.contextLength)
-    keyWidth = configuration.keyValueHeads * configuration.headWidth
-    let floats = self.capacity * keyWidth * 2
-    layers = decoder.blocks.map { _ in FloatBuffer(floats) }
-  }
-
-  /// Forgets all but the first `count` tokens, for another sequence that begins with them.
-  public func truncate(to count: Int) { self.count = min(self.count, count) }
-
-  func store(_ queriesKeysValues: Floats, rows: Int, layer: Int, _ block: Block) {
-    let stride = block.attentionInput.outputWidth
-    for row in 0..<rows {
-      // Keys and values lie side by side in the activations as they do here.
-      (layers[layer].pointer + (count + row) * 2 * keyWidth)
-        .update(from: queriesKeysValues + row * stride + block.keyOffset, count: 2 * keyWidth)
-    }
-  }
-
-  func span(_ layer: Int, _ past: Int, _ added: Int) -> KeySpan {
-    let base = layers[layer].pointer
-    return KeySpan(
-      keys: base, values: base + keyWidth, count: past + added, stride: 2 * keyWidth, causalOffset: past)
   }
 }

@@ -115,48 +115,14 @@ public final class InferenceSession {
     }
   }
 
-  /// Ids of a templated question, up to where the answer begins.
-  public func prompt(instruction: String, input: String) -> [Int32] {
+  /// Ids of a question in the session's template or another, up to where the answer begins.
+  public func prompt(instruction: String, input: String, template: PromptTemplate? = nil) -> [Int32] {
     var ids: [Int32] = []
-    let segments = template.renderPrompt(instruction: instruction, input: input)
+    let segments = (template ?? self.template).renderPrompt(instruction: instruction, input: input)
     base.tokenizer.makeEncoder().encode(segments.map(TextPiece.init), into: &ids)
     return ids
   }
 
   /// Ids of a text without a template.
   public func prompt(text: String) -> [Int32] { base.tokenizer.makeEncoder().encode(text) }
-
-  // MARK: - Base against tuned
-
-  /// Answers of the base and of the tuned model to each question; one set of weights serves both.
-  public func compare(
-    _ questions: [Question], file: String, _ settings: GenerationSettings, progress: (Int) -> Void
-  ) throws -> Comparison {
-    guard let adapter, let adapterFolder else {
-      throw SFTError(
-        .usage, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
-    }
-    try settings.validate()
-    let prompts = questions.map { prompt(instruction: $0.question, input: $0.input) }
-    let context = base.decoder.configuration.contextLength
-    if let long = prompts.indices.first(where: { prompts[$0].count >= context }) {
-      throw SFTError(
-        .badData,
-        "the question has \(prompts[long].count) tokens with its template, which leaves no room in the model's "
-          + "context of \(context)", file: file, line: questions[long].line)
-    }
-    let generator = try Generator(pass, base.tokenizer)
-    defer { pass.adapter = adapter }
-    let items = try questions.indices.map { index -> Comparison.Item in
-      pass.adapter = nil
-      let plain = try generator.generate(prompts[index], settings)
-      pass.adapter = adapter
-      let tuned = try generator.generate(prompts[index], settings)
-      progress(index + 1)
-      return Comparison.Item(questions[index], base: plain, tuned: tuned)
-    }
-    return Comparison(
-      settings: Comparison.Settings(
-        model: base.name, adapter: adapterFolder, template: template.name, generation: settings), items: items)
-  }
 }

@@ -62,3 +62,10 @@ public func reportEncoder(pretty: Bool = false) -> JSONEncoder {
   encoder.keyEncodingStrategy = .convertToSnakeCase
   return encoder
 }
+
+/// For what `reportEncoder` wrote.
+public func reportDecoder() -> JSONDecoder {
+  let decoder = JSONDecoder()
+  decoder.keyDecodingStrategy = .convertFromSnakeCase
+  return decoder
+}

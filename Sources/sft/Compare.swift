@@ -4,152 +4,157 @@ import Evaluating
 import Files
 import Pipeline
 
+extension WordSplitting: ExpressibleByArgument {}
+
 struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Answers of the base and of the tuned model, side by side.")
+    abstract: "Is the tuned model better than its base, and how sure is that?",
+    discussion: """
+      Base and adapters answer the same questions over one set of weights. Where answers are expected, losses, F1 and
+      ROUGE-L are measured; multiple-choice questions are decided by likelihood per byte. Differences come with bootstrap
+      intervals and a sign test. Results are in compare.json and in compare.html, which needs nothing beside itself.
+
+      With --blind, compare.html is for voting: it does not say which answer is whose. `sft compare --score votes.json`
+      counts the votes. It and --judge set the first adapter against the base, whatever others there are.
+
+      With --model-b two models are compared. Each has its own tokenizer; both get the first's template unless --template-b
+      names another. Where the tokenizers differ, nothing that counts tokens is compared; bits per byte is.
+      """)
 
   @OptionGroup var model: ModelOptions
 
-  @Option(name: .long, help: "Questions: one a line, or JSONL with instruction, input and perhaps the expected output.")
-  var questions: String
+  @Option(
+    name: .long,
+    help: """
+      Questions: one a line, or JSONL with instruction, input and perhaps the expected output, or choices and answer (an \
+      index from 0, or the choice's text).
+      """)
+  var questions: String?
 
-  @Option(name: .long, help: "Adapter folder (default: the newest run's).")
-  var adapter: String?
+  @Option(name: .long, help: "Adapter folder; may be given several times (default: the newest run's).")
+  var adapter: [String] = []
 
-  @Option(name: .long, help: "Folder for compare.json (default: compare/ID in the workspace).")
+  @Option(name: .customLong("model-b"), help: "Compare with this model instead of with an adapter.")
+  var otherModel: String?
+
+  @Option(name: .customLong("template-b"), help: "That model's template (default: the first model's).")
+  var otherTemplate: String?
+
+  @Flag(name: .long, help: "Make compare.html a page to vote on, without names.")
+  var blind = false
+
+  @Option(name: .long, help: "Count the votes of such a page.")
+  var score: String?
+
+  @Option(name: .long, help: "Folder for the results (default: compare/ID in the workspace).")
   var out: String?
+
+  @Option(name: .long, help: "How many questions to show here (default: 24; all are in the files).")
+  var show = 24
+
+  @Option(name: .long, help: "Questions that are answered at once.")
+  var batchSize = 8
+
+  @Option(
+    name: .long,
+    help: """
+      How ROUGE-L finds words: ascii, as the rouge-score package (a-z and 0-9, Korean for one is dropped), or unicode \
+      (default: unicode where the expected answers need it).
+      """)
+  var rougeWords: WordSplitting?
+
+  @Option(
+    name: .long,
+    help: """
+      Ask the model behind this OpenAI-compatible address which answer is better, in both orders. A key is taken from \
+      SFT_JUDGE_API_KEY.
+      """)
+  var judge: String?
+
+  @Option(name: .long, help: "That model's name (default: default).")
+  var judgeModel: String?
+
+  @Option(name: .long, help: "Requests to the judge at most, failed ones too (default: 1000).")
+  var judgeBudget: Int?
+
+  @Option(name: .long, help: "Seconds to wait for a reply of the judge (default: 60).")
+  var judgeTimeout: Double?
 
   @OptionGroup var decoding: DecodingOptions
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    guard (questions == nil) != (score == nil) else {
+      throw ValidationError("Give --questions to compare, or --score to count votes.")
+    }
+    if otherModel != nil, adapter.count > 1 { throw ValidationError("--model-b goes with at most one --adapter.") }
+    if otherTemplate != nil, otherModel == nil { throw ValidationError("--template-b goes with --model-b.") }
+    if !(1...256).contains(batchSize) { throw ValidationError("--batch-size must be from 1 to 256.") }
+    if judge == nil, judgeModel != nil || judgeBudget != nil || judgeTimeout != nil {
+      throw ValidationError("--judge-model, --judge-budget and --judge-timeout go with --judge.")
+    }
+    if show < 0 { throw ValidationError("--show must not be negative.") }
+  }
+
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
-    let settings = try decoding.settings()
+    if let score {
+      try CompareVotes(workspace: workspace, file: score, out: out, json: common.json, note: progress.note)()
+      return
+    }
+    let questions = questions ?? ""
+    let settings = try decoding.settings(note: progress.note)
     let asked = try loadQuestions(questions)
-    var options = InferenceOptions(model)
-    options.adapter = adapter
-    options.needsAdapter = adapter == nil
-    let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
-    progress.note("comparing \(session.base.name) with itself and \(session.description)")
+    var options = CompareOptions(InferenceOptions(model), generation: settings)
+    options.inference.adapter = adapter.first
+    options.inference.needsAdapter = adapter.isEmpty
+    options.adapters = Array(adapter.dropFirst())
+    (options.otherModel, options.otherTemplate) = (otherModel, otherTemplate)
+    (options.width, options.rougeWords) = (batchSize, rougeWords)
+    let judging = try makeJudge(workspace)
+    let models = try ModelComparison(options, workspace: workspace) { progress.note($0) }
+    progress.note(models.description)
     // Answers take long: what cannot be written should be known before.
-    if session.adapter != nil { try createDirectory(out ?? "\(workspace.path)/compare") }
-    let comparison = try session.compare(asked, file: questions, settings) { done in
-      progress.update(done, of: asked.count, "questions", isMilestone: done == asked.count)
+    try createDirectory(out ?? "\(workspace.path)/compare")
+    var comparison = try models(asked, file: questions) { done, total in
+      progress.update(done, of: total, "answers", isMilestone: done == total)
+    }
+    var failure: SFTError?
+    if let judging {
+      failure = judging.add(to: &comparison) { done, total in
+        progress.update(done, of: total, "judged", isMilestone: done == total)
+      }
+      progress.note(judging.description(comparison))
     }
     progress.close()
     if common.json {
       try Terminal.printJSON(comparison)
     } else {
-      print(ComparisonView(comparison, columns: Terminal.columns).text)
+      print(ComparisonView(comparison, columns: Terminal.columns, shown: blind ? 0 : show, isBlind: blind).text)
     }
-    let folder = try write(comparison, in: workspace)
-    let place = "written to \(folder)/compare.json"
-    if common.json { progress.note(place) } else { print(place) }
+    let folder = try write(ComparisonFiles(comparison), metrics: models.metrics, in: workspace)
+    for name in ["compare.json", "compare.html"] {
+      let place = "written to \(folder)/\(name)"
+      if common.json { progress.note(place) } else { print(place) }
+    }
+    // Said last: the answers are safe.
+    if let failure { throw failure }
+  }
+
+  private func makeJudge(_ workspace: Workspace) throws -> ComparisonJudge? {
+    guard let judge else { return nil }
+    return try ComparisonJudge(
+      url: judge, model: judgeModel, budget: judgeBudget, timeout: judgeTimeout, workspace: workspace)
   }
 
   /// `compare/ID`: the ID is of the content, so the same comparison has the same place.
-  private func write(_ comparison: Comparison, in workspace: Workspace) throws -> String {
-    let text = try reportEncoder(pretty: true).encode(comparison)
-    let id = text.withUnsafeBytes { Digest(of: $0).short }
-    let folder = out ?? "\(workspace.path)/compare/\(id)"
+  private func write(_ files: ComparisonFiles, metrics: String?, in workspace: Workspace) throws -> String {
+    let folder = out ?? "\(workspace.path)/compare/\(files.digest.short)"
+    let page = try blind ? files.blindPage() : files.page(metrics: metrics)
     try createDirectory(folder)
-    try writeAtomically(Array(text) + [UInt8(ascii: "\n")], to: folder + "/compare.json")
+    try writeAtomically(files.json, to: folder + "/compare.json")
+    try writeAtomically(page, to: folder + "/compare.html")
     return folder
-  }
-}
-
-/// A comparison for a terminal: each question, then the two answers in columns side by side.
-struct ComparisonView {
-  let comparison: Comparison
-  let columns: Int
-
-  init(_ comparison: Comparison, columns: Int) {
-    self.comparison = comparison
-    self.columns = max(40, min(columns, 160))
-  }
-
-  var text: String {
-    let width = (columns - 3) / 2
-    var lines: [String] = []
-    for (index, item) in comparison.items.enumerated() {
-      let title = "\(index + 1). \(item.question)" + (item.input.map { "\n\($0)" } ?? "")
-      lines += wrap(title, columns).map { Terminal.style($0, "1") }
-      if let reference = item.reference { lines += wrap("expected: \(reference)", columns) }
-      lines.append(row("base" + mark(item.base), "tuned" + mark(item.tuned), width))
-      lines.append(String(repeating: "─", count: width) + "─┬─" + String(repeating: "─", count: width))
-      let (left, right) = (wrap(item.base.text, width), wrap(item.tuned.text, width))
-      for line in 0..<max(left.count, right.count) {
-        lines.append(row(line < left.count ? left[line] : "", line < right.count ? right[line] : "", width))
-      }
-      lines.append("")
-    }
-    return (lines + summary).joined(separator: "\n")
-  }
-
-  private var summary: [String] {
-    let summary = comparison.summary
-    func line(_ name: String, _ base: String, _ tuned: String) -> String {
-      Self.padded(name, 24) + Self.padded(base, 12) + tuned
-    }
-    var lines = [
-      line("\(summary.questions) questions", "base", "tuned"),
-      line("ended by themselves", "\(summary.base.ended)", "\(summary.tuned.ended)"),
-      line("mean length in tokens", fixed(summary.base.mean_tokens, 1), fixed(summary.tuned.mean_tokens, 1)),
-    ]
-    if let base = summary.base.exact_match, let tuned = summary.tuned.exact_match {
-      lines.append(line("exactly as expected", "\(base)", "\(tuned) of \(summary.with_reference)"))
-    }
-    return lines
-  }
-
-  private func mark(_ answer: Comparison.Answer) -> String {
-    answer.finish_reason == .length ? " (cut at \(answer.tokens) tokens)" : ""
-  }
-
-  private func row(_ left: String, _ right: String, _ width: Int) -> String {
-    Self.padded(left, width) + " │ " + right
-  }
-
-  private func wrap(_ text: String, _ width: Int) -> [String] {
-    var lines: [String] = []
-    for paragraph in Terminal.printable(text).split(separator: "\n", omittingEmptySubsequences: false) {
-      var line = ""
-      for word in paragraph.split(separator: " ", omittingEmptySubsequences: false) {
-        var word = Substring(word)
-        if !line.isEmpty, displayWidth(line) + 1 + displayWidth(word) > width {
-          lines.append(line)
-          line = ""
-        }
-        while displayWidth(word) > width {
-          var head = word.prefix(width)
-          while displayWidth(head) > width { head = head.dropLast() }
-          lines.append(String(head))
-          word = word.dropFirst(max(1, head.count))
-        }
-        line += line.isEmpty ? word : " " + word
-      }
-      lines.append(line)
-    }
-    return lines
-  }
-
-  static func padded(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(0, width - displayWidth(text)))
-  }
-}
-
-/// Columns that text takes on a terminal: two for East Asian wide characters and emoji, none for what joins the one before.
-func displayWidth(_ text: some StringProtocol) -> Int {
-  text.reduce(0) { sum, character in
-    guard let scalar = character.unicodeScalars.first else { return sum }
-    if character == "\t" { return sum + 4 }
-    let wide =
-      (0x1100...0x115f).contains(scalar.value) || (0x2e80...0xa4cf).contains(scalar.value)
-      || (0xac00...0xd7a3).contains(scalar.value) || (0xf900...0xfaff).contains(scalar.value)
-      || (0xfe30...0xfe6f).contains(scalar.value) || (0xff00...0xff60).contains(scalar.value)
-      || (0xffe0...0xffe6).contains(scalar.value) || (0x1f300...0x1faff).contains(scalar.value)
-      || (0x20000...0x3fffd).contains(scalar.value)
-    return sum + (wide || scalar.properties.isEmojiPresentation ? 2 : 1)
   }
 }

@@ -69,32 +69,3 @@ extension InferenceOptions {
     quantization = options.quantization.described
   }
 }
-
-/// How answers are decoded.
-struct DecodingOptions: ParsableArguments {
-  @Option(name: .long, help: "Longest answer in tokens.")
-  var maxNewTokens = 128
-
-  @Option(name: .long, help: "0 for greedy decoding, else the softmax temperature.")
-  var temperature = 0.0
-
-  @Option(name: .long, help: "Sample from the k most likely tokens only.")
-  var topK: Int?
-
-  @Option(name: .long, help: "Sample from the most likely tokens that together have this probability.")
-  var topP: Double?
-
-  @Option(name: .long, help: "Seed of the sampling.")
-  var seed: UInt64 = 42
-
-  @Option(name: .long, help: "End the answer before this text; may be given several times.")
-  var stop: [String] = []
-
-  func settings() throws -> GenerationSettings {
-    let settings = GenerationSettings(
-      maxNewTokens: maxNewTokens, sampling: SamplingSettings(temperature: temperature, topK: topK, topP: topP),
-      seed: seed, stop: stop)
-    try settings.validate()
-    return settings
-  }
-}

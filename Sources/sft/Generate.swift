@@ -37,7 +37,7 @@ struct Generate: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
-    let settings = try decoding.settings()
+    let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
     options.adapter = adapter
     options.baseOnly = base

@@ -17,7 +17,7 @@ struct SFT: ParsableCommand {
     version: "sft 0.1.0",
     subcommands: [
       Prepare.self, Inspect.self, Tokenize.self, Train.self, Eval.self, Generate.self, Compare.self, Export.self,
-      Quantize.self, Runs.self, Cache.self, Doctor.self,
+      Quantize.self, Report.self, Runs.self, Cache.self, Doctor.self,
     ])
 
   /// Errors of ours are one line on standard error and an exit code from `SFTError.Kind`; the parser's own are its own.

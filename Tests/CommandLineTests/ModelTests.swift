@@ -153,10 +153,12 @@ import TestSupport
       }
       let ids = try directoryEntries(sft.path(".sft/compare"))
       try #require(ids.count == 1)
-      #expect(outcome.errors.hasSuffix("written to .sft/compare/\(ids[0])/compare.json\n"))
+      let place = "written to .sft/compare/\(ids[0])"
+      #expect(outcome.errors.hasSuffix("\(place)/compare.json\n\(place)/compare.html\n"))
       #expect(try parseJSONFile(sft.path(".sft/compare/\(ids[0])/compare.json")) == comparison)
       let shown = try sft.run(options + ["--out", "out folder"])
-      #expect(shown.output.hasSuffix("written to out folder/compare.json\n"))
+      #expect(
+        shown.output.hasSuffix("written to out folder/compare.json\nwritten to out folder/compare.html\n"))
       #expect(try parseJSONFile(sft.path("out folder/compare.json")) == comparison)
       // What cannot be written is known before anything is generated.
       try sft.write("", to: "in-the-way")

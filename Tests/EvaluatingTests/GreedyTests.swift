@@ -102,15 +102,7 @@ import Weights
       loaded.prompts[0], GenerationSettings(maxNewTokens: 24))
     // The first prompt's answer is twelve times 259, then 448.
     #expect(whole.token_ids[11] == 259 && whole.token_ids[12] == 448)
-    try withTemporaryFolder { folder in
-      for name in try directoryEntries(loaded.reference.model) {
-        try writeAtomically(try readFile(loaded.reference.model + "/" + name), to: folder + "/" + name)
-      }
-      let text = String(decoding: try readFile(folder + "/config.json"), as: UTF8.self)
-      let parts = text.split(separator: "\"eos_token_id\": 0", omittingEmptySubsequences: false)
-      #expect(parts.count == 2)
-      try writeAtomically(
-        Array(parts.joined(separator: "\"eos_token_id\": [0, 448]").utf8), to: folder + "/config.json")
+    try loaded.reference.withModel(endingAt: [0, 448]) { folder in
       let pass = InferencePass(try Decoder(ModelCheckpoint(folder: folder)), nil, Compute())
       let result = try Generator(pass, loaded.tokenizer).generate(loaded.prompts[0], GenerationSettings())
       #expect(result.token_ids == [Int32](repeating: 259, count: 12) && result.finish_reason == .stop)
@@ -138,6 +130,22 @@ import Weights
     ] {
       let error = #expect(throws: SFTError.self) { try generator.generate(prompt, settings) }
       #expect(error?.kind == .usage)
+    }
+  }
+}
+
+extension ReferenceCase {
+  /// A copy of the model's folder whose configuration names other end tokens than 0 alone.
+  func withModel<Value>(endingAt ids: [Int], _ body: (String) throws -> Value) throws -> Value {
+    try withTemporaryFolder { folder in
+      for name in try directoryEntries(model) {
+        try writeAtomically(try readFile(model + "/" + name), to: folder + "/" + name)
+      }
+      let text = String(decoding: try readFile(folder + "/config.json"), as: UTF8.self)
+      let parts = text.split(separator: "\"eos_token_id\": 0", omittingEmptySubsequences: false)
+      #expect(parts.count == 2)
+      try writeAtomically(Array(parts.joined(separator: "\"eos_token_id\": \(ids)").utf8), to: folder + "/config.json")
+      return try body(folder)
     }
   }
 }

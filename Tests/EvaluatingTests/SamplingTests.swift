@@ -1,6 +1,7 @@
 import Core
 import Evaluating
 import Glibc
+import JSON
 import TestSupport
 import Testing
 
@@ -35,6 +36,10 @@ import Testing
       }
       keep(ranked.prefix(count))
     }
+    if let minP = settings.minP {
+      let most = probabilities.max() ?? 0
+      keep(probabilities.indices.filter { probabilities[$0] >= minP * most })
+    }
     return probabilities
   }
 
@@ -42,6 +47,9 @@ import Testing
     [(nil, nil), (1, nil), (5, nil), (1000, nil), (nil, 0.5), (nil, 0.9), (nil, 1), (6, 0.7)].map { topK, topP in
       SamplingSettings(temperature: temperature, topK: topK, topP: topP)
     }
+      + [(nil, nil, 0.2), (nil, nil, 0), (8, nil, 0.4), (nil, 0.9, 0.1), (12, 0.8, 1)].map { topK, topP, minP in
+        SamplingSettings(temperature: temperature, topK: topK, topP: topP, minP: minP)
+      }
   }
 
   @Test(arguments: settings) func frequenciesAreTheDistribution(_ settings: SamplingSettings) {
@@ -55,6 +63,42 @@ import Testing
       let deviation = (Double(draws) * expected[token] * (1 - expected[token])).squareRoot()
       #expect(abs(Double(counts[token]) - Double(draws) * expected[token]) <= 5 * deviation + 1e-6, "token \(token)")
     }
+  }
+
+  /// What is drawn has transformers' own distribution: see `Fixtures/make_decoding.py`.
+  @Test func frequenciesAreTransformers() throws {
+    let reference = try parseJSONFile(ReferenceCase("gpt2-tiny").folder + "/decoding.json")
+    let cases = try #require(reference["distributions"]?.array)
+    #expect(cases.count == 10)
+    for example in cases {
+      let settings = SamplingSettings(
+        temperature: example["temperature"]?.double ?? .nan, topK: example["top_k"]?.int,
+        topP: example["top_p"]?.double, minP: example["min_p"]?.double,
+        repetitionPenalty: example["repetition_penalty"]?.double ?? .nan)
+      var logits = (example["logits"]?.array ?? []).compactMap { $0.double.map(Float.init) }
+      let expected = (example["probabilities"]?.array ?? []).compactMap(\.double)
+      let seen = Set((example["seen"]?.array ?? []).compactMap { $0.int.map(Int32.init) })
+      logits.withUnsafeMutableBufferPointer { settings.penalise($0, seen) }
+      var generator = SeededGenerator(seed: 17)
+      var counts = [Int](repeating: 0, count: logits.count)
+      let draws = 20_000
+      for _ in 0..<draws { counts[Self.choose(settings, logits, &generator)] += 1 }
+      for (token, probability) in expected.enumerated() {
+        let deviation = (Double(draws) * probability * (1 - probability)).squareRoot()
+        #expect(
+          abs(Double(counts[token]) - Double(draws) * probability) <= 5 * deviation + 1e-6,
+          "\(settings), token \(token)")
+        // What is excluded is never drawn.
+        if probability == 0 { #expect(counts[token] == 0) }
+      }
+    }
+  }
+
+  @Test func whatHasNoEffectIsNamed() {
+    #expect(
+      SamplingSettings(temperature: 0, topK: 5, topP: 0.5, minP: 0.1).ineffective == ["--top-k", "--top-p", "--min-p"])
+    #expect(SamplingSettings(temperature: 0, repetitionPenalty: 2).ineffective == [])
+    #expect(SamplingSettings(temperature: 0.1, topK: 5).ineffective == [])
   }
 
   /// Equals at the edge of the k go by their place in the vocabulary.

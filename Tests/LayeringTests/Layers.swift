@@ -26,7 +26,7 @@ enum Layers {
     "Quantizing": ["Kernels", "Weights"], "Models": ["Kernels", "Quantizing", "Weights"],
     "Training": ["Kernels", "Models", "Packing"],
     "Evaluating": ["Kernels", "Masking", "Models", "Packing", "Templating", "Tokenizing"],
-    "Exporting": ["Models", "Quantizing", "Weights"],
+    "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": [],
   ]
 
   /// Where the foundations themselves must stop, and the C libraries.

@@ -42,6 +42,43 @@ import Testing
     #expect(cache.count == 80)
   }
 
+  /// Three sequences in one pass, of unequal lengths; two continue a third cache, one of those by another cache between.
+  @Test(arguments: Engine.allCases) func severalAtOnceAgreeWithTheWhole(_ engine: Engine) throws {
+    let decoder = try Self.model().decoder()
+    let adapter = try Self.model().adapter(LoRAConfiguration(rank: 3), for: decoder)
+    let pass = InferencePass(decoder, adapter, Compute(engine: engine))
+    let tokens = Self.tokens
+    let texts = [tokens, Array(tokens.prefix(20) + tokens.suffix(40)), Array(tokens.reversed().prefix(50))]
+    let expected = texts.map { Self.whole(pass, $0) }
+    let root = KeyValueCache(decoder, capacity: 20)
+    _ = pass.extend(root, with: Array(tokens.prefix(20)))
+    let middle = KeyValueCache(continuing: root, capacity: 33, decoder)
+    _ = pass.extend(middle, with: Array(tokens[20..<33]))
+    let caches = [
+      KeyValueCache(continuing: middle, capacity: 80, decoder), KeyValueCache(continuing: root, capacity: 80, decoder),
+      KeyValueCache(decoder, capacity: 80),
+    ]
+    #expect(caches.map(\.count) == [33, 20, 0])
+    let classes = decoder.configuration.vocabularySize
+    for counts in [[1, 5, 9], [7, 1, 1], [1, 1, 30], [2, 1, 1], [30, 3, 1]] {
+      let added = zip(zip(texts, caches), counts).map { Array($0.0[$0.1.count..<$0.1.count + $1]) }
+      let logits = Array(pass.extend(caches, with: added))
+      for (index, cache) in caches.enumerated() {
+        let own = Array(logits[index * classes..<(index + 1) * classes])
+        #expect(largestError(own, expected[index][cache.count - 1]) < 1e-5)
+      }
+    }
+    // What is shared stays; the rest is forgotten, or taken over from another.
+    caches[0].truncate(to: 0)
+    #expect(caches[0].count == 33)
+    let copy = KeyValueCache(continuing: root, capacity: 80, decoder)
+    copy.copy(caches[1])
+    let next = texts[1][copy.count]
+    let logits = Array(pass.extend(copy, with: [next]))
+    #expect(largestError(logits, expected[1][copy.count - 1]) < 1e-5)
+    #expect(caches[1].count == copy.count - 1)
+  }
+
   @Test func truncatingGoesBack() throws {
     let decoder = try Self.model().decoder()
     let pass = InferencePass(decoder, nil, Compute())

@@ -1,0 +1,160 @@
+import Core
+import Models
+import Tokenizing
+
+/// Continues texts with key/value caches: one at a time, or several in one pass, which reads the weights once for all.
+public struct Generator {
+  public let pass: InferencePass
+  let vocabulary: Continuation.Vocabulary
+  private let cache: KeyValueCache
+  /// Rows of a pass that takes in new prompts.
+  private static let rowBudget = 512
+
+  var context: Int { pass.decoder.configuration.contextLength }
+
+  /// Throws `badData` where the tokenizer has ids that the model does not.
+  public init(_ pass: InferencePass, _ tokenizer: Tokenizer) throws {
+    let configuration = pass.decoder.configuration
+    guard tokenizer.vocabularyCount <= configuration.vocabularySize else {
+      throw SFTError(
+        .badData, "the tokenizer has \(tokenizer.vocabularyCount) tokens, the model \(configuration.vocabularySize)")
+    }
+    self.pass = pass
+    vocabulary = Continuation.Vocabulary(
+      tokenizer: tokenizer,
+      endTokens: Set(configuration.endTokens.map(Int32.init) + [tokenizer.endOfText].compactMap { $0 }))
+    cache = KeyValueCache(pass.decoder, capacity: configuration.contextLength)
+  }
+
+  /// Continues `prompt`. `stream` gets the text as it grows, never half a character nor a part of a stop string; beam
+  /// search knows the text only at its end.
+  ///
+  /// Throws `badData` where the prompt is empty or leaves no room in the model's context.
+  public func generate(
+    _ prompt: [Int32], _ settings: GenerationSettings, stream: (String) -> Void = { _ in }
+  ) throws -> Generation {
+    try settings.validate()
+    try check(prompt)
+    cache.truncate(to: 0)
+    if settings.numBeams > 1 {
+      let found = try beamSearch(prompt, settings, from: cache)
+      stream(found.text)
+      return found
+    }
+    var continuation = Continuation(prompt, room: context - prompt.count, settings, vocabulary)
+    var logits = pass.extend(cache, with: prompt)
+    while true {
+      stream(try continuation.advance(logits))
+      guard continuation.ending == nil, let token = continuation.tokens.last else { return continuation.generation }
+      logits = pass.extend(cache, with: [token])
+    }
+  }
+
+  /// Continues each of `prompts`, as `generate` does one, `width` at a time: when one has ended, the next takes its place.
+  /// What all prompts begin with is computed once. Each text's end probability is measured. `progress` gets how many are
+  /// done. The plain engine takes one at a time and shares nothing.
+  public func generate(
+    _ prompts: [[Int32]], _ settings: GenerationSettings, width: Int, progress: (Int) -> Void = { _ in }
+  ) throws -> [Generation] {
+    try settings.validate()
+    for prompt in prompts { try check(prompt) }
+    let plain = pass.compute.engine == .plain
+    let root = plain ? nil : sharedPrefix(prompts)
+    var generations = [Generation?](repeating: nil, count: prompts.count)
+    var active: [Slot] = []
+    var (next, done) = (0, 0)
+    while done < prompts.count {
+      if settings.numBeams > 1 {
+        generations[done] = try beamSearch(prompts[done], settings, from: root ?? fresh())
+        done += 1
+        progress(done)
+        continue
+      }
+      while next < prompts.count, active.count < (plain ? 1 : max(1, width)) {
+        let slot = Slot(next, prompts[next], settings, self, root)
+        let rows = active.reduce(slot.pending.count) { $0 + $1.pending.count }
+        if !active.isEmpty, rows > Self.rowBudget { break }
+        active.append(slot)
+        next += 1
+      }
+      try step(&active)
+      for slot in active where slot.isDone {
+        generations[slot.index] = slot.continuation.generation
+        done += 1
+      }
+      if active.contains(where: \.isDone) { progress(done) }
+      active.removeAll(where: \.isDone)
+    }
+    return generations.compactMap { $0 }
+  }
+
+  /// One token more for each.
+  private func step(_ slots: inout [Slot]) throws {
+    let logits = pass.extend(slots.map(\.cache), with: slots.map(\.pending))
+    let classes = pass.decoder.configuration.vocabularySize
+    for index in slots.indices {
+      try slots[index].take(UnsafeBufferPointer(rebasing: logits[index * classes..<(index + 1) * classes]))
+    }
+  }
+
+  private func check(_ prompt: [Int32]) throws {
+    guard !prompt.isEmpty else { throw SFTError(.badData, "the prompt is empty") }
+    guard prompt.count < context else {
+      throw SFTError(
+        .badData,
+        "the prompt has \(grouped(prompt.count)) tokens, which leaves no room in the model's context of "
+          + grouped(context))
+    }
+  }
+
+  func fresh() -> KeyValueCache { KeyValueCache(pass.decoder, capacity: context) }
+
+  /// What all prompts begin with, computed; nil where that is nothing. Each keeps at least a token of its own.
+  private func sharedPrefix(_ prompts: [[Int32]]) -> KeyValueCache? {
+    guard prompts.count > 1, let first = prompts.first else { return nil }
+    let common = prompts.reduce(first.count - 1) { length, prompt in
+      var shared = 0
+      while shared < min(length, prompt.count - 1), prompt[shared] == first[shared] { shared += 1 }
+      return shared
+    }
+    guard common > 0 else { return nil }
+    let root = KeyValueCache(pass.decoder, capacity: common)
+    _ = pass.extend(root, with: Array(first.prefix(common)))
+    return root
+  }
+}
+
+/// One of the texts that are continued together.
+private struct Slot {
+  let index: Int
+  let cache: KeyValueCache
+  var continuation: Continuation
+  /// What the next pass is to compute of it.
+  var pending: [Int32]
+  private(set) var isDone = false
+
+  init(
+    _ index: Int, _ prompt: [Int32], _ settings: GenerationSettings, _ generator: Generator, _ root: KeyValueCache?
+  ) {
+    self.index = index
+    continuation = Continuation(prompt, room: generator.context - prompt.count, settings, generator.vocabulary)
+    // No sum: a limit may be as large as integers go.
+    let capacity = prompt.count + min(settings.maxNewTokens, generator.context)
+    cache =
+      root.map { KeyValueCache(continuing: $0, capacity: capacity, generator.pass.decoder) }
+      ?? KeyValueCache(generator.pass.decoder, capacity: capacity)
+    pending = Array(prompt[cache.count...])
+  }
+
+  mutating func take(_ logits: UnsafeBufferPointer<Float>) throws {
+    if continuation.ending == nil {
+      _ = try continuation.advance(logits)
+      isDone = continuation.ending == .endOfText
+      pending = [continuation.tokens.last].compactMap { $0 }
+    } else {
+      // One more pass than the text needed, for the probability that it ended here.
+      continuation.measureEnd(logits)
+      isDone = true
+    }
+  }
+}

@@ -1,0 +1,194 @@
+import Core
+import Evaluating
+import Files
+import Kernels
+import Masking
+import Models
+import Templating
+import Tokenizing
+
+/// What `sft compare` is asked for.
+public struct CompareOptions: Sendable {
+  /// The model, and the first adapter.
+  public var inference: InferenceOptions
+  /// Adapters after the first.
+  public var adapters: [String]
+  /// A second model to compare with instead, and its template where it is not the first's.
+  public var otherModel: String?
+  public var otherTemplate: String?
+  public var generation: GenerationSettings
+  /// Answers that are made at once.
+  public var width: Int
+  /// nil for what fits the references.
+  public var rougeWords: WordSplitting?
+
+  public init(_ inference: InferenceOptions, generation: GenerationSettings) {
+    self.inference = inference
+    self.generation = generation
+    adapters = []
+    width = 8
+  }
+}
+
+/// The models of a comparison, open for use. Base and adapters share one set of weights.
+public final class ModelComparison {
+  private struct Contestant {
+    var session: InferenceSession
+    var adapter: Adapter?
+    var template: PromptTemplate
+  }
+
+  private let options: CompareOptions
+  private let contestants: [Contestant]
+  private let session: InferenceSession
+  private let other: InferenceSession?
+  /// What is compared, in words.
+  public let description: String
+
+  public init(_ options: CompareOptions, workspace: Workspace, notice: (String) -> Void) throws {
+    try options.generation.validate()
+    self.options = options
+    var inference = options.inference
+    inference.baseOnly = options.otherModel != nil && inference.adapter == nil
+    let session = try InferenceSession(inference, workspace: workspace, notice: notice)
+    self.session = session
+    let first = Contestant(session: session, adapter: nil, template: session.template)
+    if let name = options.otherModel {
+      var second = InferenceOptions()
+      second.model = name
+      second.baseOnly = true
+      second.threads = inference.threads
+      (second.quantized, second.quantization) = (inference.quantized, inference.quantization)
+      let other = try InferenceSession(second, workspace: workspace, notice: notice)
+      let template = try options.otherTemplate.map { try PromptTemplate.named($0) } ?? session.template
+      self.other = other
+      contestants = [
+        Contestant(session: session, adapter: session.adapter, template: session.template),
+        Contestant(session: other, adapter: nil, template: template),
+      ]
+      description = "comparing \(session.base.name) (\(session.description)) with \(name), each with its own tokenizer"
+      return
+    }
+    other = nil
+    guard let adapter = session.adapter else {
+      throw SFTError(
+        .usage, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
+    }
+    let further = try options.adapters.map {
+      try session.base.adapter($0, force: inference.force, notice: notice)
+    }
+    contestants =
+      [first]
+      + ([adapter] + further).map { Contestant(session: session, adapter: $0, template: session.template) }
+    let names = [session.description] + options.adapters.map { "adapter \($0)" }
+    description = "comparing \(session.base.name) with itself and \(names.joined(separator: ", "))"
+  }
+
+  /// `metrics.jsonl` of the run that the first adapter is from; nil where it is from elsewhere.
+  public var metrics: String? {
+    guard let folder = session.adapterFolder else { return nil }
+    // runs/NAME/best, or runs/NAME/checkpoints/step-N.
+    return [parentPath(folder), parentPath(parentPath(folder))].map { $0 + "/metrics.jsonl" }.first { fileExists($0) }
+  }
+
+  /// Answers and measures of every model on every question. `progress` gets how many of so many pieces of work are done.
+  public func callAsFunction(
+    _ questions: [Question], file: String, progress: (Int, Int) -> Void
+  ) throws -> Comparison {
+    let splitting =
+      options.rougeWords ?? WordSplitting.fitting(questions.compactMap(\.reference))
+    let total = questions.count * contestants.count
+    let prepared = try contestants.map { try prepare(questions, file: file, $0) }
+    var answers: [[Comparison.Answer]] = []
+    var tokens: [[[Int32]]] = []
+    for (index, contestant) in contestants.enumerated() {
+      let pass = contestant.session.pass
+      let adapter = pass.adapter
+      pass.adapter = contestant.adapter
+      defer { pass.adapter = adapter }
+      let generator = try Generator(pass, contestant.session.base.tokenizer)
+      let made = try generator.generate(prepared[index].map(\.prompt), options.generation, width: options.width) {
+        progress(index * questions.count + $0, total)
+      }
+      answers.append(
+        try questions.indices.map { question in
+          let (reference, choice) = try prepared[index][question].measure(pass, questions[question])
+          return Comparison.Answer(
+            made[question],
+            AnswerMeasures(made[question], questions[question], reference: reference, choice: choice, splitting))
+        })
+      tokens.append(made.map(\.token_ids))
+    }
+    let items = questions.indices.map { question in
+      Comparison.Item(
+        questions[question], base: answers[0][question], tuned: answers[1][question],
+        others: answers.dropFirst(2).map { $0[question] })
+    }
+    return Comparison(settings: settings(file, splitting), items: items, tokens: tokens)
+  }
+
+  private func settings(_ file: String, _ splitting: WordSplitting) -> Comparison.Settings {
+    Comparison.Settings(
+      model: session.base.name, adapter: session.adapterFolder,
+      adapters: options.adapters.isEmpty ? nil : options.adapters, modelB: options.otherModel,
+      templateB: options.otherTemplate, template: session.template.name, questions: file, rougeWords: splitting,
+      sameTokenizer: other.map { $0.base.tokenizer.digest == session.base.tokenizer.digest } ?? true,
+      generation: options.generation)
+  }
+
+  /// A question as one model's ids.
+  private struct Prepared {
+    var prompt: [Int32]
+    /// With EOS.
+    var reference: [Int32]?
+    /// Without.
+    var choices: [[Int32]]
+
+    func measure(
+      _ pass: InferencePass, _ question: Question
+    ) throws -> (AnswerMeasures.Reference?, AnswerMeasures.Choice?) {
+      let continuations = [reference].compactMap { $0 } + choices
+      guard !continuations.isEmpty else { return (nil, nil) }
+      var likelihoods = try pass.likelihoods(prompt, continuations)
+      let expected = reference.map { _ in
+        AnswerMeasures.Reference(likelihoods.removeFirst(), text: question.reference ?? "")
+      }
+      return (expected, choices.isEmpty ? nil : AnswerMeasures.Choice(likelihoods, of: question))
+    }
+  }
+
+  /// Throws `badData` for a question that does not fit into the model's context, alone or with its expected answer.
+  private func prepare(_ questions: [Question], file: String, _ contestant: Contestant) throws -> [Prepared] {
+    let base = contestant.session.base
+    let context = base.decoder.configuration.contextLength
+    func tooLong(_ message: String, _ question: Question) -> SFTError {
+      SFTError(.badData, "\(message) the model's context of \(context)", file: file, line: question.line)
+    }
+    let needsEnd = questions.contains { $0.reference != nil || $0.choices != nil }
+    guard let endOfText = base.tokenizer.endOfText ?? (needsEnd ? nil : 0) else {
+      throw SFTError(.badData, "the tokenizer names no end-of-text token", file: base.folder)
+    }
+    let encoders = RecordEncoders(template: contestant.template, tokenizer: base.tokenizer, endOfText: endOfText)
+    return try questions.map { question in
+      func completion(_ output: String) throws -> [Int32] {
+        let record = Record(instruction: question.question, input: question.input, output: output)
+        let sample = encoders.samples([record])[0]
+        guard sample.tokens.count <= context else {
+          throw tooLong(
+            "the question has \(sample.tokens.count) tokens with its template and an answer that is given, more than",
+            question)
+        }
+        return Array(sample.tokens[sample.promptCount...])
+      }
+      let prompt = contestant.session.prompt(
+        instruction: question.question, input: question.input, template: contestant.template)
+      guard prompt.count < context else {
+        throw tooLong(
+          "the question has \(prompt.count) tokens with its template, which leaves no room in", question)
+      }
+      return Prepared(
+        prompt: prompt, reference: try question.reference.map(completion),
+        choices: try (question.choices ?? []).map { Array(try completion($0).dropLast()) })
+    }
+  }
+}

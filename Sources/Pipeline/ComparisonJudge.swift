@@ -1,0 +1,54 @@
+import Core
+import Evaluating
+import Judging
+
+/// A judge for a comparison: asked about tuned against base, question by question.
+public struct ComparisonJudge {
+  private let judge: Judge
+
+  /// nil for what the user did not say. Throws `usage` for an address or numbers that cannot be; whether anybody answers
+  /// is found out when the first question is asked.
+  public init(url: String, model: String?, budget: Int?, timeout: Double?, workspace: Workspace) throws {
+    var settings = JudgeSettings(url: url)
+    settings.model = model ?? settings.model
+    settings.budget = budget ?? settings.budget
+    settings.timeout = timeout ?? settings.timeout
+    judge = try Judge(settings, folder: workspace.path + "/judge")
+  }
+
+  /// Puts the judgements into the comparison, as many as are to be had; returns why there are no more where the judge
+  /// refused or failed.
+  public func add(to comparison: inout Comparison, progress: (Int, Int) -> Void) -> SFTError? {
+    var judgements: [Comparison.Judgement?] = []
+    var failure: SFTError?
+    for item in comparison.items {
+      var judgement: Comparison.Judgement?
+      if failure == nil {
+        do {
+          judgement = try ask(item)
+        } catch {
+          failure = error as? SFTError ?? SFTError(.inputOutput, "the judge cannot be asked: \(error)")
+        }
+        progress(judgements.count + 1, comparison.items.count)
+      }
+      judgements.append(judgement)
+    }
+    comparison.add(judgements, by: judge.settings.url, model: judge.settings.model)
+    return failure
+  }
+
+  private func ask(_ item: Comparison.Item) throws -> Comparison.Judgement? {
+    let question = item.input.map { item.question + "\n" + $0 } ?? item.question
+    let orders = try judge.compare(
+      question, reference: item.reference, first: item.base.text, second: item.tuned.text)
+    return orders.map { orders in
+      Comparison.Judgement(orders: orders.map { $0 == .tie ? .tie : $0 == .first ? .base : .tuned })
+    }
+  }
+
+  /// What it took.
+  public func description(_ comparison: Comparison) -> String {
+    "\(comparison.summary.judge?.votes ?? 0) of \(comparison.items.count) questions were judged: the judge was sent \(judge.requests) of at most \(judge.settings.budget) requests, and \(judge.cached) verdicts "
+      + "were there from before"
+  }
+}

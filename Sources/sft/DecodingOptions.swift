@@ -1,0 +1,47 @@
+import ArgumentParser
+import Evaluating
+
+/// How answers are decoded.
+struct DecodingOptions: ParsableArguments {
+  @Option(name: .long, help: "Longest answer in tokens.")
+  var maxNewTokens = 128
+
+  @Option(name: .long, help: "0 for greedy decoding, else the softmax temperature.")
+  var temperature = 0.0
+
+  @Option(name: .long, help: "Sample from the k most likely tokens only.")
+  var topK: Int?
+
+  @Option(name: .long, help: "Sample from the most likely tokens that together have this probability.")
+  var topP: Double?
+
+  @Option(name: .long, help: "Sample only from tokens at least this fraction as likely as the likeliest.")
+  var minP: Double?
+
+  @Option(
+    name: .long, help: "Divide the logits of tokens that were there by this (multiply negative ones); 1 for none.")
+  var repetitionPenalty = 1.0
+
+  @Option(name: .long, help: "Beams of a beam search; 1 for none.")
+  var numBeams = 1
+
+  @Option(name: .long, help: "Seed of the sampling.")
+  var seed: UInt64 = 42
+
+  @Option(name: .long, help: "End the answer before this text; may be given several times.")
+  var stop: [String] = []
+
+  /// `note` is told once of what was given in vain.
+  func settings(note: (String) -> Void) throws -> GenerationSettings {
+    let sampling = SamplingSettings(
+      temperature: temperature, topK: topK, topP: topP, minP: minP, repetitionPenalty: repetitionPenalty)
+    let settings = GenerationSettings(
+      maxNewTokens: maxNewTokens, sampling: sampling, numBeams: numBeams, seed: seed, stop: stop)
+    try settings.validate()
+    if !sampling.ineffective.isEmpty {
+      let names = sampling.ineffective.joined(separator: " and ")
+      note("\(names) \(sampling.ineffective.count == 1 ? "has" : "have") no effect at temperature 0.")
+    }
+    return settings
+  }
+}

@@ -1,0 +1,35 @@
+import ArgumentParser
+import Core
+import Files
+import Pipeline
+
+struct Report: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "A page on a training run: loss, rate, speed, sample answers, settings and data.")
+
+  @Argument(help: "The run's name (default: the newest).")
+  var name: String?
+
+  @Option(name: .long, help: "File to write (default: report.html in the run's folder).")
+  var out: String?
+
+  @OptionGroup var common: CommonOptions
+
+  private struct Result: Encodable {
+    var run: String
+    var path: String
+  }
+
+  func run() throws {
+    let progress = Progress(quiet: common.quiet)
+    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let report = try RunReport(name, workspace: workspace)
+    let path = out ?? report.run.folder.path + "/report.html"
+    try writeAtomically(try report.page(), to: path)
+    if common.json {
+      try Terminal.printJSON(Result(run: report.run.folder.name, path: path))
+    } else {
+      print("written to \(path)")
+    }
+  }
+}
