@@ -9,7 +9,8 @@
 
 SWIFT ?= swift
 SFT = .build/release/sft
-DEBIAN_PACKAGES = libopenblas-dev libjson-c-dev libzstd-dev pkg-config
+# curl carries what is asked of a judge; nothing else needs it.
+DEBIAN_PACKAGES = libopenblas-dev libjson-c-dev libzstd-dev pkg-config curl
 DEMO_MODEL = Tests/Fixtures/gpt2-tiny/model
 DEMO_WORKSPACE = .sft-demo
 
@@ -21,9 +22,9 @@ menu:
 
 dependencies:
 	@command -v $(SWIFT) >/dev/null || { echo "Swift 6.2 or newer is needed: https://www.swift.org/install" >&2; exit 1; }
-	@if ! { command -v pkg-config && pkg-config --exists openblas json-c libzstd; } >/dev/null 2>&1; then \
+	@if ! { command -v curl && command -v pkg-config && pkg-config --exists openblas json-c libzstd; } >/dev/null 2>&1; then \
 	  if ! command -v apt-get >/dev/null; then \
-	    echo "Install the development files of OpenBLAS, json-c and zstd, and pkg-config, and run this again." >&2; exit 1; \
+	    echo "Install the development files of OpenBLAS, json-c and zstd, pkg-config and curl, and run this again." >&2; exit 1; \
 	  fi; \
 	  if [ "$$(id -u)" = 0 ]; then as=; elif command -v sudo >/dev/null; then as=sudo; else \
 	    echo "Neither root nor sudo: install these by hand and run this again: $(DEBIAN_PACKAGES)" >&2; exit 1; \

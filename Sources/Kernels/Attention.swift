@@ -1,4 +1,5 @@
 import CKernels
+import Core
 import Glibc
 
 /// Keys and values that a run of queries attends to: rows of an activation buffer, or of a key/value cache.
@@ -87,16 +88,18 @@ public struct Attention: Sendable {
 
   var scale: Float { 1 / Float(headWidth).squareRoot() }
 
-  /// Floats of scratch for either pass.
-  public var scratchCount: Int { keyValueHeads * sft_attention_scratch(headWidth) }
+  /// Floats of scratch for either pass: tiles for each thread.
+  public func scratchCount(_ compute: Compute) -> Int {
+    min(compute.threads, keyValueHeads) * sft_attention_scratch(headWidth)
+  }
 
   public func forward(_ runs: [AttentionRun], _ buffers: AttentionBuffers, scratch: MutableFloats, _ compute: Compute) {
     let timing = compute.time(.attentionForward)
     defer { timing?.end() }
     nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
     let group = heads / keyValueHeads
-    parallelForHeads(compute) { keyHead in
-      let own = scratch + keyHead * sft_attention_scratch(headWidth)
+    parallelFor(keyValueHeads, threads: compute.threads) { keyHead, worker in
+      let own = scratch + worker * sft_attention_scratch(headWidth)
       for run in runs {
         withCSpans(run, keyHead) { spans, count in
           for head in keyHead * group..<(keyHead + 1) * group {
@@ -128,8 +131,8 @@ public struct Attention: Sendable {
     nonisolated(unsafe) let (upstream, queryGradients) = (upstream, queryGradients)
     let group = heads / keyValueHeads
     let width = heads * headWidth
-    parallelForHeads(compute) { keyHead in
-      let own = scratch + keyHead * sft_attention_scratch(headWidth)
+    parallelFor(keyValueHeads, threads: compute.threads) { keyHead, worker in
+      let own = scratch + worker * sft_attention_scratch(headWidth)
       for run in runs {
         withCSpans(run, keyHead) { spans, count in
           for head in keyHead * group..<(keyHead + 1) * group {
@@ -151,12 +154,6 @@ public struct Attention: Sendable {
           }
         }
       }
-    }
-  }
-
-  private func parallelForHeads(_ compute: Compute, _ body: @Sendable (Int) -> Void) {
-    compute.overRanges(keyValueHeads, grain: 1) { range in
-      for head in range { body(head) }
     }
   }
 

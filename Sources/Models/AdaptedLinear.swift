@@ -64,7 +64,7 @@ extension Linear {
     sum.profiled(as: .adapterForward).compute(into: hidden, stride: rank, scratch: context.panel, context.compute)
   }
 
-  /// Accumulates the gradients of A and B, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx` is given.
+  /// Accumulates the gradients of A and B, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx` is given; it may be x.
   func backward(_ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, _ context: PassContext) {
     var through: ProductTerm?
     if let adapter = context.adapter, let pair = adapter.pair(of: self), let gradients = context.gradients {

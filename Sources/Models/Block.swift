@@ -15,8 +15,8 @@ struct Block: Sendable {
 
   var linears: [Linear] { [attentionInput, attentionOutput, mlpInput, mlpOutput] }
 
-  /// What the backward pass needs, kept from the forward pass. Outputs of norms and of the activation function are not
-  /// among it: they are computed again, which is cheap, where keeping them would take a third of the memory.
+  /// What the backward pass needs, kept from the forward pass. Outputs of norms, attention and the activation function are
+  /// not among it: they are computed again, which is cheap, where keeping them would take two fifths of the memory.
   final class Activations {
     /// [N, C]: the block's input, and the stream after attention.
     var input = FloatBuffer()
@@ -26,8 +26,7 @@ struct Block: Sendable {
     let mlpStatistics = FloatBuffer()
     /// [N, Q].
     let queriesKeysValues = FloatBuffer()
-    /// [N, H·D], and [H, N].
-    let attended = FloatBuffer()
+    /// [H, N].
     let logSumExp = FloatBuffer()
     /// [N, F] before the activation function.
     let mlpHidden = FloatBuffer()
@@ -42,7 +41,6 @@ struct Block: Sendable {
       attentionStatistics.ensure(rows * 2)
       mlpStatistics.ensure(outputs * 2)
       queriesKeysValues.ensure(rows * block.attentionInput.outputWidth)
-      attended.ensure(outputs * block.attentionOutput.inputWidth)
       logSumExp.ensure(outputs * block.attention.heads)
       mlpHidden.ensure(outputs * block.mlpInput.outputWidth)
       adapterHidden.ensure(rows * rank * 4)
@@ -50,21 +48,15 @@ struct Block: Sendable {
 
     func hidden(_ slot: Int, rows: Int, rank: Int) -> MutableFloats { adapterHidden.pointer + slot * rows * rank }
 
-    func attentionBuffers(_ block: Block, rows: Int) -> AttentionBuffers {
-      AttentionBuffers(
-        queries: Floats(queriesKeysValues.pointer), queryStride: block.attentionInput.outputWidth,
-        output: attended.pointer, logSumExp: logSumExp.pointer, rows: rows)
-    }
   }
 
   /// Buffers that no pass keeps: outputs that are used at once, and gradients on their way down.
   final class Scratch {
-    /// [N, C] after a norm, and [N, F] after the activation function.
+    /// [N, C] after a norm, [N, H·D] after attention, and [N, F] after the activation function.
     let normed = FloatBuffer()
+    let attended = FloatBuffer()
     let activated = FloatBuffer()
     let attention = FloatBuffer()
-    let mlpGradient = FloatBuffer()
-    let normedGradient = FloatBuffer()
     let attendedGradient = FloatBuffer()
     let queriesKeysValuesGradient = FloatBuffer()
   }
@@ -87,15 +79,13 @@ struct Block: Sendable {
     let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.forward(
       attentionNormed, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows, context)
-    attention.forward(
-      runs(), activations.attentionBuffers(self, rows: outputs),
-      scratch: scratch.attention.ensure(attention.scratchCount), context.compute)
+    let attended = attend(runs(), activations, rows: outputs, scratch, context.compute)
     // In the place of the norm's output, which is not needed any more.
     let input = selected.map {
       gather($0, of: activations.input.pointer, width: attentionInput.inputWidth, into: scratch.normed)
     }
     attentionOutput.forward(
-      activations.attended.pointer, activations.middle.pointer, hidden: hidden(1), rows: outputs,
+      attended.output, activations.middle.pointer, hidden: hidden(1), rows: outputs,
       addend: input ?? Floats(activations.input.pointer), context)
 
     let mlpNormed = normForMLP(activations, rows: outputs, scratch, context)
@@ -109,32 +99,45 @@ struct Block: Sendable {
       activated, output, hidden: hidden(3), rows: outputs, addend: activations.middle.pointer, context)
   }
 
+  /// The output of attention, in a buffer that the next block takes too.
+  private func attend(
+    _ runs: [AttentionRun], _ activations: Activations, rows: Int, _ scratch: Scratch, _ compute: Compute
+  ) -> AttentionBuffers {
+    let buffers = AttentionBuffers(
+      queries: Floats(activations.queriesKeysValues.pointer), queryStride: attentionInput.outputWidth,
+      output: scratch.attended.ensure(rows * attentionOutput.inputWidth), logSumExp: activations.logSumExp.pointer,
+      rows: rows)
+    attention.forward(
+      runs, buffers, scratch: scratch.attention.ensure(attention.scratchCount(compute)), compute)
+    return buffers
+  }
+
   private func normForAttention(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
-  ) -> Floats {
+  ) -> MutableFloats {
     let output = scratch.normed.ensure(rows * attentionInput.inputWidth)
     let statistics = activations.attentionStatistics.pointer
     attentionNorm.forward(
       activations.input.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
-    return Floats(output)
+    return output
   }
 
   private func normForMLP(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
-  ) -> Floats {
+  ) -> MutableFloats {
     let output = scratch.normed.ensure(rows * mlpInput.inputWidth)
     let statistics = activations.mlpStatistics.pointer
     mlpNorm.forward(
       activations.middle.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
-    return Floats(output)
+    return output
   }
 
   private func activate(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
-  ) -> Floats {
+  ) -> MutableFloats {
     let output = scratch.activated.ensure(rows * mlpInput.outputWidth)
     GELU.forward(activations.mlpHidden.pointer, output, count: rows * mlpInput.outputWidth, context.compute)
-    return Floats(output)
+    return output
   }
 
   /// `gradient` [S, C] is the loss's gradient with respect to the output, and becomes that with respect to the input,
@@ -153,18 +156,19 @@ struct Block: Sendable {
     let outputs = selected?.count ?? rows
     backwardMLP(activations, gradient, rows: outputs, scratch, hidden, context)
 
-    let dattended = scratch.attendedGradient.ensure(outputs * attentionOutput.inputWidth)
-    attentionOutput.backward(
-      activations.attended.pointer, hidden: hidden(1), dy: gradient, dx: dattended, rows: outputs, context)
     let dqkv = scratch.queriesKeysValuesGradient.ensure(rows * attentionInput.outputWidth)
     dqkv.update(repeating: 0, count: rows * attentionInput.outputWidth)
+    let runs = runs(dqkv)
+    let attended = attend(runs, activations, rows: outputs, scratch, compute)
+    let dattended = scratch.attendedGradient.ensure(outputs * attentionOutput.inputWidth)
+    attentionOutput.backward(
+      attended.output, hidden: hidden(1), dy: gradient, dx: dattended, rows: outputs, context)
     attention.backward(
-      runs(dqkv), activations.attentionBuffers(self, rows: outputs), upstream: dattended, queryGradients: dqkv,
-      scratch: scratch.attention.ensure(attention.scratchCount), compute)
-    let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
-    let dnormed = scratch.normedGradient.ensure(rows * width)
+      runs, attended, upstream: dattended, queryGradients: dqkv,
+      scratch: scratch.attention.ensure(attention.scratchCount(compute)), compute)
+    let dnormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.backward(
-      attentionNormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows, context)
+      dnormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows, context)
     if needsInputGradient {
       if let selected { spread(gradient, to: selected, of: rows, width: width) }
       attentionNorm.backward(
@@ -180,13 +184,12 @@ struct Block: Sendable {
   ) {
     let compute = context.compute
     let statistics = activations.mlpStatistics.pointer
-    let dmlp = scratch.mlpGradient.ensure(rows * mlpInput.outputWidth)
-    let dnormed = scratch.normedGradient.ensure(rows * mlpInput.inputWidth)
-    let activated = activate(activations, rows: rows, scratch, context)
-    mlpOutput.backward(activated, hidden: hidden(3), dy: gradient, dx: dmlp, rows: rows, context)
+    // A linear's input is not needed any more once its adapter has its gradients: the input's gradient takes its place.
+    let dmlp = activate(activations, rows: rows, scratch, context)
+    mlpOutput.backward(dmlp, hidden: hidden(3), dy: gradient, dx: dmlp, rows: rows, context)
     GELU.backward(activations.mlpHidden.pointer, dy: dmlp, dx: dmlp, count: rows * mlpInput.outputWidth, compute)
-    let mlpNormed = normForMLP(activations, rows: rows, scratch, context)
-    mlpInput.backward(mlpNormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
+    let dnormed = normForMLP(activations, rows: rows, scratch, context)
+    mlpInput.backward(dnormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
     mlpNorm.backward(
       activations.middle.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,
       compute)

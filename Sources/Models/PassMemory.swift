@@ -7,6 +7,8 @@ import Kernels
 public final class PassMemory {
   /// One a block that has to be kept; grows as asked for.
   private var activations: [Block.Activations] = []
+  /// A block's input, where that is all that is kept of it; as above.
+  private var inputs: [FloatBuffer] = []
   /// [N, C]: a block's output on its way to the next, or the last one's.
   let output = FloatBuffer()
   let scratch = Block.Scratch()
@@ -19,11 +21,19 @@ public final class PassMemory {
   public init(logitRows: Int = 64) { head = LossHead(chunkRows: logitRows, panel: panel) }
 
   /// Gives back what only a training step needs, so that validation and samples do not come on top of it.
-  public func releaseActivations() { activations.removeLast(max(0, activations.count - 1)) }
+  public func releaseActivations() {
+    activations.removeLast(max(0, activations.count - 1))
+    inputs = []
+  }
 
   func activations(_ layer: Int) -> Block.Activations {
     while activations.count <= layer { activations.append(Block.Activations()) }
     return activations[layer]
+  }
+
+  func input(_ layer: Int) -> FloatBuffer {
+    while inputs.count <= layer { inputs.append(FloatBuffer()) }
+    return inputs[layer]
   }
 
   func context(

@@ -12,8 +12,6 @@ public final class TrainingPass {
   /// Keep only each block's input and compute the rest again on the way back: the same bits in far less memory, for a
   /// third more time.
   public let checkpointing: Bool
-  /// Each block's input, where checkpointing.
-  private let inputs: [FloatBuffer]
   private let streamGradient = FloatBuffer()
   private let memory: PassMemory
 
@@ -27,7 +25,6 @@ public final class TrainingPass {
     gradients = FloatBuffer(adapter.count)
     self.checkpointing = checkpointing
     self.memory = memory
-    inputs = checkpointing ? decoder.blocks.map { _ in FloatBuffer() } : []
   }
 
   public func clearGradients() { gradients.clear(adapter.count) }
@@ -92,12 +89,12 @@ public final class TrainingPass {
   /// One for all blocks where checkpointing.
   private func activations(_ layer: Int) -> Block.Activations { memory.activations(checkpointing ? 0 : layer) }
 
-  private func input(of layer: Int) -> FloatBuffer { checkpointing ? inputs[layer] : activations(layer).input }
+  private func input(of layer: Int) -> FloatBuffer { checkpointing ? memory.input(layer) : activations(layer).input }
 
   /// A block's activations, sized, with the block's own input in place.
   private func prepare(_ layer: Int, rows: Int, _ selected: [Int]?) -> Block.Activations {
     let activations = activations(layer)
-    if checkpointing { activations.input = inputs[layer] }
+    if checkpointing { activations.input = memory.input(layer) }
     activations.resize(
       rows: rows, outputs: selected?.count ?? rows, decoder.blocks[layer], rank: adapter.configuration.rank)
     return activations

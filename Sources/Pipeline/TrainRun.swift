@@ -331,7 +331,7 @@ public struct TrainRun {
     let settings = configuration.settings
     let compute = Compute(engine: settings.engine, threads: settings.threads)
     // Training and validation take turns.
-    let memory = PassMemory(logitRows: settings.gradientCheckpointing ? 32 : 64)
+    let memory = PassMemory(logitRows: settings.gradientCheckpointing ? 16 : 64)
     let inference = InferencePass(base.decoder, adapter, compute, memory: memory)
     var hooks = TrainingHooks(
       describeRecord: { data.place(data.training[$0]) }, report: { event(.metric($0)) },

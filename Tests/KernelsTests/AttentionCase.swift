@@ -64,8 +64,8 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
   func evaluate(_ compute: Compute) -> Result {
     let attention = Attention(heads: heads, keyValueHeads: keyValueHeads, headWidth: headWidth)
     var inputs = inputs
-    let scratch = FloatBuffer(attention.scratchCount)
-    scratch.pointer.update(repeating: .nan, count: attention.scratchCount)
+    let scratch = FloatBuffer(attention.scratchCount(compute))
+    scratch.pointer.update(repeating: .nan, count: attention.scratchCount(compute))
     let (output, logSumExp) = (FloatBuffer(rows * heads * headWidth), FloatBuffer(heads * rows))
     let gradients = [Float](repeating: 0.5, count: inputs.count).changed { gradients in
       inputs.withUnsafeMutableBufferPointer { inputs in

@@ -71,7 +71,7 @@ import Testing
     let (rows, width) = (80, 48)
     let inputs = noise(rows * width, seed: 5, scale: 30)
     let (output, logSumExp) = (FloatBuffer(rows * 16), FloatBuffer(rows))
-    let scratch = FloatBuffer(attention.scratchCount)
+    let scratch = FloatBuffer(attention.scratchCount(compute(engine)))
     inputs.withUnsafeBufferPointer { inputs in
       guard let base = inputs.baseAddress else { return }
       let run = AttentionRun(
