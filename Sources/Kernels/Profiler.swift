@@ -19,6 +19,8 @@ public enum ProfiledOperation: String, Sendable, Codable, CaseIterable {
   case geluBackward = "gelu_backward"
   case crossEntropy = "cross_entropy"
   case dropout
+  /// Computing what the frozen layers below the adapters give, once for all records.
+  case trunk
   case optimizer
   /// Waiting for the next batch.
   case batches

@@ -33,8 +33,10 @@ public final class TrainingPass {
   ///
   /// With `scale` = 1 / supervised tokens of the effective batch, the gradient is that of its token-mean loss however it
   /// is cut into micro-batches. `dropoutSeed` differs from micro-batch to micro-batch; it matters only where the adapter
-  /// has dropout.
-  public func accumulate(_ batch: Batch, scale: Float, dropoutSeed: UInt64) -> CrossEntropy.Totals {
+  /// has dropout. With `trunk` the blocks below its layer, which no adapter may be in, are left out.
+  public func accumulate(
+    _ batch: Batch, scale: Float, dropoutSeed: UInt64, trunk: TrunkStream? = nil
+  ) -> CrossEntropy.Totals {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
     let rows = batch.tokens.count
     let width = decoder.configuration.width
@@ -44,7 +46,8 @@ public final class TrainingPass {
     let supervised = batch.supervisedRows
     // The plain engine takes all rows through the last block.
     let selected = compute.engine == .auto ? supervised : nil
-    let stream = forward(batch, selected, context)
+    precondition((trunk?.layer ?? 0) <= adapter.lowestLayer, "an adapter below the trunk's end")
+    let stream = forward(batch, selected, trunk, context)
     let x = selected == nil ? gather(supervised, of: stream, width: width, into: streamGradient) : Floats(stream)
     let gradient = selected == nil ? stream : streamGradient.ensure(rows * width)
     let totals = memory.head.loss(decoder, batch, x, gradientScale: scale, gradient: gradient, compute)
@@ -67,13 +70,21 @@ public final class TrainingPass {
   private func isLast(_ layer: Int) -> Bool { layer == decoder.blocks.count - 1 }
 
   /// The stream after the last block at the selected rows, [S, C], or at all of them; in a buffer of N rows.
-  private func forward(_ batch: Batch, _ selected: [Int]?, _ context: PassContext) -> MutableFloats {
+  private func forward(
+    _ batch: Batch, _ selected: [Int]?, _ trunk: TrunkStream?, _ context: PassContext
+  ) -> MutableFloats {
     let rows = batch.tokens.count
     let blocks = decoder.blocks
-    let last = memory.output.ensure(rows * decoder.configuration.width)
-    for layer in blocks.indices { input(of: layer).ensure(rows * decoder.configuration.width) }
-    decoder.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer)
-    for layer in blocks.indices {
+    let floats = rows * decoder.configuration.width
+    let last = memory.output.ensure(floats)
+    let layers = (trunk?.layer ?? 0)..<blocks.count
+    for layer in layers { input(of: layer).ensure(floats) }
+    if let trunk {
+      input(of: trunk.layer).pointer.update(from: trunk.values, count: floats)
+    } else {
+      decoder.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer)
+    }
+    for layer in layers {
       let selected = isLast(layer) ? selected : nil
       let activations = prepare(layer, rows: rows, selected)
       let next = isLast(layer) ? last : input(of: layer + 1).pointer

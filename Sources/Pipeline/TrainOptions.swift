@@ -36,6 +36,8 @@ public struct TrainOptions: Sendable {
   public var threads: Int?
   public var engine: Engine?
   public var gradientCheckpointing: Bool?
+  /// Bytes that the outputs of frozen layers may take on the disk; 0 for none.
+  public var trunkCache: Int?
   public var quantization: QuantizationOptions?
   public var force = false
   /// Says where the time goes; changes nothing else, so a resumed run may be asked too.

@@ -18,6 +18,8 @@ public enum TrainEvent {
   case note(String)
   case started(RunFolder, RunConfiguration, firstStep: Int)
   case metric(Metric)
+  /// So many of the training records are gone through before the first step.
+  case trunk(done: Int, of: Int)
   /// Where the time went, after the last step.
   case profile(Profile)
 }
@@ -152,7 +154,7 @@ public struct TrainRun {
       try options.batchTokens.map { try updates(data, tokens: $0 * accumulation, seed: seed) }
       ?? updates(records: data.training.count, effectiveBatch: batch * accumulation)
     let hasValidation = !data.validation.isEmpty
-    let settings = TrainingSettings(
+    var settings = TrainingSettings(
       lora: lora, initialAdapter: initial, steps: steps, batchSize: batch, gradientAccumulation: accumulation,
       schedule: Schedule(
         kind: options.scheduler ?? .linear, learningRate: options.learningRate ?? 2e-4,
@@ -163,6 +165,11 @@ public struct TrainRun {
       earlyStopping: hasValidation ? options.earlyStopping ?? 0 : 0, engine: options.engine ?? .auto, threads: threads,
       gradientCheckpointing: options.gradientCheckpointing ?? false, optimizer: options.optimizer ?? .adamw,
       batchTokens: options.batchTokens)
+    let decision = TrunkDecision(
+      settings, data, lowestLayer: adapter.lowestLayer, width: base.decoder.configuration.width,
+      limit: options.trunkCache, freeBytes: workspace.freeBytes)
+    settings.trunkLayer = decision.layer
+    if let note = decision.note { event(.note(note)) }
     if !hasValidation, options.evalEvery != nil || options.earlyStopping != nil {
       throw SFTError(
         .usage, "there are no validation records to evaluate on", advice: "Prepare the data with --val or --val-file")
@@ -295,6 +302,9 @@ public struct TrainRun {
       changed.append("--prepared \(prepared)")
     }
     compare("--threads", options.threads, settings.threads)
+    if let limit = options.trunkCache, (limit > 0) != (settings.trunkLayer != nil) {
+      changed.append("--trunk-cache (it was \(settings.trunkLayer == nil ? "not " : "")used)")
+    }
     compare("--gradient-checkpointing", options.gradientCheckpointing, settings.gradientCheckpointing)
     if let quantization = options.quantization, quantization != configuration.quantization {
       changed.append("--qlora \(quantization.description) (it was \(configuration.quantization?.description ?? "not"))")
@@ -344,6 +354,7 @@ public struct TrainRun {
       hooks.sample = { try sampleAnswer(data.sample(first), inference, base.tokenizer) }
     }
     let profiler = options.profile ? RunProfiler(threads: settings.threads) : nil
+    let trunk = try trunk(settings, data, base, compute, folder, profiler?.profiler)
     let trainer = Trainer(
       base.decoder, adapter, count: data.training.count, samples: { data.sample(data.training[$0]) },
       settings: settings, run: folder,
@@ -351,7 +362,7 @@ public struct TrainRun {
         baseModel: base.reference, baseDigest: configuration.baseDigest,
         quantization: configuration.quantization?.description),
       saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks,
-      memory: memory, profiler: profiler?.profiler)
+      memory: memory, profiler: profiler?.profiler, trunk: trunk)
     var firstStep = 0
     if isResuming {
       if let step = try trainer.resume() {
@@ -384,6 +395,29 @@ public struct TrainRun {
       try writeAtomically(Array(try jsonEncoder().encode(mark)) + [UInt8(ascii: "\n")], to: folder.finishedMark)
     }
     return outcome
+  }
+
+  /// What the frozen blocks below the adapters give, where the run's settings say that it is stored.
+  private func trunk(
+    _ settings: TrainingSettings, _ data: PreparedData, _ base: BaseModel, _ compute: Compute, _ folder: RunFolder,
+    _ profiler: Profiler?
+  ) throws -> TrunkOutputs? {
+    guard let layer = settings.trunkLayer else { return nil }
+    let timing = profiler?.time(.trunk)
+    defer { timing?.end() }
+    let artifact = try TrunkStage.run(workspace, data, base, layer: layer, compute) { done, total in
+      event(.trunk(done: done, of: total))
+      guard !shouldStop() else {
+        throw SFTError(
+          .interrupted, "stopped before the first step",
+          advice: "Go on with `sft train --run \(folder.name) --resume`")
+      }
+    }
+    event(
+      .note(
+        "trunk       outputs of the layers below \(layer) are \(artifact.reused ? "there" : "stored"): "
+          + "\(byteCount(artifact.bytes))"))
+    return try TrunkStage.open(artifact, data, layer: layer)
   }
 
   private struct Finished: Codable {

@@ -64,12 +64,13 @@ public final class Trainer {
   private var state = TrainingState()
 
   /// `adapter` must be initialised; a checkpoint found by `resume` replaces its values. `count` training records are given
-  /// by `samples`, on any thread. `memory` may be shared with what the hooks compute on. `profiler` is told where the time goes.
+  /// by `samples`, on any thread. `memory` may be shared with what the hooks compute on. `profiler` is told where the time goes. `trunk`
+  /// holds what the blocks below the lowest adapted one give for each record.
   public init(
     _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping @Sendable (Int) -> Sample,
     settings: TrainingSettings,
     run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks,
-    memory: PassMemory = PassMemory(), profiler: Profiler? = nil
+    memory: PassMemory = PassMemory(), profiler: Profiler? = nil, trunk: TrunkOutputs? = nil
   ) {
     self.profiler = profiler
     pass = TrainingPass(
@@ -77,7 +78,7 @@ public final class Trainer {
       checkpointing: settings.gradientCheckpointing, memory: memory)
     optimizer = OptimizerState(settings.optimizer, adapter.tensors)
     self.memory = memory
-    updates = UpdateQueue(settings, count: count, cost: decoder.batchCost, samples: samples)
+    updates = UpdateQueue(settings, count: count, cost: decoder.batchCost, trunk: trunk, samples: samples)
     self.settings = settings
     self.run = run
     self.identity = identity
@@ -149,7 +150,9 @@ public final class Trainer {
       // A stream for each micro-batch of each update.
       let stream = UInt64(state.step) << 20 | UInt64(index)
       var generator = SeededGenerator(seed: settings.seed ^ 0x6472_6f70, stream: stream)
-      totals += pass.accumulate(batch, scale: scale, dropoutSeed: generator.next())
+      totals += pass.accumulate(
+        batch, scale: scale, dropoutSeed: generator.next(),
+        trunk: update.trunks.isEmpty ? nil : update.trunks[index])
     }
     let loss = totals.loss / max(1, totals.weight)
     let norm = loss.isFinite ? updateParameters() : .nan

@@ -77,6 +77,9 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var threads: Int
   /// Computes activations again on the way back instead of keeping them; the bits are the same either way.
   public var gradientCheckpointing: Bool
+  /// The block from which on an update computes, where the outputs of those below are stored; nil where all are computed.
+  /// Rounding differs between the two.
+  public var trunkLayer: Int?
 
   public init(
     lora: LoRAConfiguration, initialAdapter: String?, steps: Int, batchSize: Int, gradientAccumulation: Int,

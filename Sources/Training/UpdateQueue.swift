@@ -14,20 +14,27 @@ final class UpdateQueue: @unchecked Sendable {
     var tokens: Int
     var supervised: Int
     var batches: [Batch]
+    /// What enters the lowest adapted block in each batch; empty where the blocks below are computed.
+    var trunks: [TrunkStream]
   }
 
   private let settings: TrainingSettings
   private let samples: @Sendable (Int) -> Sample
   private let cost: Packer.Cost
+  private let trunk: TrunkOutputs?
   /// All that follows is touched on it alone.
   private let worker = DispatchQueue(label: "sft.updates")
   private var order: DataOrder
   private var ready: (step: Int, update: Update)?
 
-  init(_ settings: TrainingSettings, count: Int, cost: Packer.Cost, samples: @escaping @Sendable (Int) -> Sample) {
+  init(
+    _ settings: TrainingSettings, count: Int, cost: Packer.Cost, trunk: TrunkOutputs?,
+    samples: @escaping @Sendable (Int) -> Sample
+  ) {
     self.settings = settings
     self.samples = samples
     self.cost = cost
+    self.trunk = trunk
     let lengths = settings.batchTokens == nil ? [] : (0..<count).map { samples($0).tokens.count }
     order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil, lengths: lengths)
   }
@@ -47,10 +54,16 @@ final class UpdateQueue: @unchecked Sendable {
     let records = indices.map(samples)
     let shares = settings.engine == .auto && settings.lora.dropout == 0
     let groups = groups(records, sharesPrefixes: shares)
+    let batches = groups.map { group in Packer.pack(group.map { records[$0] }, sharesPrefixes: shares) }
     return Update(
       records: indices, tokens: records.reduce(0) { $0 + $1.tokens.count },
       supervised: records.reduce(0) { $0 + $1.supervisedCount },
-      batches: groups.map { group in Packer.pack(group.map { records[$0] }, sharesPrefixes: shares) })
+      batches: batches,
+      trunks: trunk.map { trunk in
+        zip(batches, groups).map { batch, group in
+          trunk.stream(batch, samples: group.map { records[$0] }, records: group.map { indices[$0] })
+        }
+      } ?? [])
   }
 
   /// The plain engine takes one sequence at a time.

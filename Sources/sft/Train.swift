@@ -127,6 +127,14 @@ struct Train: ParsableCommand {
   @Flag(name: .long, help: "Compute activations again instead of keeping them: the same bits, less memory, more time.")
   var gradientCheckpointing = false
 
+  @Option(
+    name: .long,
+    help: """
+      GB on the disk for the outputs of the frozen layers below --lora-layers, computed once and read in later epochs; 0 for \
+      none (default: a quarter of the free space, and none below 1.5 epochs).
+      """)
+  var trunkCache: Double?
+
   @Flag(name: .long, help: "Say at the end where the time went, operation by operation.")
   var profile = false
 
@@ -166,6 +174,8 @@ struct Train: ParsableCommand {
     try atMost(4096, threads, "--threads")
     try positive(epochs, "--epochs")
     try positive(learningRate, "--lr")
+    try nonNegative(trunkCache, "--trunk-cache")
+    if let trunkCache, trunkCache > 1e6 { throw ValidationError("--trunk-cache must be at most 1,000,000.") }
     try nonNegative(minimumRate, "--min-lr")
     try nonNegative(weightDecay, "--weight-decay")
     try nonNegative(maxGradientNorm, "--max-grad-norm")
@@ -238,6 +248,7 @@ struct Train: ParsableCommand {
     options.gradientCheckpointing = gradientCheckpointing ? true : nil
     options.force = force
     options.profile = profile
+    options.trunkCache = trunkCache.map { Int($0 * 1e9) }
     options.quantization = quantization.options
     return options
   }

@@ -21,6 +21,8 @@ final class TrainDisplay {
     case .note(let text): progress.note(text)
     case .started(let folder, let configuration, let firstStep): start(folder, configuration, firstStep)
     case .metric(.train(let metric)): train(metric)
+    case .trunk(let done, let total):
+      progress.update(done, of: total, "records through the frozen layers", isMilestone: done == total)
     case .profile(let profile): self.profile = profile
     case .metric(.eval(let metric)):
       progress.note(
