@@ -74,7 +74,7 @@ let package = Package(
     target(
       "Pipeline",
       [
-        "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Packing", "Weights",
+        "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Weights",
         "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging", "Reporting",
       ]),
     .executableTarget(

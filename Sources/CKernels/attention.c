@@ -97,8 +97,23 @@ SFT_INLINE void softmax_strip(float *score, size_t count, size_t columns, int64_
   }
 }
 
+// weights[j] ← kept or 0, for the keys from row `key` on.
+SFT_INLINE void drop_row(float *weights, size_t seen, const sft_attention_dropout *dropout, uint64_t query, uint64_t key) {
+  uint64_t threshold = sft_dropout_threshold(dropout->p);
+  float keep_scale = 1.0f / (1.0f - dropout->p);
+  for (size_t j = 0; j < seen; j++)
+    weights[j] *= sft_dropout_bits(dropout->seed, query << 32 | (key + j)) >= threshold ? keep_scale : 0.0f;
+}
+
+float sft_attention_kept(const sft_attention_dropout *dropout, uint64_t query, uint64_t key) {
+  float weight = 1;
+  drop_row(&weight, 1, dropout, query, key);
+  return weight;
+}
+
 SFT_CLONES void sft_attention_forward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
-                                      size_t span_count, size_t head_width, float scale, float *out, size_t out_stride,
+                                      size_t span_count, size_t head_width, float scale,
+                                      const sft_attention_dropout *dropout, float *out, size_t out_stride,
                                       float *log_sum_exp, float *scratch) {
   size_t pad = padded(head_width);
   float *query = scratch, *key = query + TILE * pad, *value = key + TILE * pad, *sum = value + TILE * pad;
@@ -124,6 +139,8 @@ SFT_CLONES void sft_attention_forward(const float *q, size_t q_stride, size_t qu
           multiply(query + i * pad, pad, key, TILE, strip, TILE, count, head_width, columns);
           softmax_strip(strip, count, columns, row, span->causal_offset, k0, keys, pad, top + i, total + i,
                         sum + i * pad);
+          for (size_t r = 0; dropout && r < count; r++)
+            drop_row(strip + r * TILE, seen, dropout, dropout->first_row + q0 + i + r, span->first_row + k0);
           multiply(strip, TILE, value, pad, sum + i * pad, pad, count, seen, pad);
         }
       }
@@ -167,9 +184,10 @@ SFT_INLINE void key_products(const float *weights, const float *x, size_t pad, s
 }
 
 SFT_CLONES void sft_attention_backward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
-                                       size_t span_count, size_t head_width, float scale, const float *out,
-                                       const float *dout, size_t out_stride, const float *log_sum_exp, float *dq,
-                                       size_t dq_stride, float *scratch) {
+                                       size_t span_count, size_t head_width, float scale,
+                                       const sft_attention_dropout *dropout, const float *out, const float *dout,
+                                       size_t out_stride, const float *log_sum_exp, float *dq, size_t dq_stride,
+                                       float *scratch) {
   size_t pad = padded(head_width);
   float *query = scratch, *upstream = query + TILE * pad, *transposed = upstream + TILE * pad;
   float *plain = transposed + TILE * pad, *sum = plain + TILE * pad, *dquery = sum + TILE * pad;
@@ -206,9 +224,14 @@ SFT_CLONES void sft_attention_backward(const float *q, size_t q_stride, size_t q
           }
           multiply(query + i * pad, pad, transposed, TILE, pi, TILE, count, head_width, columns);
           multiply(upstream + i * pad, pad, values, TILE, dsi, TILE, count, head_width, columns);
-          for (size_t r = 0; r < count; r++)
+          for (size_t r = 0; r < count; r++) {
+            uint64_t query_row = dropout ? dropout->first_row + q0 + i + r : 0;
+            if (dropout) drop_row(dsi + r * TILE, seen, dropout, query_row, span->first_row + k0);
             gradient_row(pi + r * TILE, dsi + r * TILE, columns,
                          visible(row + (int64_t)r, span->causal_offset, k0, keys), log_sum_exp[q0 + i + r], delta[i + r]);
+            // The values' gradient takes the weights that the values were added with.
+            if (dropout) drop_row(pi + r * TILE, seen, dropout, query_row, span->first_row + k0);
+          }
           multiply(dsi, TILE, plain, pad, dquery + i * pad, pad, count, seen, pad);
           transpose(pi, TILE, count, columns, 1, pt + i, TILE);
           transpose(dsi, TILE, count, columns, 1, dst + i, TILE);

@@ -36,4 +36,15 @@ SFT_INLINE float sft_exp(float x) {
   return p * two_n.f;
 }
 
+// 53 random bits for a seed and an index, by SplitMix64 of a counter: whoever asks again gets them again.
+SFT_INLINE uint64_t sft_dropout_bits(uint64_t seed, uint64_t index) {
+  uint64_t z = seed + (index + 1) * 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return (z ^ (z >> 31)) >> 11;
+}
+
+// What they must reach to be kept.
+SFT_INLINE uint64_t sft_dropout_threshold(float p) { return (uint64_t)((double)p * 9007199254740992.0); }
+
 #endif

@@ -31,19 +31,18 @@ SFT_CLONES void sft_add_bias(const float *restrict bias, float *restrict y, size
     for (size_t i = 0; i < width; i++) y[i] += bias[i];
 }
 
-SFT_INLINE uint64_t mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
+SFT_CLONES void sft_sum_rows(const float *restrict x, float *restrict sums, size_t rows, size_t stride,
+                             size_t columns) {
+  for (size_t row = 0; row < rows; row++, x += stride)
+    for (size_t i = 0; i < columns; i++) sums[i] += x[i];
 }
 
 SFT_CLONES void sft_dropout(const float *x, float *y, size_t n, uint64_t seed, uint64_t first_index, float p,
                             int accumulate) {
-  uint64_t threshold = (uint64_t)((double)p * 9007199254740992.0);
+  uint64_t threshold = sft_dropout_threshold(p);
   float keep_scale = 1.0f / (1.0f - p);
   for (size_t i = 0; i < n; i++) {
-    uint64_t bits = mix(seed + (first_index + i + 1) * 0x9e3779b97f4a7c15u) >> 11;
-    float value = bits >= threshold ? x[i] * keep_scale : 0.0f;
+    float value = sft_dropout_bits(seed, first_index + i) >= threshold ? x[i] * keep_scale : 0.0f;
     y[i] = accumulate ? y[i] + value : value;
   }
 }

@@ -54,8 +54,26 @@ SFT_LEVEL_3 static void decode_blocks_256(const sft_four_bit *matrix, size_t blo
 
 float sft_four_bit_absmax(const sft_four_bit *matrix, size_t block) { return block_absmax(matrix, block); }
 
+// The same with statistics by row.
+static void decode_by_rows(const sft_four_bit *matrix, size_t first, size_t end, float *out) {
+  size_t width = matrix->row_width;
+  while (first < end) {
+    size_t row = first / width, column = first % width, next = (column / SFT_FOUR_BIT_BLOCK + 1) * SFT_FOUR_BIT_BLOCK;
+    size_t stop = row * width + (next < width ? next : width);
+    float absmax = block_absmax(matrix, row * (width / SFT_FOUR_BIT_BLOCK) + column / SFT_FOUR_BIT_BLOCK);
+    for (stop = stop < end ? stop : end; first < stop; first++) {
+      uint8_t byte = matrix->packed[first / 2];
+      *out++ = matrix->table[first % 2 ? byte & 15 : byte >> 4] * absmax;
+    }
+  }
+}
+
 void sft_four_bit_decode(int level, const sft_four_bit *matrix, size_t first, size_t count, float *out) {
   size_t end = first + count;
+  if (matrix->row_width) {
+    decode_by_rows(matrix, first, end, out);
+    return;
+  }
 #ifdef SFT_X86_VECTORS
   size_t block = (first + SFT_FOUR_BIT_BLOCK - 1) / SFT_FOUR_BIT_BLOCK, last = end / SFT_FOUR_BIT_BLOCK;
   if (level >= 3 && block < last) {

@@ -30,3 +30,16 @@ SFT_CLONES void sft_layer_norm_backward(const float *restrict x, const float *re
     for (size_t i = 0; i < width; i++) dx[i] += (dy[i] * weight[i] - sum - (x[i] - m) * r * dot) * r;
   }
 }
+
+SFT_CLONES void sft_layer_norm_backward_parameters(const float *restrict x, const float *restrict mean,
+                                                   const float *restrict rstd, const float *restrict dy,
+                                                   float *restrict dweight, float *restrict dbias, size_t rows,
+                                                   size_t stride, size_t columns) {
+  for (size_t row = 0; row < rows; row++, x += stride, dy += stride) {
+    float m = mean[row], r = rstd[row];
+    for (size_t i = 0; i < columns; i++) {
+      dweight[i] += dy[i] * ((x[i] - m) * r);
+      dbias[i] += dy[i];
+    }
+  }
+}

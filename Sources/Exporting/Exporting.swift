@@ -1,6 +1,5 @@
 import Core
 import Files
-import JSON
 import Models
 import Weights
 
@@ -24,7 +23,7 @@ public func exportAdapter(
     try AdapterFolder.write(
       adapter, for: decoder, to: temporary, baseModel: baseModel, baseDigest: baseDigest,
       quantization: quantization)
-    try copy(tokenizerFiles, to: temporary)
+    try copyFiles(tokenizerFiles, to: temporary)
   }
 }
 
@@ -50,30 +49,6 @@ public func exportMerged(
   try writeDirectoryAtomically(folder) { temporary in
     try writeSafetensors(tensors, to: temporary + "/model.safetensors")
     try writeConfiguration(from: checkpoint.folder + "/config.json", to: temporary + "/config.json")
-    try copyCompanions(of: checkpoint, tokenizerFiles, to: temporary)
+    try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
   }
-}
-
-/// The base's `config.json` with the dtype of what was written, and perhaps one more member.
-func writeConfiguration(
-  from source: String, to path: String, adding member: (key: String, value: JSONValue)? = nil
-) throws {
-  guard var object = try parseJSONFile(source).object else {
-    throw SFTError(.badData, "is not a JSON object", file: source)
-  }
-  object.members = object.members.filter { $0.key != member?.key }.map { member in
-    ["dtype", "torch_dtype"].contains(member.key) ? (member.key, .string("float32")) : member
-  }
-  if let member { object.members.append(member) }
-  try writeAtomically(JSONValue.object(object).serialized + "\n", to: path)
-}
-
-/// The tokenizer's files, and how the model generates.
-func copyCompanions(of checkpoint: ModelCheckpoint, _ tokenizerFiles: [String], to folder: String) throws {
-  let generation = checkpoint.folder + "/generation_config.json"
-  try copy(tokenizerFiles + (fileExists(generation) ? [generation] : []), to: folder)
-}
-
-func copy(_ files: [String], to folder: String) throws {
-  for file in files { try writeAtomically(try readFile(file), to: folder + "/" + lastPathComponent(file)) }
 }

@@ -27,7 +27,7 @@ public func exportQuantized(
     try writeConfiguration(
       from: checkpoint.folder + "/config.json", to: temporary + "/config.json",
       adding: ("quantization_config", quantizationConfiguration(settings, skipped: skipped)))
-    try copyCompanions(of: checkpoint, tokenizerFiles, to: temporary)
+    try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
   }
 }
 

@@ -15,12 +15,14 @@ public struct KeySpan {
   public var stride: Int
   /// Query i sees key j when j ≤ i + causalOffset; `everything` for a span that lies wholly before the queries.
   public var causalOffset: Int
+  /// Of the first key, by which dropout counts them.
+  public var firstRow: Int
 
   public static let everything = Int(Int32.max)
 
   public init(
     keys: Floats, values: Floats, keyGradients: MutableFloats? = nil, valueGradients: MutableFloats? = nil, count: Int,
-    stride: Int, causalOffset: Int = KeySpan.everything
+    stride: Int, causalOffset: Int = KeySpan.everything, firstRow: Int = 0
   ) {
     self.keys = keys
     self.values = values
@@ -29,6 +31,7 @@ public struct KeySpan {
     self.count = count
     self.stride = stride
     self.causalOffset = causalOffset
+    self.firstRow = firstRow
   }
 }
 
@@ -61,13 +64,18 @@ public struct AttentionBuffers {
   /// [H, N], kept for the backward pass.
   public var logSumExp: MutableFloats
   public var rows: Int
+  public var dropout: AttentionDropout?
 
-  public init(queries: Floats, queryStride: Int, output: MutableFloats, logSumExp: MutableFloats, rows: Int) {
+  public init(
+    queries: Floats, queryStride: Int, output: MutableFloats, logSumExp: MutableFloats, rows: Int,
+    dropout: AttentionDropout? = nil
+  ) {
     self.queries = queries
     self.queryStride = queryStride
     self.output = output
     self.logSumExp = logSumExp
     self.rows = rows
+    self.dropout = dropout
   }
 }
 
@@ -106,13 +114,16 @@ public struct Attention: Sendable {
             let q = buffers.queries + run.queryRow * buffers.queryStride + head * headWidth
             let out = buffers.output + run.firstRow * heads * headWidth + head * headWidth
             let lse = buffers.logSumExp + head * buffers.rows + run.firstRow
-            switch compute.engine {
-            case .auto:
-              sft_attention_forward(
-                q, buffers.queryStride, run.rows, spans, count, headWidth, scale, out, heads * headWidth, lse, own)
-            case .plain:
-              forwardPlain(
-                q, buffers.queryStride, run.rows, UnsafeBufferPointer(start: spans, count: count), out, lse)
+            withDropout(buffers.dropout, head, run) { dropout in
+              switch compute.engine {
+              case .auto:
+                sft_attention_forward(
+                  q, buffers.queryStride, run.rows, spans, count, headWidth, scale, dropout, out, heads * headWidth,
+                  lse, own)
+              case .plain:
+                forwardPlain(
+                  q, buffers.queryStride, run.rows, UnsafeBufferPointer(start: spans, count: count), dropout, out, lse)
+              }
             }
           }
         }
@@ -139,22 +150,32 @@ public struct Attention: Sendable {
             let queryOffset = run.queryRow * buffers.queryStride + head * headWidth
             let outOffset = run.firstRow * width + head * headWidth
             let lse = buffers.logSumExp + head * buffers.rows + run.firstRow
-            switch compute.engine {
-            case .auto:
-              sft_attention_backward(
-                buffers.queries + queryOffset, buffers.queryStride, run.rows, spans, count, headWidth, scale,
-                buffers.output + outOffset, upstream + outOffset, width, lse, queryGradients + queryOffset,
-                buffers.queryStride, own)
-            case .plain:
-              backwardPlain(
-                buffers.queries + queryOffset, buffers.queryStride, run.rows,
-                UnsafeBufferPointer(start: spans, count: count), buffers.output + outOffset, upstream + outOffset, lse,
-                queryGradients + queryOffset)
+            withDropout(buffers.dropout, head, run) { dropout in
+              switch compute.engine {
+              case .auto:
+                sft_attention_backward(
+                  buffers.queries + queryOffset, buffers.queryStride, run.rows, spans, count, headWidth, scale, dropout,
+                  buffers.output + outOffset, upstream + outOffset, width, lse, queryGradients + queryOffset,
+                  buffers.queryStride, own)
+              case .plain:
+                backwardPlain(
+                  buffers.queries + queryOffset, buffers.queryStride, run.rows,
+                  UnsafeBufferPointer(start: spans, count: count), dropout, buffers.output + outOffset,
+                  upstream + outOffset, lse, queryGradients + queryOffset)
+              }
             }
           }
         }
       }
     }
+  }
+
+  private func withDropout(
+    _ dropout: AttentionDropout?, _ head: Int, _ run: AttentionRun,
+    _ body: (UnsafePointer<sft_attention_dropout>?) -> Void
+  ) {
+    guard let dropout else { return body(nil) }
+    withUnsafePointer(to: dropout.ofHead(head, run)) { body($0) }
   }
 
   private func withCSpans(_ run: AttentionRun, _ keyHead: Int, _ body: (UnsafePointer<sft_key_span>, Int) -> Void) {
@@ -165,7 +186,7 @@ public struct Attention: Sendable {
         spans[index] = sft_key_span(
           keys: span.keys + offset, values: span.values + offset, key_gradients: span.keyGradients.map { $0 + offset },
           value_gradients: span.valueGradients.map { $0 + offset }, count: span.count, stride: span.stride,
-          causal_offset: Int64(span.causalOffset))
+          causal_offset: Int64(span.causalOffset), first_row: UInt64(span.firstRow))
       }
       body(spans, run.spans.count)
     }

@@ -4,8 +4,8 @@ import Glibc
 /// The reference: one query at a time, every score computed twice rather than kept, sums in double.
 extension Attention {
   func forwardPlain(
-    _ q: Floats, _ queryStride: Int, _ rows: Int, _ spans: UnsafeBufferPointer<sft_key_span>, _ out: MutableFloats,
-    _ logSumExp: MutableFloats
+    _ q: Floats, _ queryStride: Int, _ rows: Int, _ spans: UnsafeBufferPointer<sft_key_span>,
+    _ dropout: UnsafePointer<sft_attention_dropout>?, _ out: MutableFloats, _ logSumExp: MutableFloats
   ) {
     for row in 0..<rows {
       let query = q + row * queryStride
@@ -17,7 +17,8 @@ extension Attention {
       forEachKey(of: row, spans) { span, key in
         let weight = exp(Double(score(query, span, key) - largest))
         total += weight
-        for d in 0..<headWidth { sums[d] += weight * Double(span.values[key * span.stride + d]) }
+        let kept = weight * Double(factor(dropout, row, span, key))
+        for d in 0..<headWidth { sums[d] += kept * Double(span.values[key * span.stride + d]) }
       }
       for d in 0..<headWidth { output[d] = Float(sums[d] / total) }
       logSumExp[row] = largest + Float(log(total))
@@ -25,8 +26,9 @@ extension Attention {
   }
 
   func backwardPlain(
-    _ q: Floats, _ queryStride: Int, _ rows: Int, _ spans: UnsafeBufferPointer<sft_key_span>, _ out: Floats,
-    _ upstream: Floats, _ logSumExp: Floats, _ queryGradients: MutableFloats
+    _ q: Floats, _ queryStride: Int, _ rows: Int, _ spans: UnsafeBufferPointer<sft_key_span>,
+    _ dropout: UnsafePointer<sft_attention_dropout>?, _ out: Floats, _ upstream: Floats, _ logSumExp: Floats,
+    _ queryGradients: MutableFloats
   ) {
     for row in 0..<rows {
       let query = q + row * queryStride
@@ -37,9 +39,10 @@ extension Attention {
         guard let dkeys = span.key_gradients, let dvalues = span.value_gradients else { return }
         let offset = key * span.stride
         let p = exp(score(query, span, key) - logSumExp[row])
-        let ds = p * (dot(dout, span.values + offset) - delta) * scale
+        let kept = factor(dropout, row, span, key)
+        let ds = p * (kept * dot(dout, span.values + offset) - delta) * scale
         for d in 0..<headWidth {
-          dvalues[offset + d] += p * dout[d]
+          dvalues[offset + d] += p * kept * dout[d]
           dkeys[offset + d] += ds * query[d]
           dquery[d] += ds * span.keys[offset + d]
         }
@@ -53,6 +56,14 @@ extension Attention {
     for span in spans {
       for key in 0..<max(0, min(span.count, row + Int(span.causal_offset) + 1)) { body(span, key) }
     }
+  }
+
+  /// What dropout multiplies the weight of a span's key by.
+  private func factor(
+    _ dropout: UnsafePointer<sft_attention_dropout>?, _ row: Int, _ span: sft_key_span, _ key: Int
+  ) -> Float {
+    guard let dropout else { return 1 }
+    return sft_attention_kept(dropout, dropout.pointee.first_row + UInt64(row), span.first_row + UInt64(key))
   }
 
   private func score(_ query: Floats, _ span: sft_key_span, _ key: Int) -> Float {

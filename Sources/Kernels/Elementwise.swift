@@ -33,6 +33,28 @@ public enum Elementwise {
     }
   }
 
+  /// The same for rows of x[N, C] that stand for rows `indices` of a larger matrix, and have their masks; nil for 0 ..< N.
+  public static func dropout(
+    _ x: Floats, _ y: MutableFloats, rows: Int, indices: [Int]?, width: Int, p: Float, seed: UInt64,
+    accumulate: Bool = false, _ compute: Compute
+  ) {
+    guard let indices else {
+      return dropout(x, y, count: rows * width, p: p, seed: seed, accumulate: accumulate, compute)
+    }
+    for (row, index) in indices.enumerated() {
+      sft_dropout(x + row * width, y + row * width, width, seed, UInt64(index * width), p, accumulate ? 1 : 0)
+    }
+  }
+
+  /// sums[C] += Σ over the rows of x[N, C]: a bias's gradient. Each is summed in the order of the rows.
+  public static func sumRows(_ x: Floats, into sums: MutableFloats, rows: Int, width: Int, _ compute: Compute) {
+    nonisolated(unsafe) let (x, sums) = (x, sums)
+    compute.overRanges(width, grain: 64) { columns in
+      let first = columns.lowerBound
+      sft_sum_rows(x + first, sums + first, rows, width, columns.count)
+    }
+  }
+
   /// Σ x², in double: the sums of pieces of a fixed length, added in order, so that threads change nothing.
   public static func sumOfSquares(_ x: Floats, count: Int, _ compute: Compute) -> Double {
     let piece = 1 << 16

@@ -33,6 +33,7 @@ public struct FourBitMatrix: Sendable {
     memory = sft_four_bit()
     memory.packed = packed
     memory.table = code.table
+    memory.row_width = Self.looksUpByRow(inputs) ? inputs : 0
     switch statistics {
     case .plain(let absmax): memory.absmax = absmax
     case .nested(let codes, let absmax, let table, let offset):
@@ -43,6 +44,14 @@ public struct FourBitMatrix: Sendable {
     }
   }
 
+  /// Whether blocks' statistics are looked up row by row, ⌊inputs / 64⌋ a row, although blocks do not heed the rows.
+  ///
+  /// That is how bitsandbytes (0.50) decodes on CPUs with AVX-512 where inputs are a multiple of 16 but not of 64: weights
+  /// get a neighbouring block's absmax and are about twice as far from the original ones. Its other code does not; but
+  /// what is computed here is to be what transformers computes from the same folder on the same machine. No model in use
+  /// has such widths.
+  package static func looksUpByRow(_ inputs: Int) -> Bool { inputs % 16 == 0 && inputs % blockSize != 0 }
+
   public var count: Int { outputs * inputs }
   public var blocks: Int { (count + Self.blockSize - 1) / Self.blockSize }
 
@@ -52,9 +61,15 @@ public struct FourBitMatrix: Sendable {
     return withUnsafePointer(to: memory) { sft_four_bit_absmax($0, block) }
   }
 
+  /// The block whose statistics an element of the flattened matrix is decoded with.
+  func block(of index: Int) -> Int {
+    guard Self.looksUpByRow(inputs) else { return index / Self.blockSize }
+    return index / inputs * (inputs / Self.blockSize) + index % inputs / Self.blockSize
+  }
+
   /// One element of the flattened matrix.
   func element(_ index: Int) -> Float {
     let byte = memory.packed[index / 2]
-    return memory.table[Int(index % 2 == 0 ? byte >> 4 : byte & 15)] * absmax(index / Self.blockSize)
+    return memory.table[Int(index % 2 == 0 ? byte >> 4 : byte & 15)] * absmax(block(of: index))
   }
 }

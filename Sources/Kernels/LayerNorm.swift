@@ -69,4 +69,32 @@ public enum LayerNorm {
       }
     }
   }
+
+  /// dweight[C] and dbias[C] += the gradients with respect to weight and bias. The threads share out the columns, so each
+  /// sum is taken in the order of the rows.
+  public static func backwardParameters(
+    _ x: Floats, mean: Floats, rstd: Floats, dy: Floats, dweight: MutableFloats, dbias: MutableFloats, rows: Int,
+    width: Int, _ compute: Compute
+  ) {
+    nonisolated(unsafe) let (x, mean, rstd, dy, dweight, dbias) = (x, mean, rstd, dy, dweight, dbias)
+    compute.overRanges(width, grain: 64) { columns in
+      switch compute.engine {
+      case .auto:
+        let first = columns.lowerBound
+        sft_layer_norm_backward_parameters(
+          x + first, mean, rstd, dy + first, dweight + first, dbias + first, rows, width, columns.count)
+      case .plain:
+        for i in columns {
+          var (scale, shift) = (0.0, 0.0)
+          for row in 0..<rows {
+            let upstream = Double(dy[row * width + i])
+            scale += upstream * (Double(x[row * width + i]) - Double(mean[row])) * Double(rstd[row])
+            shift += upstream
+          }
+          dweight[i] += Float(scale)
+          dbias[i] += Float(shift)
+        }
+      }
+    }
+  }
 }

@@ -1,8 +1,11 @@
 /// What the time of a run goes into.
 public enum ProfiledOperation: String, Sendable, Codable, CaseIterable {
-  /// Products with the base's linears, the adapter's last product, which is added in the same pass, included.
-  case frozenForward = "frozen_forward"
-  case frozenBackward = "frozen_backward"
+  /// Products with the base's linears, which are frozen but in full fine-tuning; an adapter's last product, which is added
+  /// in the same pass, included.
+  case weightsForward = "weights_forward"
+  case weightsBackward = "weights_backward"
+  /// Gradients of the weights themselves, the head's included.
+  case weightGradients = "weight_gradients"
   /// x · Aᵀ.
   case adapterForward = "adapter_forward"
   /// The gradients of A and B, and what leads to them.

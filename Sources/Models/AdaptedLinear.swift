@@ -9,10 +9,14 @@ struct PassContext {
   var compute: Compute
   /// nil for the bare base.
   var adapter: Adapter?
-  /// The flat gradient of the adapter's parameters; nil outside training.
+  /// The flat gradient of the adapter's parameters; nil where no adapter is trained.
   var gradients: MutableFloats?
-  /// Seed of this pass's dropout masks; nil where no dropout is active.
+  /// nil where the weights are frozen.
+  var weightGradients: WeightGradients?
+  /// Seed of the adapter's dropout masks; nil where it has none.
   var dropoutSeed: UInt64?
+  /// The base's own dropout; nil where it is not active.
+  var dropout: BaseDropout?
   /// [N, widest input] for dropped-out inputs, and [N, r] for a gradient; sized by the pass.
   var dropped: FloatBuffer
   var hiddenGradient: FloatBuffer
@@ -27,7 +31,7 @@ struct PassContext {
   }
 }
 
-/// A frozen linear with an adapter beside it. r is the adapter's rank, s its scale.
+/// A linear with an adapter beside it, or trained itself. r is the adapter's rank, s its scale.
 extension Linear {
   /// y = addend + x · W + b + s · (drop(x) · Aᵀ) · Bᵀ; the inner product drop(x) · Aᵀ [N, r] is kept in `hidden`.
   /// `addend` is [N, out], and may be y.
@@ -47,7 +51,7 @@ extension Linear {
       m: rows, n: outputWidth, forwardTerm(x), adapted, addend: addend, addendStride: outputWidth,
       bias: bias.map { Floats($0.pointer) })
     withExtendedLifetime(weight) {
-      sum.profiled(as: .frozenForward).compute(into: y, stride: outputWidth, scratch: context.panel, context.compute)
+      sum.profiled(as: .weightsForward).compute(into: y, stride: outputWidth, scratch: context.panel, context.compute)
     }
   }
 
@@ -64,8 +68,10 @@ extension Linear {
     sum.profiled(as: .adapterForward).compute(into: hidden, stride: rank, scratch: context.panel, context.compute)
   }
 
-  /// Accumulates the gradients of A and B, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx` is given; it may be x.
+  /// Accumulates the gradients of A and B, or those of the weights, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx`
+  /// is given; it may be x.
   func backward(_ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, _ context: PassContext) {
+    backwardWeights(x, dy: dy, rows: rows, context)
     var through: ProductTerm?
     if let adapter = context.adapter, let pair = adapter.pair(of: self), let gradients = context.gradients {
       let dhidden = adapterGradients(x, hidden: hidden, dy: dy, rows: rows, adapter, pair, gradients, context)
@@ -79,7 +85,7 @@ extension Linear {
     let masked = context.dropoutSeed(self)
     let sum = ProductSum(m: rows, n: inputWidth, backwardTerm(dy), masked == nil ? through : nil)
     withExtendedLifetime(weight) {
-      sum.profiled(as: .frozenBackward).compute(into: dx, stride: inputWidth, scratch: context.panel, context.compute)
+      sum.profiled(as: .weightsBackward).compute(into: dx, stride: inputWidth, scratch: context.panel, context.compute)
     }
     guard let masked, let through, let dropout = context.adapter?.configuration.dropout else { return }
     let unmasked = context.dropped.ensure(rows * inputWidth)

@@ -16,22 +16,6 @@ public final class Adapter {
     public var layer: Int
   }
 
-  /// One of the trained tensors that the flat memory holds, row-major.
-  public struct Tensor: Sendable, Equatable {
-    /// PEFT's, without its prefix: `transformer.h.0.attn.c_attn.lora_A.weight`.
-    public var name: String
-    public var shape: [Int]
-    public var offset: Int
-
-    public init(name: String, shape: [Int], offset: Int) {
-      self.name = name
-      self.shape = shape
-      self.offset = offset
-    }
-
-    public var count: Int { shape.reduce(1, *) }
-  }
-
   public let configuration: LoRAConfiguration
   public let pairs: [Pair]
   /// How many parameters there are.
@@ -85,18 +69,19 @@ public final class Adapter {
   /// The lowest block with an adapter: the backward pass stops there, and what enters it depends on the frozen base alone.
   public var lowestLayer: Int { pairs.map(\.layer).min() ?? 0 }
 
-  /// Every A, [r, in], and B, [out, r], in the order of the memory.
-  public var tensors: [Tensor] {
+  /// Every A, [r, in], and B, [out, r], in the order of the memory, by PEFT's names without its prefix:
+  /// `transformer.h.0.attn.c_attn.lora_A.weight`.
+  public var tensors: [ParameterTensor] {
     let rank = configuration.rank
     return pairs.flatMap { pair in
       [
-        Tensor(name: pair.name + ".lora_A.weight", shape: [rank, pair.inputWidth], offset: pair.aOffset),
-        Tensor(name: pair.name + ".lora_B.weight", shape: [pair.outputWidth, rank], offset: pair.bOffset),
+        ParameterTensor(name: pair.name + ".lora_A.weight", shape: [rank, pair.inputWidth], offset: pair.aOffset),
+        ParameterTensor(name: pair.name + ".lora_B.weight", shape: [pair.outputWidth, rank], offset: pair.bOffset),
       ]
     }
   }
 
-  public func values(_ tensor: Tensor) -> UnsafeMutableBufferPointer<Float> {
+  public func values(_ tensor: ParameterTensor) -> UnsafeMutableBufferPointer<Float> {
     UnsafeMutableBufferPointer(start: parameters.pointer + tensor.offset, count: tensor.count)
   }
 }

@@ -59,6 +59,8 @@ struct Block: Sendable {
     let attention = FloatBuffer()
     let attendedGradient = FloatBuffer()
     let queriesKeysValuesGradient = FloatBuffer()
+    /// [N, C]: what is added to the stream, or its gradient, where dropout is active.
+    let dropped = FloatBuffer()
   }
 
   /// Columns of the queries, from which on the keys' and the values' begin.
@@ -79,14 +81,14 @@ struct Block: Sendable {
     let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.forward(
       attentionNormed, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows, context)
-    let attended = attend(runs(), activations, rows: outputs, scratch, context.compute)
+    let attended = attend(runs(), activations, rows: outputs, scratch, context)
     // In the place of the norm's output, which is not needed any more.
     let input = selected.map {
       gather($0, of: activations.input.pointer, width: attentionInput.inputWidth, into: scratch.normed)
     }
-    attentionOutput.forward(
-      attended.output, activations.middle.pointer, hidden: hidden(1), rows: outputs,
-      addend: input ?? Floats(activations.input.pointer), context)
+    add(
+      attentionOutput, attended.output, to: input ?? Floats(activations.input.pointer),
+      activations.middle.pointer, hidden: hidden(1), rows: outputs, selected, scratch, context)
 
     let mlpNormed = normForMLP(activations, rows: outputs, scratch, context)
     mlpInput.forward(mlpNormed, activations.mlpHidden.pointer, hidden: hidden(2), rows: outputs, context)
@@ -95,20 +97,51 @@ struct Block: Sendable {
       mlpOutput.forwardHidden(activated, hidden: hidden(3), rows: outputs, context)
       return
     }
-    mlpOutput.forward(
-      activated, output, hidden: hidden(3), rows: outputs, addend: activations.middle.pointer, context)
+    add(
+      mlpOutput, activated, to: activations.middle.pointer, output, hidden: hidden(3), rows: outputs, selected, scratch,
+      context)
+  }
+
+  /// y[S, C] = stream + drop(linear(x)).
+  private func add(
+    _ linear: Linear, _ x: Floats, to stream: Floats, _ y: MutableFloats, hidden: MutableFloats, rows: Int,
+    _ selected: [Int]?, _ scratch: Scratch, _ context: PassContext
+  ) {
+    guard let dropout = context.dropout else {
+      return linear.forward(x, y, hidden: hidden, rows: rows, addend: stream, context)
+    }
+    let added = scratch.dropped.ensure(rows * linear.outputWidth)
+    linear.forward(x, added, hidden: hidden, rows: rows, context)
+    y.update(from: stream, count: rows * linear.outputWidth)
+    dropout.apply(
+      .output(linear), added, y, rows: rows, indices: selected, width: linear.outputWidth, accumulate: true,
+      context.compute)
+  }
+
+  /// The gradient of what a linear adds to the stream, from the stream's.
+  private func upstream(
+    of linear: Linear, _ gradient: Floats, rows: Int, _ selected: [Int]?, _ scratch: Scratch, _ context: PassContext
+  ) -> Floats {
+    guard let dropout = context.dropout else { return gradient }
+    let masked = scratch.dropped.ensure(rows * linear.outputWidth)
+    dropout.apply(
+      .output(linear), gradient, masked, rows: rows, indices: selected, width: linear.outputWidth, context.compute)
+    return Floats(masked)
   }
 
   /// The output of attention, in a buffer that the next block takes too.
   private func attend(
-    _ runs: [AttentionRun], _ activations: Activations, rows: Int, _ scratch: Scratch, _ compute: Compute
+    _ runs: [AttentionRun], _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
   ) -> AttentionBuffers {
     let buffers = AttentionBuffers(
       queries: Floats(activations.queriesKeysValues.pointer), queryStride: attentionInput.outputWidth,
       output: scratch.attended.ensure(rows * attentionOutput.inputWidth), logSumExp: activations.logSumExp.pointer,
-      rows: rows)
+      rows: rows,
+      dropout: context.dropout.map {
+        AttentionDropout(probability: $0.probability, seed: $0.seed(.attention(attentionInput)))
+      })
     attention.forward(
-      runs, buffers, scratch: scratch.attention.ensure(attention.scratchCount(compute)), compute)
+      runs, buffers, scratch: scratch.attention.ensure(attention.scratchCount(context.compute)), context.compute)
     return buffers
   }
 
@@ -154,15 +187,17 @@ struct Block: Sendable {
     func hidden(_ slot: Int) -> MutableFloats { activations.hidden(slot, rows: rows, rank: rank) }
 
     let outputs = selected?.count ?? rows
-    backwardMLP(activations, gradient, rows: outputs, scratch, hidden, context)
+    backwardMLP(activations, gradient, rows: outputs, selected, scratch, hidden, context)
 
     let dqkv = scratch.queriesKeysValuesGradient.ensure(rows * attentionInput.outputWidth)
     dqkv.update(repeating: 0, count: rows * attentionInput.outputWidth)
     let runs = runs(dqkv)
-    let attended = attend(runs, activations, rows: outputs, scratch, compute)
+    let attended = attend(runs, activations, rows: outputs, scratch, context)
     let dattended = scratch.attendedGradient.ensure(outputs * attentionOutput.inputWidth)
     attentionOutput.backward(
-      attended.output, hidden: hidden(1), dy: gradient, dx: dattended, rows: outputs, context)
+      attended.output, hidden: hidden(1),
+      dy: upstream(of: attentionOutput, gradient, rows: outputs, selected, scratch, context), dx: dattended,
+      rows: outputs, context)
     attention.backward(
       runs, attended, upstream: dattended, queryGradients: dqkv,
       scratch: scratch.attention.ensure(attention.scratchCount(compute)), compute)
@@ -173,73 +208,29 @@ struct Block: Sendable {
       if let selected { spread(gradient, to: selected, of: rows, width: width) }
       attentionNorm.backward(
         activations.input.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,
-        compute)
+        gradients: context.weightGradients, compute)
     }
   }
 
   /// From the gradient of the output to that of the stream between attention and MLP, in place.
   private func backwardMLP(
-    _ activations: Activations, _ gradient: MutableFloats, rows: Int, _ scratch: Scratch,
+    _ activations: Activations, _ gradient: MutableFloats, rows: Int, _ selected: [Int]?, _ scratch: Scratch,
     _ hidden: (Int) -> MutableFloats, _ context: PassContext
   ) {
     let compute = context.compute
     let statistics = activations.mlpStatistics.pointer
-    // A linear's input is not needed any more once its adapter has its gradients: the input's gradient takes its place.
+    // A linear's input is not needed any more once its parameters have their gradients: the input's gradient takes its
+    // place.
     let dmlp = activate(activations, rows: rows, scratch, context)
-    mlpOutput.backward(dmlp, hidden: hidden(3), dy: gradient, dx: dmlp, rows: rows, context)
+    mlpOutput.backward(
+      dmlp, hidden: hidden(3), dy: upstream(of: mlpOutput, gradient, rows: rows, selected, scratch, context), dx: dmlp,
+      rows: rows, context)
     GELU.backward(activations.mlpHidden.pointer, dy: dmlp, dx: dmlp, count: rows * mlpInput.outputWidth, compute)
     let dnormed = normForMLP(activations, rows: rows, scratch, context)
     mlpInput.backward(dnormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
     mlpNorm.backward(
       activations.middle.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,
-      compute)
-  }
-
-  /// What the rows of a forest attend to inside the block's own [N, Q] activations: a run for each segment, or for each
-  /// group of neighbours among a segment's selected rows.
-  func forestRuns(
-    _ batch: Batch, _ activations: Activations, selected: [Int]?, gradients: MutableFloats?
-  ) -> [AttentionRun] {
-    let stride = attentionInput.outputWidth
-    let base = activations.queriesKeysValues.pointer
-    func span(_ rows: Range<Int>, causalOffset: Int) -> KeySpan {
-      let offset = rows.lowerBound * stride
-      return KeySpan(
-        keys: base + offset + keyOffset, values: base + offset + valueOffset,
-        keyGradients: gradients.map { $0 + offset + keyOffset },
-        valueGradients: gradients.map { $0 + offset + valueOffset }, count: rows.count, stride: stride,
-        causalOffset: causalOffset)
-    }
-    var runs: [AttentionRun] = []
-    var firstRow = 0
-    for (rows, segment) in Self.queries(batch, selected) {
-      let own = batch.segments[segment].rows.lowerBound
-      let ancestors = batch.ancestors(of: segment).map {
-        span(batch.segments[$0].rows, causalOffset: KeySpan.everything)
-      }
-      // No query sees a key after the last of them.
-      let last = span(own..<rows.upperBound, causalOffset: rows.lowerBound - own)
-      runs.append(
-        AttentionRun(firstRow: firstRow, queryRow: rows.lowerBound, rows: rows.count, spans: ancestors + [last]))
-      firstRow += rows.count
-    }
-    return runs
-  }
-
-  /// Neighbouring rows that are queries, with their segment, in order.
-  private static func queries(_ batch: Batch, _ selected: [Int]?) -> [(rows: Range<Int>, segment: Int)] {
-    guard let selected else { return batch.segments.indices.map { (batch.segments[$0].rows, $0) } }
-    var result: [(rows: Range<Int>, segment: Int)] = []
-    var segment = 0
-    for row in selected {
-      if let last = result.last, last.rows.upperBound == row, batch.segments[segment].rows.contains(row) {
-        result[result.count - 1].rows = last.rows.lowerBound..<row + 1
-        continue
-      }
-      while !batch.segments[segment].rows.contains(row) { segment += 1 }
-      result.append((row..<row + 1, segment))
-    }
-    return result
+      gradients: context.weightGradients, compute)
   }
 }
 

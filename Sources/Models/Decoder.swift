@@ -3,10 +3,10 @@ import Kernels
 import Quantizing
 import Weights
 
-/// The frozen base: one pre-norm decoder, composed from kernels and described by a `ModelConfiguration`.
+/// One pre-norm decoder, composed from kernels and described by a `ModelConfiguration`.
 ///
-/// N rows, C width, V vocabulary, F MLP width, H heads. Immutable, so any number of passes may share it; weights stored as
-/// float32 stay in the mapped file.
+/// N rows, C width, V vocabulary, F MLP width, H heads. Immutable, so any number of passes may share it; frozen weights stored
+/// as float32 stay in the mapped file, and those that are trained are `TrainableWeights`'.
 public final class Decoder: Sendable {
   public let configuration: ModelConfiguration
   /// [V, C].
@@ -24,19 +24,23 @@ public final class Decoder: Sendable {
   /// `quantized` holds, by tensor name, weights to use in 4 bits instead of the checkpoint's own.
   ///
   /// Throws `badData` for a checkpoint that lacks a tensor or asks for something that the decoder does not have.
-  public init(_ checkpoint: ModelCheckpoint, quantized: [String: QuantizedMatrix] = [:]) throws {
-    let configuration = checkpoint.configuration
+  public convenience init(_ checkpoint: ModelCheckpoint, quantized: [String: QuantizedMatrix] = [:]) throws {
+    try self.init(WeightSource(checkpoint.configuration, quantized: quantized, checkpoint.tensor))
+  }
+
+  init(_ source: WeightSource) throws {
+    let configuration = source.configuration
     self.configuration = configuration
     switch configuration.architecture {
     case .gpt2:
       let (width, vocabulary) = (configuration.width, configuration.vocabularySize)
-      tokenEmbedding = try checkpoint.tensor("transformer.wte.weight", shape: [vocabulary, width])
-      positionEmbedding = try checkpoint.tensor("transformer.wpe.weight", shape: [configuration.contextLength, width])
-      blocks = try (0..<configuration.layers).map { try Block(gpt2: checkpoint, layer: $0, quantized) }
-      finalNorm = try Norm(gpt2: checkpoint, "transformer.ln_f")
+      tokenEmbedding = try source.tensor("transformer.wte.weight", [vocabulary, width])
+      positionEmbedding = try source.tensor("transformer.wpe.weight", [configuration.contextLength, width])
+      blocks = try (0..<configuration.layers).map { try Block(gpt2: source, layer: $0) }
+      finalNorm = try Norm(gpt2: source, "transformer.ln_f")
       head =
         configuration.tiedHead
-        ? tokenEmbedding : try checkpoint.tensor(ModelConfiguration.headName, shape: [vocabulary, width])
+        ? tokenEmbedding : try source.tensor(ModelConfiguration.headName, [vocabulary, width])
     }
     linears = configuration.linears
     precondition(linears.map(\.name) == blocks.flatMap(\.linears).map(\.name))
@@ -51,14 +55,19 @@ public final class Decoder: Sendable {
 
   /// x[N, C] = token embedding + position embedding.
   func embed(_ tokens: [Int32], positions: [Int], _ x: MutableFloats) {
-    let width = configuration.width
-    for (row, token) in tokens.enumerated() {
-      precondition(positions[row] < configuration.contextLength, "a position beyond the model's context")
-      let word = tokenEmbedding.pointer + Int(token) * width
-      let position = positionEmbedding.pointer + positions[row] * width
-      let output = x + row * width
-      for i in 0..<width { output[i] = word[i] + position[i] }
-    }
+    precondition(positions.allSatisfy { $0 < configuration.contextLength }, "a position beyond the model's context")
+    Embedding.forward(
+      words: tokenEmbedding.pointer, places: positionEmbedding.pointer, tokens: tokens, positions: positions, x,
+      width: configuration.width)
+  }
+
+  /// Adds the embeddings' gradients, from dx[N, C].
+  func embedBack(
+    _ dx: Floats, _ tokens: [Int32], positions: [Int], gradients: WeightGradients, _ compute: Compute
+  ) {
+    Embedding.backward(
+      dx, tokens: tokens, positions: positions, dwords: gradients.of(tokenEmbedding),
+      dplaces: gradients.of(positionEmbedding), width: configuration.width, compute)
   }
 
   /// logits[rows, V] = h[rows, C] · headᵀ.
@@ -75,6 +84,35 @@ public final class Decoder: Sendable {
     ProductSum(
       m: rows, n: width, ProductTerm(dlogits, rowStride: classes, k: classes, .stored(head.pointer, stride: width))
     ).profiled(as: .headBackward).compute(into: dh, stride: width, scratch: panel, compute)
+  }
+
+  /// Adds the head's gradient, dlogitsᵀ[V, rows] · h[rows, C]; a tied head's is the token embedding's.
+  func projectWeights(
+    _ dlogits: Floats, _ h: Floats, rows: Int, gradients: WeightGradients, panel: FloatBuffer, _ compute: Compute
+  ) {
+    let (width, classes) = (configuration.width, configuration.vocabularySize)
+    let dhead = gradients.of(head)
+    ProductSum(
+      m: classes, n: width, ProductTerm(dlogits, rowStride: 1, step: classes, k: rows, .stored(h, stride: width)),
+      addend: dhead, addendStride: width
+    ).profiled(as: .weightGradients).compute(into: dhead, stride: width, scratch: panel, compute)
+  }
+}
+
+/// Where a decoder takes its weights from.
+struct WeightSource {
+  let configuration: ModelConfiguration
+  /// By tensor name, those to use in 4 bits.
+  let quantized: [String: QuantizedMatrix]
+  let tensor: (_ name: String, _ shape: [Int]) throws -> FloatTensor
+
+  init(
+    _ configuration: ModelConfiguration, quantized: [String: QuantizedMatrix] = [:],
+    _ tensor: @escaping (_ name: String, _ shape: [Int]) throws -> FloatTensor
+  ) {
+    self.configuration = configuration
+    self.quantized = quantized
+    self.tensor = tensor
   }
 }
 
@@ -108,32 +146,32 @@ extension ModelConfiguration {
 }
 
 extension Norm {
-  init(gpt2 checkpoint: ModelCheckpoint, _ name: String) throws {
-    let width = checkpoint.configuration.width
-    weight = try checkpoint.tensor(name + ".weight", shape: [width])
-    bias = try checkpoint.tensor(name + ".bias", shape: [width])
-    epsilon = checkpoint.configuration.normEpsilon
+  init(gpt2 source: WeightSource, _ name: String) throws {
+    let width = source.configuration.width
+    weight = try source.tensor(name + ".weight", [width])
+    bias = try source.tensor(name + ".bias", [width])
+    epsilon = source.configuration.normEpsilon
   }
 }
 
 extension Block {
   /// GPT-2's description of a block: q|k|v side by side in one linear, a plain MLP, `Conv1D` weights.
-  init(gpt2 checkpoint: ModelCheckpoint, layer: Int, _ quantized: [String: QuantizedMatrix]) throws {
-    let configuration = checkpoint.configuration
+  init(gpt2 source: WeightSource, layer: Int) throws {
+    let configuration = source.configuration
     let name = "transformer.h.\(layer)."
     let (width, mlpWidth) = (configuration.width, configuration.mlpWidth)
     func linear(_ slot: Int, _ module: String, _ inputs: Int, _ outputs: Int) throws -> Linear {
       let weightName = name + module + ".weight"
       return Linear(
         name: name + module, index: layer * 4 + slot, inputWidth: inputs, outputWidth: outputs,
-        weight: try quantized[weightName].map { .quantized($0) }
-          ?? .inputMajor(try checkpoint.tensor(weightName, shape: [inputs, outputs])),
-        bias: try checkpoint.tensor(name + module + ".bias", shape: [outputs]))
+        weight: try source.quantized[weightName].map { .quantized($0) }
+          ?? .inputMajor(try source.tensor(weightName, [inputs, outputs])),
+        bias: try source.tensor(name + module + ".bias", [outputs]))
     }
-    attentionNorm = try Norm(gpt2: checkpoint, name + "ln_1")
+    attentionNorm = try Norm(gpt2: source, name + "ln_1")
     attentionInput = try linear(0, "attn.c_attn", width, 3 * width)
     attentionOutput = try linear(1, "attn.c_proj", width, width)
-    mlpNorm = try Norm(gpt2: checkpoint, name + "ln_2")
+    mlpNorm = try Norm(gpt2: source, name + "ln_2")
     mlpInput = try linear(2, "mlp.c_fc", width, mlpWidth)
     mlpOutput = try linear(3, "mlp.c_proj", mlpWidth, width)
     attention = Attention(

@@ -15,9 +15,11 @@ final class LossHead {
   init(chunkRows: Int, panel: FloatBuffer) { (self.chunkRows, self.panel) = (chunkRows, panel) }
 
   /// The loss over the batch's targets from x[S, C], the stream at the S supervised rows. Where `gradientScale` is given,
-  /// `gradient` [S, C] is set to gradientScale · ∂loss/∂x.
+  /// `gradient` [S, C] is set to gradientScale · ∂loss/∂x, and the norm's and the head's own gradients are added to
+  /// `weightGradients`, where they are trained.
   func loss(
-    _ decoder: Decoder, _ batch: Batch, _ x: Floats, gradientScale: Float?, gradient: MutableFloats?, _ compute: Compute
+    _ decoder: Decoder, _ batch: Batch, _ x: Floats, gradientScale: Float?, gradient: MutableFloats?,
+    weightGradients: WeightGradients? = nil, _ compute: Compute
   ) -> CrossEntropy.Totals {
     let width = decoder.configuration.width
     let classes = decoder.configuration.vocabularySize
@@ -47,12 +49,17 @@ final class LossHead {
         gradientScale: gradientScale, compute)
       if let dnormed {
         decoder.projectBack(scores, dnormed + first * width, rows: chunk, panel: panel, compute)
+        if let weightGradients {
+          decoder.projectWeights(
+            scores, output + first * width, rows: chunk, gradients: weightGradients, panel: panel, compute)
+        }
       }
       cursor = end
     }
     if let dnormed, let gradient {
       gradient.update(repeating: 0, count: count * width)
-      decoder.finalNorm.backward(x, mean: mean, rstd: mean + count, dy: dnormed, dx: gradient, rows: count, compute)
+      decoder.finalNorm.backward(
+        x, mean: mean, rstd: mean + count, dy: dnormed, dx: gradient, rows: count, gradients: weightGradients, compute)
     }
     return totals
   }

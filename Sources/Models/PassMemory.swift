@@ -37,10 +37,11 @@ public final class PassMemory {
   }
 
   func context(
-    _ compute: Compute, _ adapter: Adapter?, gradients: MutableFloats? = nil, dropoutSeed: UInt64? = nil
+    _ compute: Compute, _ adapter: Adapter?, gradients: MutableFloats? = nil, weightGradients: WeightGradients? = nil,
+    dropoutSeed: UInt64? = nil, dropout: BaseDropout? = nil
   ) -> PassContext {
     PassContext(
-      compute: compute, adapter: adapter, gradients: gradients, dropoutSeed: dropoutSeed, dropped: dropped,
-      hiddenGradient: hiddenGradient, panel: panel)
+      compute: compute, adapter: adapter, gradients: gradients, weightGradients: weightGradients,
+      dropoutSeed: dropoutSeed, dropout: dropout, dropped: dropped, hiddenGradient: hiddenGradient, panel: panel)
   }
 }

@@ -5,66 +5,95 @@ import Kernels
 /// reused from step to step. Not for use from two threads at once.
 public final class TrainingPass {
   public let decoder: Decoder
-  public let adapter: Adapter
+  public let trained: TrainedParameters
   public let compute: Compute
-  /// Flat, as the adapter's parameters; accumulated into until `clearGradients`.
+  /// Flat, as the trained parameters; accumulated into until `clearGradients`.
   public let gradients: FloatBuffer
   /// Keep only each block's input and compute the rest again on the way back: the same bits in far less memory, for a
   /// third more time.
   public let checkpointing: Bool
+  /// Probability of the base's own dropout; nil for none.
+  private let dropout: Double?
   private let streamGradient = FloatBuffer()
   private let memory: PassMemory
 
+  /// Where weights are trained, `decoder` is theirs.
   public init(
-    _ decoder: Decoder, _ adapter: Adapter, _ compute: Compute, checkpointing: Bool = false,
-    memory: PassMemory = PassMemory()
+    _ decoder: Decoder, _ trained: TrainedParameters, _ compute: Compute, checkpointing: Bool = false,
+    dropout: Double? = nil, memory: PassMemory = PassMemory()
   ) {
     self.decoder = decoder
-    self.adapter = adapter
+    self.trained = trained
     self.compute = compute
-    gradients = FloatBuffer(adapter.count)
+    gradients = FloatBuffer(trained.count)
     self.checkpointing = checkpointing
+    self.dropout = dropout
     self.memory = memory
   }
 
-  public func clearGradients() { gradients.clear(adapter.count) }
+  public func clearGradients() { gradients.clear(trained.count) }
 
   /// Adds scale · ∂(Σ weight · nll)/∂parameters to `gradients` and returns the unscaled sums.
   ///
   /// With `scale` = 1 / supervised tokens of the effective batch, the gradient is that of its token-mean loss however it
-  /// is cut into micro-batches. `dropoutSeed` differs from micro-batch to micro-batch; it matters only where the adapter
-  /// has dropout. With `trunk` the blocks below its layer, which no adapter may be in, are left out.
+  /// is cut into micro-batches. `dropoutSeed` differs from micro-batch to micro-batch; it matters only where there is
+  /// dropout. With `trunk` the blocks below its layer, in which nothing may be trained or dropped out, are left out.
   public func accumulate(
     _ batch: Batch, scale: Float, dropoutSeed: UInt64, trunk: TrunkStream? = nil
   ) -> CrossEntropy.Totals {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
     let rows = batch.tokens.count
     let width = decoder.configuration.width
-    let context = memory.context(
-      compute, adapter, gradients: gradients.pointer,
-      dropoutSeed: adapter.configuration.dropout > 0 ? dropoutSeed : nil)
+    let context = self.context(dropoutSeed)
     let supervised = batch.supervisedRows
     // The plain engine takes all rows through the last block.
     let selected = compute.engine == .auto ? supervised : nil
-    precondition((trunk?.layer ?? 0) <= adapter.lowestLayer, "an adapter below the trunk's end")
+    precondition((trunk?.layer ?? 0) <= trained.adapter?.lowestLayer ?? 0, "something is trained below the trunk's end")
+    precondition(trunk == nil || dropout == nil, "the base's dropout changes what the trunk gives")
     let stream = forward(batch, selected, trunk, context)
     let x = selected == nil ? gather(supervised, of: stream, width: width, into: streamGradient) : Floats(stream)
     let gradient = selected == nil ? stream : streamGradient.ensure(rows * width)
-    let totals = memory.head.loss(decoder, batch, x, gradientScale: scale, gradient: gradient, compute)
+    let totals = memory.head.loss(
+      decoder, batch, x, gradientScale: scale, gradient: gradient, weightGradients: context.weightGradients, compute)
     if selected == nil { spread(gradient, to: supervised, of: rows, width: width) }
-    let lowest = adapter.lowestLayer
+    // Below the weights of the first block there are the embeddings.
+    let lowest = trained.adapter?.lowestLayer ?? 0
+    let reachesEmbeddings = context.weightGradients != nil
     for layer in stride(from: decoder.blocks.count - 1, through: lowest, by: -1) {
       let block = decoder.blocks[layer]
       let activations = activations(layer)
       if checkpointing { recompute(layer, batch, context) }
       block.backward(
         activations, gradient, rows: rows, selected: isLast(layer) ? selected : nil, scratch: memory.scratch,
-        needsInputGradient: layer > lowest, context
+        needsInputGradient: layer > lowest || reachesEmbeddings, context
       ) { gradients in
         block.forestRuns(batch, activations, selected: isLast(layer) ? selected : nil, gradients: gradients)
       }
     }
+    if let gradients = context.weightGradients {
+      dropEmbeddings(gradient, rows: rows, context)
+      decoder.embedBack(gradient, batch.tokens, positions: batch.positions, gradients: gradients, compute)
+    }
     return totals
+  }
+
+  private func context(_ dropoutSeed: UInt64) -> PassContext {
+    let dropout = dropout.map { BaseDropout(probability: Float($0), seed: dropoutSeed) }
+    switch trained {
+    case .adapter(let adapter):
+      return memory.context(
+        compute, adapter, gradients: gradients.pointer,
+        dropoutSeed: adapter.configuration.dropout > 0 ? dropoutSeed : nil, dropout: dropout)
+    case .weights(let weights):
+      return memory.context(
+        compute, nil, weightGradients: WeightGradients(weights, gradients.pointer), dropout: dropout)
+    }
+  }
+
+  /// The mask over the embeddings, or over their gradient, in place.
+  private func dropEmbeddings(_ x: MutableFloats, rows: Int, _ context: PassContext) {
+    context.dropout?.apply(
+      .embeddings, x, x, rows: rows, indices: nil, width: decoder.configuration.width, compute)
   }
 
   private func isLast(_ layer: Int) -> Bool { layer == decoder.blocks.count - 1 }
@@ -83,6 +112,7 @@ public final class TrainingPass {
       input(of: trunk.layer).pointer.update(from: trunk.values, count: floats)
     } else {
       decoder.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer)
+      dropEmbeddings(input(of: 0).pointer, rows: rows, context)
     }
     for layer in layers {
       let selected = isLast(layer) ? selected : nil
@@ -107,7 +137,8 @@ public final class TrainingPass {
     let activations = activations(layer)
     if checkpointing { activations.input = memory.input(layer) }
     activations.resize(
-      rows: rows, outputs: selected?.count ?? rows, decoder.blocks[layer], rank: adapter.configuration.rank)
+      rows: rows, outputs: selected?.count ?? rows, decoder.blocks[layer],
+      rank: trained.adapter?.configuration.rank ?? 0)
     return activations
   }
 

@@ -54,6 +54,9 @@ public final class BaseModel {
   /// the cache.
   public var reference: String { recordedName(name, folder: folder) }
 
+  /// The paths of the tokenizer's files.
+  public var tokenizerFiles: [String] { Tokenizer.files(in: folder).map { folder + "/" + $0 } }
+
   /// Reads an adapter and refuses one that was trained on another base; `force` insists, where the shapes allow.
   public func adapter(_ folder: String, force: Bool, notice: (String) -> Void) throws -> Adapter {
     let description = try AdapterFolder.describe(folder)

@@ -30,7 +30,8 @@ public struct CompareOptions: Sendable {
   }
 }
 
-/// The models of a comparison, open for use. Base and adapters share one set of weights.
+/// The models of a comparison, open for use. Base and adapters share one set of weights; a run that trained all weights has
+/// its own.
 public final class ModelComparison {
   private struct Contestant {
     var session: InferenceSession
@@ -70,6 +71,11 @@ public final class ModelComparison {
       return
     }
     other = nil
+    if let untuned = try session.untuned() {
+      contestants = [untuned, session].map { Contestant(session: $0, adapter: nil, template: session.template) }
+      description = "comparing \(untuned.base.name) with the \(session.description)"
+      return
+    }
     guard let adapter = session.adapter else {
       throw SFTError(
         .usage, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
@@ -84,8 +90,9 @@ public final class ModelComparison {
     description = "comparing \(session.base.name) with itself and \(names.joined(separator: ", "))"
   }
 
-  /// `metrics.jsonl` of the run that the first adapter is from; nil where it is from elsewhere.
+  /// `metrics.jsonl` of the run that the tuned weights are from; nil where they are from elsewhere.
   public var metrics: String? {
+    if let run = session.modelRun { return run.folder.metrics }
     guard let folder = session.adapterFolder else { return nil }
     // runs/NAME/best, or runs/NAME/checkpoints/step-N.
     return [parentPath(folder), parentPath(parentPath(folder))].map { $0 + "/metrics.jsonl" }.first { fileExists($0) }
@@ -129,7 +136,8 @@ public final class ModelComparison {
 
   private func settings(_ file: String, _ splitting: WordSplitting) -> Comparison.Settings {
     Comparison.Settings(
-      model: session.base.name, adapter: session.adapterFolder,
+      model: contestants[0].session.base.name,
+      adapter: session.modelRun == nil ? session.adapterFolder : session.base.folder,
       adapters: options.adapters.isEmpty ? nil : options.adapters, modelB: options.otherModel,
       templateB: options.otherTemplate, template: session.template.name, questions: file, rougeWords: splitting,
       sameTokenizer: other.map { $0.base.tokenizer.digest == session.base.tokenizer.digest } ?? true,

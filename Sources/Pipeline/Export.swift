@@ -6,7 +6,8 @@ import Tokenizing
 
 /// What `sft export` is asked for, besides the session.
 public struct ExportOptions: Sendable {
-  public var format: ExportFormat
+  /// nil for an adapter, or a model where the run made one.
+  public var format: ExportFormat?
   /// Folder to write.
   public var target: String
   /// Whether it may hold an earlier export.
@@ -17,7 +18,7 @@ public struct ExportOptions: Sendable {
   /// How it is quantised in that report; nil for as the adapter's base was, else the usual way.
   public var quantization: QuantizationOptions?
 
-  public init(_ format: ExportFormat, to target: String) { (self.format, self.target) = (format, target) }
+  public init(_ format: ExportFormat?, to target: String) { (self.format, self.target) = (format, target) }
 }
 
 /// Writes what other tools load. Returns the report on the merged adapter where there is one.
@@ -26,9 +27,15 @@ public struct ExportOptions: Sendable {
 /// a report without an adapter.
 public func export(_ session: InferenceSession, _ options: ExportOptions) throws -> RequantizationReport? {
   try checkTarget(options.target, replacing: options.replacing, base: session.base.folder)
-  let report = options.format == .merged ? try requantizationReport(session, options) : nil
-  try write(session, format: options.format, to: options.target)
+  let format = options.format ?? session.exportFormat
+  let report = format == .merged ? try requantizationReport(session, options) : nil
+  try write(session, format: format, to: options.target)
   return report
+}
+
+extension InferenceSession {
+  /// What a session's weights are exported as where nothing is said.
+  public var exportFormat: ExportFormat { modelRun == nil ? .peft : .merged }
 }
 
 /// nil where none is asked for.
@@ -89,21 +96,23 @@ func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
 
 private func write(_ session: InferenceSession, format: ExportFormat, to folder: String) throws {
   let base = session.base
-  let tokenizerFiles = Tokenizer.files(in: base.folder).map { base.folder + "/" + $0 }
   switch format {
   case .peft:
     guard let adapter = session.adapter else {
       throw SFTError(
-        .usage, "there is no adapter to export", advice: "Train a run first, or give --adapter DIR")
+        .usage,
+        "there is no adapter to export"
+          + (session.modelRun.map { ": run \($0.folder.name) trained all weights" } ?? ""),
+        advice: session.modelRun == nil ? "Train a run first, or give --adapter DIR" : "Give --format merged")
     }
     try exportAdapter(
       adapter, for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),
       quantization: base.quantization?.description,
-      tokenizerFiles: tokenizerFiles, to: folder)
+      tokenizerFiles: base.tokenizerFiles, to: folder)
   case .merged:
     try checkMergeable(base)
     try exportMerged(
-      base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: tokenizerFiles, to: folder,
+      base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: base.tokenizerFiles, to: folder,
       threads: session.threads)
   }
 }

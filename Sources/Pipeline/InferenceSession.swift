@@ -32,17 +32,21 @@ public struct InferenceOptions: Sendable {
 /// data.
 public final class InferenceSession {
   public let base: BaseModel
-  /// nil for the bare base.
+  /// nil for the bare base, and for a run that trained all weights: `base` is then the model that it made.
   public let adapter: Adapter?
   public let adapterFolder: String?
+  /// The run that made the model, where one did.
+  public let modelRun: RecordedRun?
   /// What is used, in words.
   public let description: String
   public let template: PromptTemplate
   public let maxLength: Int
   public let pass: InferencePass
   let threads: Int
+  private let workspace: Workspace
 
   public init(_ options: InferenceOptions, workspace: Workspace, notice: (String) -> Void) throws {
+    self.workspace = workspace
     threads = options.threads ?? Compute.availableThreads
     guard threads >= 1 else { throw SFTError(.usage, "--threads must be at least 1") }
     guard options.adapter == nil || (options.checkpoint == nil && options.run == nil) else {
@@ -52,7 +56,16 @@ public final class InferenceSession {
     let prepared = run == nil ? try workspace.preparedSummary() : nil
     let described = try options.adapter.map { try AdapterFolder.describe($0) }
     let baseOfAdapter = described?.baseModel.flatMap { directoryExists($0) ? $0 : nil }
-    guard let model = options.model ?? run?.configuration.model ?? prepared?.model ?? baseOfAdapter else {
+    // The run's weights are wanted, unless a model or adapter is named and the run is not. From scratch there is no base.
+    let fromScratch = run?.configuration.settings.method == .pretrain
+    let wanted =
+      options.adapter == nil && (!options.baseOnly || fromScratch)
+        && (options.model == nil || options.run != nil || options.checkpoint != nil || options.needsAdapter)
+      ? run : nil
+    let tuned = try wanted.flatMap { $0.isModel ? try $0.weights(checkpoint: options.checkpoint) : nil }
+    modelRun = tuned == nil ? nil : run
+    guard let model = tuned?.folder ?? options.model ?? run?.configuration.model ?? prepared?.model ?? baseOfAdapter
+    else {
       throw SFTError(
         .usage, "no --model is given, and \(workspace.path) has no run and no prepared data to take it from")
     }
@@ -80,11 +93,13 @@ public final class InferenceSession {
 
     if let folder = options.adapter {
       (adapterFolder, description) = (folder, "adapter \(folder)")
-    } else if !options.baseOnly, let run,
-      options.model == nil || options.run != nil || options.checkpoint != nil || options.needsAdapter
-    {
-      if !options.force { try Self.check(base, against: run) }
-      (adapterFolder, description) = try run.adapter(checkpoint: options.checkpoint)
+    } else if let wanted {
+      if !options.force { try Self.check(base, against: wanted) }
+      if let tuned {
+        (adapterFolder, description) = (nil, tuned.description)
+      } else {
+        (adapterFolder, description) = try wanted.weights(checkpoint: options.checkpoint)
+      }
     } else {
       if let run, options.model == nil, !options.force { try Self.checkBase(base, against: run) }
       guard options.checkpoint == nil else {
@@ -125,4 +140,21 @@ public final class InferenceSession {
 
   /// Ids of a text without a template.
   public func prompt(text: String) -> [Int32] { base.tokenizer.makeEncoder().encode(text) }
+
+  /// What a run that trained all weights started from, which no adapter's absence gives; nil where there is no such run.
+  /// Throws `usage` where it started from scratch.
+  func untuned() throws -> InferenceSession? {
+    guard let run = modelRun else { return nil }
+    guard run.configuration.settings.method != .pretrain else {
+      throw SFTError(
+        .usage, "run \(run.folder.name) was trained from scratch: it has no base to be compared with",
+        advice: "Compare it with another model by --model-b")
+    }
+    var options = InferenceOptions()
+    options.run = run.folder.name
+    options.baseOnly = true
+    options.threads = threads
+    options.engine = pass.compute.engine
+    return try InferenceSession(options, workspace: workspace) { _ in }
+  }
 }

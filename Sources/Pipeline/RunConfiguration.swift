@@ -28,6 +28,11 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   /// What the numbers were computed with.
   public var linearAlgebra: LinearAlgebraReport
 
+  /// What goes on with the run.
+  public func resumeCommand(_ run: RunFolder) -> String {
+    "sft \(settings.method == .pretrain ? "pretrain" : "train") --run \(run.name) --resume"
+  }
+
   static func read(_ run: RunFolder) throws -> RunConfiguration {
     let data = Data(try readFile(run.configuration, limit: 16 << 20))
     do {

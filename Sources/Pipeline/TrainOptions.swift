@@ -1,4 +1,6 @@
+import Core
 import Kernels
+import Models
 import Training
 
 /// What `sft train` is asked for; nil means that the user did not say.
@@ -14,6 +16,10 @@ public struct TrainOptions: Sendable {
   public var layers: [Int]?
   public var rankStabilized: Bool?
   public var initialAdapter: String?
+  /// Train all weights instead of an adapter.
+  public var full = false
+  /// The base's own dropout.
+  public var baseDropout: Double?
   public var epochs: Double?
   public var maxSteps: Int?
   public var batchSize: Int?
@@ -44,4 +50,71 @@ public struct TrainOptions: Sendable {
   public var profile = false
 
   public init() {}
+}
+
+extension TrainOptions {
+  static let standardEpochs = 3.0
+  static let standardSeed: UInt64 = 42
+
+  /// The flags given that are an adapter's, as the user knows them.
+  public var loraFlags: [String] {
+    let given: [(String, Bool)] = [
+      ("--lora-r", rank != nil), ("--lora-alpha", alpha != nil), ("--lora-dropout", dropout != nil),
+      ("--lora-targets", targets != nil), ("--lora-layers", layers != nil), ("--rslora", rankStabilized != nil),
+      ("--init-adapter", initialAdapter != nil), ("--trunk-cache", trunkCache != nil),
+    ]
+    return given.filter(\.1).map(\.0)
+  }
+
+  var recordedEpochs: Double? { maxSteps == nil ? epochs ?? Self.standardEpochs : nil }
+
+  /// What the user said, and the usual for the rest. Throws `usage` for what the data does not allow.
+  /// `lengths` are the samples' tokens; they are asked for where --batch-tokens is given.
+  func settings(
+    _ method: TrainingMethod, lora: LoRAConfiguration?, initialAdapter: String?, samples: Int, hasValidation: Bool,
+    threads: Int, lengths: () -> [Int]
+  ) throws -> TrainingSettings {
+    if !hasValidation, evalEvery != nil || earlyStopping != nil {
+      throw SFTError(
+        .usage, "there are no validation records to evaluate on",
+        advice: method == .pretrain ? "Give --val a share" : "Prepare the data with --val or --val-file")
+    }
+    let batch = batchTokens == nil ? batchSize ?? 8 : 0
+    let accumulation = gradientAccumulation ?? 1
+    let steps =
+      try batchTokens.map { try updates(lengths(), tokens: $0 * accumulation) }
+      ?? updates(samples, effectiveBatch: batch * accumulation)
+    return TrainingSettings(
+      lora: lora, initialAdapter: initialAdapter, steps: steps, batchSize: batch, gradientAccumulation: accumulation,
+      schedule: Schedule(
+        kind: scheduler ?? .linear, learningRate: learningRate ?? 2e-4, minimum: minimumRate ?? 0,
+        warmupSteps: warmupSteps ?? 0),
+      beta1: betas?.0 ?? 0.9, beta2: betas?.1 ?? 0.999, weightDecay: weightDecay ?? 0.01,
+      maxGradientNorm: maxGradientNorm ?? 1, shuffle: shuffle ?? true, seed: seed ?? Self.standardSeed,
+      evalEvery: hasValidation ? evalEvery ?? max(1, (steps + 4) / 5) : 0,
+      earlyStopping: hasValidation ? earlyStopping ?? 0 : 0, engine: engine ?? .auto, threads: threads,
+      gradientCheckpointing: gradientCheckpointing ?? false, optimizer: optimizer ?? .adamw, method: method,
+      dropout: baseDropout.flatMap { $0 > 0 ? $0 : nil }, batchTokens: batchTokens)
+  }
+
+  private func updates(_ samples: Int, effectiveBatch: Int) throws -> Int {
+    if let maxSteps { return maxSteps }
+    return try wholeNumber((epochs ?? Self.standardEpochs) * Double(samples) / Double(effectiveBatch))
+  }
+
+  /// Updates until the epochs' samples are taken, which depends on the order that they come in.
+  private func updates(_ lengths: [Int], tokens: Int) throws -> Int {
+    if let maxSteps { return maxSteps }
+    let samples = try wholeNumber((epochs ?? Self.standardEpochs) * Double(lengths.count))
+    var order = DataOrder(
+      count: lengths.count, seed: shuffle ?? true ? seed ?? Self.standardSeed : nil, lengths: lengths)
+    return order.updates(taking: samples, tokens: tokens)
+  }
+
+  /// Rounded up; 1 at least.
+  private func wholeNumber(_ total: Double) throws -> Int {
+    guard total.isFinite, total < 1e9 else { throw SFTError(.usage, "that many epochs cannot be") }
+    // 2.2 × 50 is not quite 110 in binary.
+    return max(1, Int((total - 1e-9 * total).rounded(.up)))
+  }
 }

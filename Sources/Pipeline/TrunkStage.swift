@@ -4,7 +4,6 @@ import Evaluating
 import Files
 import Kernels
 import Models
-import Packing
 import Training
 
 /// What the frozen blocks below the lowest adapted one give for each training record: computed once, read back in every
@@ -108,7 +107,7 @@ struct TrunkDecision {
   init(
     _ settings: TrainingSettings, _ data: PreparedData, lowestLayer: Int, width: Int, limit: Int?, freeBytes: Int?
   ) {
-    guard lowestLayer > 0, settings.engine == .auto, limit != 0 else { return }
+    guard lowestLayer > 0, settings.engine == .auto, settings.dropout == nil, limit != 0 else { return }
     let rows = TrunkStage.rows(data)
     let total = rows.reduce(0, +)
     let epochs =

@@ -79,8 +79,12 @@ public struct RecordedRun: Sendable {
   public var folder: RunFolder
   public var configuration: RunConfiguration
 
-  /// The adapter to use: that of a checkpoint, else the best, else the last. Says in words which it is.
-  public func adapter(checkpoint: Int?) throws -> (folder: String, description: String) {
+  /// Whether the run's weights are a whole model's rather than an adapter's.
+  public var isModel: Bool { configuration.settings.lora == nil }
+
+  /// The weights to use: those of a checkpoint, else the best, else the last: an adapter's folder, or a model's. Says in
+  /// words which they are.
+  public func weights(checkpoint: Int?) throws -> (folder: String, description: String) {
     if let checkpoint {
       let path = folder.checkpoint(checkpoint)
       guard directoryExists(path) else {
@@ -92,9 +96,10 @@ public struct RecordedRun: Sendable {
       return (path, "checkpoint of step \(checkpoint) of run \(folder.name)")
     }
     if directoryExists(folder.best) { return (folder.best, "best weights of run \(folder.name)") }
-    if directoryExists(folder.adapter) { return (folder.adapter, "last weights of run \(folder.name)") }
+    let last = isModel ? folder.model : folder.adapter
+    if directoryExists(last) { return (last, "last weights of run \(folder.name)") }
     throw SFTError(
       .notFound, "run \(folder.name) has no weights yet", file: folder.path,
-      advice: "Go on with `sft train --run \(folder.name) --resume`")
+      advice: "Go on with `\(configuration.resumeCommand(folder))`")
   }
 }

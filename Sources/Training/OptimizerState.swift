@@ -4,7 +4,7 @@ import Models
 
 /// AdamW's moments of every trained parameter, which lie in one flat memory.
 ///
-/// `adamw` has one pair of float32 moments over all of it. `adamw8bit` has a state for each tensor, as
+/// `adamw` has one pair of float32 moments over all of it, or one a tensor where some tensors are not decayed. `adamw8bit` has a state for each tensor, as
 /// `bitsandbytes.optim.AdamW8bit` has: codes and absmax, or float32 moments for a tensor of fewer than 4,096 elements.
 package final class OptimizerState {
   private enum Moments {
@@ -19,17 +19,19 @@ package final class OptimizerState {
     var shape: [Int]
     var offset: Int
     var count: Int
+    var decays: Bool
     var moments: Moments
   }
 
-  /// What one thread does at a time: blocks of a part in 8 bits, or a whole one.
+  /// What one thread does at a time: blocks of a part in 8 bits, or elements of another.
   private struct Chunk {
     var part: Int
-    var blocks: Range<Int>?
+    var range: Range<Int>
   }
 
-  /// Blocks of a chunk.
+  /// Blocks and elements of a chunk: the same size.
   private static let chunkBlocks = 128
+  private static let chunkElements = 1 << 15
 
   package let kind: Optimizer
   /// How many parameters there are.
@@ -38,29 +40,35 @@ package final class OptimizerState {
   private let chunks: [Chunk]
 
   /// Zeros. `tensors` lie one after the other.
-  package init(_ kind: Optimizer, _ tensors: [Adapter.Tensor]) {
+  package init(_ kind: Optimizer, _ tensors: [ParameterTensor], decaysMatricesOnly: Bool = false) {
     self.kind = kind
     count = tensors.reduce(0) { $0 + $1.count }
-    let parts = kind == .adamw ? [Self.whole(count)] : tensors.map(Self.part)
+    let parts =
+      kind == .adamw && !decaysMatricesOnly
+      ? [Self.whole(count)] : tensors.map { Self.part($0, kind, decays: !decaysMatricesOnly || $0.shape.count > 1) }
     self.parts = parts
     chunks = parts.indices.flatMap { part -> [Chunk] in
-      guard case .eightBit(let moments) = parts[part].moments else { return [Chunk(part: part)] }
-      return stride(from: 0, to: moments.blocks, by: Self.chunkBlocks).map {
-        Chunk(part: part, blocks: $0..<min($0 + Self.chunkBlocks, moments.blocks))
-      }
+      let (count, step) =
+        if case .eightBit(let moments) = parts[part].moments {
+          (moments.blocks, Self.chunkBlocks)
+        } else {
+          (parts[part].count, Self.chunkElements)
+        }
+      return stride(from: 0, to: count, by: step).map { Chunk(part: part, range: $0..<min($0 + step, count)) }
     }
   }
 
   private static func whole(_ count: Int) -> Part {
-    Part(name: "", shape: [count], offset: 0, count: count, moments: full(count))
+    Part(name: "", shape: [count], offset: 0, count: count, decays: true, moments: full(count))
   }
 
-  /// A tensor's, in 8 bits where it is large enough.
-  private static func part(_ tensor: Adapter.Tensor) -> Part {
+  /// A tensor's, in 8 bits where that is asked for and it is large enough.
+  private static func part(_ tensor: ParameterTensor, _ kind: Optimizer, decays: Bool) -> Part {
     let isSmall = tensor.count < AdamWStep.EightBitMoments.smallestTensor
     return Part(
-      name: tensor.name + ".", shape: tensor.shape, offset: tensor.offset, count: tensor.count,
-      moments: isSmall ? full(tensor.count) : .eightBit(AdamWStep.EightBitMoments(count: tensor.count)))
+      name: tensor.name + ".", shape: tensor.shape, offset: tensor.offset, count: tensor.count, decays: decays,
+      moments: kind == .adamw || isSmall
+        ? full(tensor.count) : .eightBit(AdamWStep.EightBitMoments(count: tensor.count)))
   }
 
   private static func full(_ count: Int) -> Moments { .full(m: FloatBuffer(count), v: FloatBuffer(count)) }
@@ -82,22 +90,28 @@ package final class OptimizerState {
     return norm
   }
 
-  /// The threads share out the chunks, or share the one there is.
+  /// The threads share out the chunks.
   private func apply(_ update: AdamWStep, _ parameters: MutableFloats, _ gradients: Floats, _ compute: Compute) {
-    var inner = compute
-    if chunks.count > 1 { inner.threads = 1 }
+    var undecayed = update
+    undecayed.weightDecay = 0
+    var alone = compute
+    alone.threads = 1
     nonisolated(unsafe) let parts = parts
     let chunks = chunks
     nonisolated(unsafe) let (parameters, gradients) = (parameters, gradients)
-    let own = inner
+    let (inner, steps) = (alone, (update, undecayed))
     parallelFor(chunks.count, threads: compute.threads) { index in
-      let part = parts[chunks[index].part]
+      let (part, range) = (parts[chunks[index].part], chunks[index].range)
       let (parameters, gradients) = (parameters + part.offset, gradients + part.offset)
+      let step = part.decays ? steps.0 : steps.1
       switch part.moments {
       case .full(let m, let v):
-        update.apply(parameters, gradients: gradients, m: m.pointer, v: v.pointer, count: part.count, own)
+        let first = range.lowerBound
+        step.apply(
+          parameters + first, gradients: gradients + first, m: m.pointer + first, v: v.pointer + first,
+          count: range.count, inner)
       case .eightBit(let moments):
-        update.apply(parameters, gradients: gradients, moments: moments, blocks: chunks[index].blocks, own)
+        step.apply(parameters, gradients: gradients, moments: moments, blocks: range, inner)
       }
     }
   }

@@ -9,8 +9,10 @@ public struct RunFolder: Sendable, Equatable {
   public init(_ path: String) { self.path = path }
 
   public var name: String { lastPathComponent(path) }
-  /// The last weights.
+  /// The last weights, where an adapter is trained.
   public var adapter: String { path + "/adapter" }
+  /// The last weights, where all of them are trained: a model folder.
+  public var model: String { path + "/model" }
   /// The weights with the lowest validation loss.
   public var best: String { path + "/best" }
   public var metrics: String { path + "/metrics.jsonl" }

@@ -63,20 +63,22 @@ public final class Trainer {
   private let profiler: Profiler?
   private var state = TrainingState()
 
-  /// `adapter` must be initialised; a checkpoint found by `resume` replaces its values. `count` training records are given
-  /// by `samples`, on any thread. `memory` may be shared with what the hooks compute on. `profiler` is told where the time goes. `trunk`
-  /// holds what the blocks below the lowest adapted one give for each record.
+  /// `trained` must be initialised, and `decoder` is that of the weights where they are trained; a checkpoint found by
+  /// `resume` replaces the values. `count` training records are given by `samples`, on any thread. `memory` may be shared
+  /// with what the hooks compute on. `profiler` is told where the time goes. `trunk` holds what the blocks below the lowest
+  /// adapted one give for each record.
   public init(
-    _ decoder: Decoder, _ adapter: Adapter, count: Int, samples: @escaping @Sendable (Int) -> Sample,
-    settings: TrainingSettings,
-    run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks,
+    _ decoder: Decoder, _ trained: TrainedParameters, count: Int, samples: @escaping @Sendable (Int) -> Sample,
+    settings: TrainingSettings, run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int,
+    hooks: TrainingHooks,
     memory: PassMemory = PassMemory(), profiler: Profiler? = nil, trunk: TrunkOutputs? = nil
   ) {
     self.profiler = profiler
     pass = TrainingPass(
-      decoder, adapter, Compute(engine: settings.engine, threads: settings.threads, profiler: profiler),
-      checkpointing: settings.gradientCheckpointing, memory: memory)
-    optimizer = OptimizerState(settings.optimizer, adapter.tensors)
+      decoder, trained, Compute(engine: settings.engine, threads: settings.threads, profiler: profiler),
+      checkpointing: settings.gradientCheckpointing, dropout: settings.dropout, memory: memory)
+    optimizer = OptimizerState(
+      settings.optimizer, trained.tensors, decaysMatricesOnly: settings.method.decaysMatricesOnly)
     self.memory = memory
     updates = UpdateQueue(settings, count: count, cost: decoder.batchCost, trunk: trunk, samples: samples)
     self.settings = settings
@@ -92,7 +94,7 @@ public final class Trainer {
   public func resume() throws -> Int? {
     for step in run.checkpointSteps().reversed() {
       do {
-        state = try Checkpoint.read(run.checkpoint(step), pass.adapter, optimizer, decoder: pass.decoder)
+        state = try Checkpoint.read(run.checkpoint(step), pass.trained, optimizer, decoder: pass.decoder)
         return step
       } catch let error as SFTError where error.kind == .badData || error.kind == .notFound {
         hooks.notice("checkpoint step-\(step) is passed over: \(error)")
@@ -169,7 +171,7 @@ public final class Trainer {
     let timing = profiler?.time(.optimizer)
     defer { timing?.end() }
     return optimizer.update(
-      pass.adapter.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, step: state.step + 1,
+      pass.trained.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, step: state.step + 1,
       pass.compute)
   }
 
@@ -201,7 +203,7 @@ public final class Trainer {
       state.bestLoss = loss
       state.bestStep = state.step
       state.validationsSinceBest = 0
-      try writeAdapter(to: run.best)
+      try writeWeights(to: run.best)
     } else {
       state.validationsSinceBest += 1
     }
@@ -217,12 +219,8 @@ public final class Trainer {
     hooks.report(metric)
   }
 
-  private func writeAdapter(to folder: String) throws {
-    try writeDirectoryAtomically(folder) { temporary in
-      try AdapterFolder.write(
-        pass.adapter, for: pass.decoder, to: temporary, baseModel: identity.baseModel, baseDigest: identity.baseDigest,
-        quantization: identity.quantization)
-    }
+  private func writeWeights(to folder: String) throws {
+    try writeDirectoryAtomically(folder) { try identity.write(pass.trained, pass.decoder, to: $0) }
   }
 
   private func save(_ log: MetricsLog) throws {
@@ -230,8 +228,8 @@ public final class Trainer {
     defer { timing?.end() }
     try log.sync()
     try Checkpoint.write(
-      state, pass.adapter, optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))
-    try writeAdapter(to: run.adapter)
+      state, pass.trained, optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))
+    try writeWeights(to: pass.trained.adapter == nil ? run.model : run.adapter)
     // Those of later steps were passed over when the run was resumed, and do not count among the kept.
     let sound = run.checkpointSteps().filter { $0 <= state.step }
     for old in sound.dropLast(max(1, keptCheckpoints)) { try removeTree(run.checkpoint(old)) }

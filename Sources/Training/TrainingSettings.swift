@@ -45,10 +45,25 @@ public enum Optimizer: String, Sendable, Codable, CaseIterable {
   case adamw8bit
 }
 
+/// What is trained, and from where.
+public enum TrainingMethod: String, Sendable, Codable {
+  /// An adapter beside a frozen base.
+  case adapter
+  /// All weights of a base.
+  case full
+  /// All weights, from scratch.
+  case pretrain
+
+  /// Whether weight decay leaves biases and norms alone.
+  var decaysMatricesOnly: Bool { self == .pretrain }
+}
+
 /// Everything that a run's numbers depend on, besides base and data. Recorded with the run; a resumed run must have the
 /// same.
 public struct TrainingSettings: Sendable, Equatable, Codable {
-  public var lora: LoRAConfiguration
+  public var method: TrainingMethod
+  /// The adapter that is trained; nil where all the weights are.
+  public var lora: LoRAConfiguration?
   /// Digest of the adapter folder training starts from, where it does not start from a fresh one.
   public var initialAdapter: String?
   /// Updates in all.
@@ -80,13 +95,18 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   /// The block from which on an update computes, where the outputs of those below are stored; nil where all are computed.
   /// Rounding differs between the two.
   public var trunkLayer: Int?
+  /// Probability of the base's own dropout: on the embeddings, the attention weights, and what is added to the stream; nil
+  /// for none.
+  public var dropout: Double?
 
   public init(
-    lora: LoRAConfiguration, initialAdapter: String?, steps: Int, batchSize: Int, gradientAccumulation: Int,
+    lora: LoRAConfiguration?, initialAdapter: String?, steps: Int, batchSize: Int, gradientAccumulation: Int,
     schedule: Schedule, beta1: Double, beta2: Double, weightDecay: Double, maxGradientNorm: Double, shuffle: Bool,
     seed: UInt64, evalEvery: Int, earlyStopping: Int, engine: Engine, threads: Int,
-    gradientCheckpointing: Bool = false, optimizer: Optimizer = .adamw, batchTokens: Int? = nil
+    gradientCheckpointing: Bool = false, optimizer: Optimizer = .adamw, method: TrainingMethod = .adapter,
+    dropout: Double? = nil, batchTokens: Int? = nil
   ) {
+    self.method = method
     self.lora = lora
     self.initialAdapter = initialAdapter
     self.steps = steps
@@ -106,15 +126,27 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
     self.engine = engine
     self.threads = threads
     self.gradientCheckpointing = gradientCheckpointing
+    self.dropout = dropout
   }
 
   /// Records of an update, B; 0 where `batchTokens` decides.
   public var effectiveBatch: Int { batchSize * gradientAccumulation }
+
+  /// Whether a batch computes a common prefix once. Dropout's masks differ from record to record, and windows of a text
+  /// have no prefix in common but by chance.
+  public var sharesPrefixes: Bool {
+    engine == .auto && method != .pretrain && (lora?.dropout ?? 0) == 0 && dropout == nil
+  }
 }
 
 extension KeyedDecodingContainer {
   /// Preferred to the general one where settings are decoded: runs from before there was a choice do not say.
   func decode(_ type: Optimizer.Type, forKey key: Key) throws -> Optimizer {
     try decodeIfPresent(type, forKey: key) ?? .adamw
+  }
+
+  /// The same.
+  func decode(_ type: TrainingMethod.Type, forKey key: Key) throws -> TrainingMethod {
+    try decodeIfPresent(type, forKey: key) ?? .adapter
   }
 }

@@ -52,7 +52,7 @@ final class UpdateQueue: @unchecked Sendable {
   private func prepare(_ step: Int) -> Update {
     let indices = settings.records(of: step, &order)
     let records = indices.map(samples)
-    let shares = settings.engine == .auto && settings.lora.dropout == 0
+    let shares = settings.sharesPrefixes
     let groups = groups(records, sharesPrefixes: shares)
     let batches = groups.map { group in Packer.pack(group.map { records[$0] }, sharesPrefixes: shares) }
     return Update(

@@ -1,6 +1,7 @@
 import Files
 
-/// A read-only float32 tensor, row-major: either a view of a mapped file, which it keeps mapped, or memory of its own.
+/// A read-only float32 tensor, row-major: a view of a mapped file or of someone's memory, which it keeps alive, or memory
+/// of its own.
 public final class FloatTensor: Sendable {
   /// Sizes, outermost first.
   public let shape: [Int]
@@ -8,14 +9,28 @@ public final class FloatTensor: Sendable {
   public let count: Int
   /// `count` values, valid for as long as this object lives: keep the object, not only the pointer.
   public nonisolated(unsafe) let pointer: UnsafePointer<Float>
-  /// What keeps a view's memory; nil where this object owns it.
-  private let mapping: MappedFile?
+  private nonisolated(unsafe) let storage: Storage
+
+  private enum Storage {
+    case mapped(MappedFile)
+    /// Whoever owns the memory.
+    case shared(AnyObject)
+    case own
+  }
 
   /// A view of `shape` at `pointer`, which lies in `mapping`.
   init(viewing pointer: UnsafePointer<Float>, shape: [Int], of mapping: MappedFile) {
     self.shape = shape
     self.pointer = pointer
-    self.mapping = mapping
+    storage = .mapped(mapping)
+    count = shape.reduce(1, *)
+  }
+
+  /// A view of `shape` at `pointer`, in memory that `owner` keeps. Whoever writes there does so while nobody reads.
+  public init(viewing pointer: UnsafePointer<Float>, shape: [Int], keptBy owner: AnyObject) {
+    self.shape = shape
+    self.pointer = pointer
+    storage = .shared(owner)
     count = shape.reduce(1, *)
   }
 
@@ -35,15 +50,15 @@ public final class FloatTensor: Sendable {
     self.shape = shape
     self.count = count
     pointer = UnsafePointer(memory.assumingMemoryBound(to: Float.self))
-    mapping = nil
+    storage = .own
   }
 
   deinit {
-    if mapping == nil { UnsafeMutableRawPointer(mutating: pointer).deallocate() }
+    if case .own = storage { UnsafeMutableRawPointer(mutating: pointer).deallocate() }
   }
 
   /// Whether the values lie in the mapped file and take no memory of their own.
-  public var isView: Bool { mapping != nil }
+  public var isView: Bool { if case .mapped = storage { true } else { false } }
 
   /// All values, valid during `body`.
   public func withValues<Result>(_ body: (UnsafeBufferPointer<Float>) throws -> Result) rethrows -> Result {

@@ -14,8 +14,13 @@ struct Export: ParsableCommand {
   @Option(name: .long, help: "Adapter folder (default: the newest run's, unless only --model is given).")
   var adapter: String?
 
-  @Option(name: .long, help: "peft: an adapter folder; merged: a model folder with the adapter in its weights.")
-  var format: ExportFormat = .peft
+  @Option(
+    name: .long,
+    help: """
+      peft: an adapter folder; merged: a model folder with the adapter in its weights (default: peft, or merged for a run \
+      that trained all weights).
+      """)
+  var format: ExportFormat?
 
   @Option(name: .long, help: "Folder to write; it must be empty or not there.")
   var to: String
@@ -61,7 +66,8 @@ struct Export: ParsableCommand {
     if common.json {
       try Terminal.printJSON(
         Report(
-          path: to, format: format.rawValue, model: session.base.reference, adapter: session.adapterFolder,
+          path: to, format: (format ?? session.exportFormat).rawValue, model: session.base.reference,
+          adapter: session.adapterFolder,
           requantization: report))
       return
     }

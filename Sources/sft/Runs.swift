@@ -2,6 +2,7 @@ import ArgumentParser
 import Core
 import Files
 import Pipeline
+import Training
 
 struct Runs: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "List the runs of the workspace, the newest last.")
@@ -16,7 +17,9 @@ struct Runs: ParsableCommand {
     var finished: Bool
     var checkpoints: [Int]
     var has_best: Bool
-    var r: Int
+    var method: TrainingMethod
+    /// Of the adapter, where one is trained.
+    var r: Int?
     var learning_rate: Double
   }
 
@@ -28,7 +31,8 @@ struct Runs: ParsableCommand {
         name: run.folder.name, path: run.folder.path, model: run.configuration.model,
         steps: run.configuration.settings.steps, finished: fileExists(run.folder.finishedMark),
         checkpoints: run.folder.checkpointSteps(), has_best: directoryExists(run.folder.best),
-        r: run.configuration.settings.lora.rank, learning_rate: run.configuration.settings.schedule.learningRate)
+        method: run.configuration.settings.method, r: run.configuration.settings.lora?.rank,
+        learning_rate: run.configuration.settings.schedule.learningRate)
     }
     if common.json {
       try Terminal.printJSON(rows)
@@ -40,7 +44,7 @@ struct Runs: ParsableCommand {
         row.finished
         ? "finished" : row.checkpoints.last.map { "stopped, checkpoint at \($0)" } ?? "stopped, no checkpoint"
       print(
-        "\(row.name)  \(state) of \(row.steps) updates, r \(row.r), lr \(row.learning_rate), on \(row.model)"
+        "\(row.name)  \(state) of \(row.steps) updates, \(row.r.map { "r \($0)" } ?? row.method.rawValue), lr \(row.learning_rate), on \(row.model)"
           + (row.has_best ? ", has best" : ""))
     }
   }

@@ -11,8 +11,11 @@ final class TrainDisplay {
   private var tokens = 0
   private var seconds = 0.0
   private var last: TrainMetric?
+  private var weights = ""
   /// Where the time went, if that was asked for.
   private(set) var profile: Profile?
+  /// What goes on with the run that was started.
+  private(set) var resumeCommand: String?
 
   init(_ progress: Progress) { self.progress = progress }
 
@@ -36,17 +39,23 @@ final class TrainDisplay {
 
   private func start(_ folder: RunFolder, _ configuration: RunConfiguration, _ firstStep: Int) {
     let settings = configuration.settings
-    let lora = settings.lora
     steps = settings.steps
+    resumeCommand = configuration.resumeCommand(folder)
+    weights = settings.lora == nil ? "model       \(folder.model)" : "adapter     \(folder.adapter)"
     self.firstStep = firstStep
     progress.note("run         \(folder.path)")
     progress.note("model       \(configuration.model), template \(configuration.templateName)")
     if let quantization = configuration.quantization {
       progress.note("base        frozen in \(quantization.description)")
     }
-    progress.note(
-      "adapter     LoRA r \(lora.rank), alpha \(lora.alpha), dropout \(lora.dropout), on "
-        + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? ""))
+    if let lora = settings.lora {
+      progress.note(
+        "adapter     LoRA r \(lora.rank), alpha \(lora.alpha), dropout \(lora.dropout), on "
+          + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? ""))
+    } else {
+      progress.note(
+        settings.method == .full ? "weights     all are trained" : "weights     all are trained, from random ones")
+    }
     progress.note(
       "updates     \(settings.steps) of \(batch(settings))" + (configuration.epochs.map { ", \($0) epochs" } ?? ""))
     progress.note(
@@ -57,7 +66,10 @@ final class TrainDisplay {
     progress.note(
       "compute     \(settings.threads) threads, \(configuration.linearAlgebra.kernels) kernels, OpenBLAS "
         + "\(configuration.linearAlgebra.coreType), engine \(settings.engine.rawValue)")
-    progress.note("dropout     the base's own is off; only --lora-dropout counts")
+    progress.note(
+      "dropout     "
+        + (settings.dropout.map { "\($0) on embeddings, attention and the stream" }
+          ?? "the configuration's own is off; --dropout would set it"))
   }
 
   private func batch(_ settings: TrainingSettings) -> String {
@@ -92,7 +104,7 @@ final class TrainDisplay {
     if let loss = outcome.bestLoss, let step = outcome.bestStep {
       lines.append("best        validation loss \(fixed(loss, 4)) at step \(step): \(folder.best)")
     }
-    lines.append("adapter     \(folder.adapter)")
+    lines.append(weights)
     if let profile { lines.append(profileTable(profile)) }
     return lines.joined(separator: "\n")
   }

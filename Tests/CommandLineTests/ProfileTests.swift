@@ -24,15 +24,15 @@ import Testing
         try #require(entries.first { $0["operation"]?.string == name }, "\(name)")
       }
       // 3 blocks of 4 linears; the first one's input needs no gradient.
-      #expect(try entry("frozen_forward")["calls"]?.int == 4 * 12)
-      #expect(try entry("frozen_backward")["calls"]?.int == 4 * 11)
+      #expect(try entry("weights_forward")["calls"]?.int == 4 * 12)
+      #expect(try entry("weights_backward")["calls"]?.int == 4 * 11)
       #expect(try entry("adapter_backward")["calls"]?.int == 4 * 36)
       // Some blocks compute it again on the way back.
       #expect(try entry("attention_forward")["calls"]?.int ?? 0 >= 4 * 3)
       #expect(try entry("attention_backward")["calls"]?.int == 4 * 3)
       #expect(try entry("optimizer")["calls"]?.int == 4)
       #expect(try entry("validation")["calls"]?.int == 2)
-      #expect(try entry("frozen_forward")["gflops_per_second"]?.double ?? 0 > 0)
+      #expect(try entry("weights_forward")["gflops_per_second"]?.double ?? 0 > 0)
       #expect(try entry("rest")["gflops_per_second"] == nil)
       #expect(profile["steps"]?.int == 4)
       #expect(profile["sgemm_gflops"]?.double ?? 0 > 0)
@@ -50,7 +50,7 @@ import Testing
       let weights = ["plain", "profiled"].map { sft.path(".sft/runs/\($0)/adapter/adapter_model.safetensors") }
       #expect(try readFile(weights[0]) == readFile(weights[1]))
       #expect(!fileExists(sft.path(".sft/runs/plain/profile.json")))
-      for words in ["\nprofile     4 updates in ", "\n  frozen backward", "\n  rest "] {
+      for words in ["\nprofile     4 updates in ", "\n  weights backward", "\n  rest "] {
         #expect(shown.output.contains(words), "\(shown.output)")
       }
       try removeTree(sft.path(".sft/runs/plain/finished.json"))

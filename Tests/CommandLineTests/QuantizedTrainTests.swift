@@ -14,10 +14,10 @@ import Testing
     try directoryEntries(sft.path(".sft/artifacts/quantized"))
   }
 
-  @Test(arguments: ["auto", "plain"])
-  func theCurveIsTheReference(_ engine: String) throws {
+  @Test(arguments: ["gpt2-tiny", "gpt2-odd"], ["auto", "plain"])
+  func theCurveIsTheReference(_ name: String, engine: String) throws {
     try withSFT { sft in
-      let reference = try ReferenceCase("gpt2-tiny")
+      let reference = try ReferenceCase(name)
       try prepare(sft, reference)
       try sft.succeed(
         "train", "--qlora", "--init-adapter", reference.adapter, "--no-shuffle", "--batch-size", "4", "--lr", "1e-2",

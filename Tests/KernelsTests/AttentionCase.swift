@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Kernels
 import TestSupport
@@ -18,6 +19,8 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
   var segments: [Segment]
   /// Rows of keys and values in one span before and among the queries, as a cache has them; 0 for a forest.
   var past = 0
+  /// On the attention weights, of probability 0.3.
+  var hasDropout = false
 
   /// One segment of `length`, or queries of `length` behind a cache of `past`.
   static func sequence(
@@ -43,6 +46,7 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
 
   var testDescription: String {
     "H\(heads) K\(keyValueHeads) D\(headWidth) \(segments.map { "\($0.rows.count)/\($0.ancestors)" }) past \(past)"
+      + (hasDropout ? " dropout" : "")
   }
 
   var rows: Int { segments.last?.rows.upperBound ?? 0 }
@@ -72,7 +76,7 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
         guard let base = inputs.baseAddress else { return }
         let buffers = AttentionBuffers(
           queries: base + past * stride, queryStride: stride, output: output.pointer, logSumExp: logSumExp.pointer,
-          rows: rows)
+          rows: rows, dropout: dropout)
         attention.forward(runs(base, nil), buffers, scratch: scratch.pointer, compute)
         attention.backward(
           runs(base, gradients), buffers, upstream: upstream, queryGradients: gradients + past * stride,
@@ -84,6 +88,8 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
       logSumExp: Array(UnsafeBufferPointer(start: logSumExp.pointer, count: heads * rows)), gradients: gradients)
   }
 
+  private var dropout: AttentionDropout? { hasDropout ? AttentionDropout(probability: 0.3, seed: 77) : nil }
+
   private func runs(_ base: MutableFloats, _ gradients: MutableFloats?) -> [AttentionRun] {
     func span(_ rows: Range<Int>, _ causalOffset: Int) -> KeySpan {
       let first = rows.lowerBound * stride
@@ -91,7 +97,7 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
         keys: base + first + keyColumn, values: base + first + valueColumn,
         keyGradients: gradients.map { $0 + first + keyColumn },
         valueGradients: gradients.map { $0 + first + valueColumn }, count: rows.count, stride: stride,
-        causalOffset: causalOffset)
+        causalOffset: causalOffset, firstRow: rows.lowerBound)
     }
     return segments.map { segment in
       let above = segment.ancestors.map { span(segments[$0].rows, KeySpan.everything) }
@@ -105,6 +111,14 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
     guard let segment = segments.first(where: { $0.rows.contains(row) }) else { return [] }
     if past > 0 { return Array(0...past + row) }
     return segment.ancestors.flatMap { Array(segments[$0].rows) } + Array(segment.rows.lowerBound...row)
+  }
+
+  /// What dropout multiplies a weight by.
+  private func kept(_ row: Int, _ key: Int, _ head: Int) -> Double {
+    guard let dropout, let segment = segments.first(where: { $0.rows.contains(row) }) else { return 1 }
+    let first = segment.rows.lowerBound
+    var ofHead = dropout.ofHead(head, AttentionRun(firstRow: first, rows: segment.rows.count, spans: []))
+    return Double(sft_attention_kept(&ofHead, UInt64(row), UInt64(key)))
   }
 
   /// The formula, in double.
@@ -125,7 +139,8 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
         let total = scores.reduce(0) { $0 + exp($1 - largest) }
         logSumExp[head * rows + row] = largest + log(total)
         for (key, score) in zip(keys, scores) {
-          let (weight, value) = (exp(score - largest) / total, key * stride + valueColumn + keyHead * headWidth)
+          let weight = exp(score - largest) / total * kept(row, key, head)
+          let value = key * stride + valueColumn + keyHead * headWidth
           for d in 0..<headWidth { output[(row * heads + head) * headWidth + d] += weight * inputs[value + d] }
         }
       }

@@ -27,7 +27,13 @@ import Testing
     .forest([20, 30, 40, 50], parents: [nil, 0, 1, 2], heads: 2, keyValueHeads: 1, headWidth: 80),
   ]
 
-  static let all = sequences + grouped + cached + forests
+  static let dropped = (sequences + grouped + cached + forests).enumerated().filter { $0.offset % 3 == 0 }.map {
+    var test = $0.element
+    test.hasDropout = true
+    return test
+  }
+
+  static let all = sequences + grouped + cached + forests + dropped
 
   @Test(arguments: all) func fastAgreesWithPlain(_ test: AttentionCase) {
     let (fast, plain) = (test.evaluate(compute(.auto)), test.evaluate(compute(.plain)))
@@ -42,7 +48,7 @@ import Testing
     #expect(foreign.allSatisfy { fast.gradients[$0] == 0.5 })
   }
 
-  @Test(arguments: Engine.allCases, grouped + forests.prefix(4) + cached.prefix(8))
+  @Test(arguments: Engine.allCases, grouped + forests.prefix(4) + cached.prefix(8) + dropped.suffix(8))
   func forwardAgreesWithTheFormula(_ engine: Engine, _ test: AttentionCase) {
     let expected = test.reference(test.inputs.map(Double.init))
     let actual = test.evaluate(compute(engine))
@@ -57,7 +63,11 @@ import Testing
       AttentionCase.sequence(7, heads: 4, keyValueHeads: 2, headWidth: 3),
       .sequence(3, past: 4, heads: 2, keyValueHeads: 1, headWidth: 5),
       .forest([4, 2, 3, 2, 1], parents: [nil, 0, 0, 2, nil], heads: 2, keyValueHeads: 1, headWidth: 3),
-    ])
+    ].flatMap { test in
+      var dropped = test
+      dropped.hasDropout = true
+      return [test, dropped]
+    })
   func backwardAgreesWithFiniteDifferences(_ engine: Engine, _ test: AttentionCase) {
     let upstream = test.upstream
     let expected = finiteDifferences(at: test.inputs) { weighted(test.reference($0).output, upstream) }

@@ -43,6 +43,34 @@ import Testing
     }
   }
 
+  @Test(arguments: [1, 15, 16, 17, 60, 768], [1, 3, 130]) func sumsOfRows(_ width: Int, rows: Int) {
+    let (x, before) = (noise(rows * width, seed: 1), noise(width, seed: 2))
+    let expected = (0..<width).map { column in
+      (0..<rows).reduce(Double(before[column])) { $0 + Double(x[$1 * width + column]) }
+    }
+    let results = [1, 2].map { threads in
+      before.changed { Elementwise.sumRows(x, into: $0, rows: rows, width: width, compute(.auto, threads: threads)) }
+    }
+    #expect(largestError(results[0], expected) < 1e-5)
+    #expect(sameBits(results[0], results[1]))
+  }
+
+  /// Selected rows have the masks that they have among all.
+  @Test func dropoutOfSelectedRows() {
+    let (width, indices) = (17, [0, 2, 3, 9])
+    let x = noise(10 * width, seed: 3).map { $0 + 10 }
+    func rows(_ x: [Float], _ indices: [Int]?) -> [Float] {
+      [Float](repeating: .nan, count: x.count).changed {
+        Elementwise.dropout(
+          x, $0, rows: x.count / width, indices: indices, width: width, p: 0.4, seed: 5, compute(.auto))
+      }
+    }
+    let selected = indices.flatMap { x[$0 * width..<($0 + 1) * width] }
+    let all = rows(x, nil)
+    #expect(sameBits(rows(selected, indices), indices.flatMap { all[$0 * width..<($0 + 1) * width] }))
+    #expect(sameBits(all, Self.dropout(x, p: 0.4, seed: 5)))
+  }
+
   @Test(arguments: [Float(0.1), 0.5, 0.9]) func dropoutKeepsRateAndMean(_ p: Float) {
     let count = 200_000
     let y = Self.dropout([Float](repeating: 1, count: count), p: p, seed: 7)

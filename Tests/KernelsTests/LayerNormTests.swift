@@ -29,6 +29,21 @@ import Testing
       }
     }
 
+    /// The first elements of `before`, with the gradients of weight and bias added.
+    func backwardParameters(_ compute: Compute) -> [Float] {
+      let statistics = Array(forward(compute)[(rows * width)...])
+      let padded = before + [Float](repeating: 0.25, count: 2 * width)
+      return statistics.withUnsafeBufferPointer { statistics in
+        guard let mean = statistics.baseAddress else { return [] }
+        return Array(
+          Array(padded.prefix(2 * width)).changed { parameters in
+            LayerNorm.backwardParameters(
+              x, mean: mean, rstd: mean + rows, dy: dy, dweight: parameters, dbias: parameters + width, rows: rows,
+              width: width, compute)
+          })
+      }
+    }
+
     /// `before`, with the gradient added.
     func backward(_ compute: Compute) -> [Float] {
       let statistics = Array(forward(compute)[(rows * width)...])
@@ -40,6 +55,35 @@ import Testing
         }
       }
     }
+  }
+
+  @Test(arguments: widths, [1, 3, 33]) func parameterGradientsAgree(_ width: Int, _ rows: Int) {
+    let inputs = Inputs(rows: rows, width: width)
+    let (fast, plain) = (inputs.backwardParameters(compute(.auto)), inputs.backwardParameters(compute(.plain)))
+    // What is added to, and sums that cancel, may be larger than the result.
+    #expect(largestError(fast, plain) < (width == 1 ? 1e-3 : 1e-5))
+    #expect(sameBits(fast, inputs.backwardParameters(compute(.auto, threads: 1))))
+  }
+
+  @Test(arguments: Engine.allCases, [3, 16, 60]) func parameterGradientsAgreeWithFiniteDifferences(
+    _ engine: Engine, _ width: Int
+  ) {
+    let inputs = Inputs(rows: 5, width: width)
+    let x = inputs.x.map(Double.init)
+    func function(_ parameters: [Double]) -> [Double] {
+      (0..<5).flatMap { row -> [Double] in
+        let values = x[row * width..<(row + 1) * width]
+        let mean = values.reduce(0, +) / Double(width)
+        let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width)
+        return values.enumerated().map { index, value in
+          (value - mean) / (variance + Double(Self.epsilon)).squareRoot() * parameters[index]
+            + parameters[width + index]
+        }
+      }
+    }
+    let expected = finiteDifferences(at: inputs.weight + inputs.bias) { weighted(function($0), inputs.dy) }
+    let actual = zip(inputs.backwardParameters(compute(engine)), inputs.before).map { $0 - $1 }
+    #expect(largestError(actual, expected) < 1e-5)
   }
 
   @Test(arguments: widths, [1, 3, 33]) func fastAgreesWithPlain(_ width: Int, _ rows: Int) {

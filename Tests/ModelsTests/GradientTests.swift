@@ -33,7 +33,7 @@ import Testing
     model.tiedHead = setting.tiedHead
     let decoder = try model.decoder()
     let adapter = try model.adapter(setting.lora, for: decoder)
-    let pass = TrainingPass(decoder, adapter, Compute(engine: engine))
+    let pass = TrainingPass(decoder, .adapter(adapter), Compute(engine: engine))
     let batch = Packer.pack(model.samples(6, seed: 3), sharesPrefixes: setting.lora.dropout == 0)
     let scale = 1 / Float(batch.supervisedTokens)
 
@@ -87,7 +87,9 @@ import Testing
       let place = try #require(whole.tensors.first { $0.name == tensor.name })
       _ = whole.values(place).update(fromContentsOf: part.values(tensor))
     }
-    let (first, second) = (TrainingPass(decoder, part, Compute()), TrainingPass(decoder, whole, Compute()))
+    let (first, second) = (
+      TrainingPass(decoder, .adapter(part), Compute()), TrainingPass(decoder, .adapter(whole), Compute())
+    )
     let (a, b) = (
       first.accumulate(batch, scale: 1, dropoutSeed: 0), second.accumulate(batch, scale: 1, dropoutSeed: 0)
     )
@@ -108,7 +110,7 @@ import Testing
     let decoder = try model.decoder()
     let adapter = try model.adapter(LoRAConfiguration(rank: 4, dropout: 0.5), for: decoder)
     let batch = Packer.pack(model.samples(4, seed: 1), sharesPrefixes: false)
-    let pass = TrainingPass(decoder, adapter, Compute())
+    let pass = TrainingPass(decoder, .adapter(adapter), Compute())
     let losses = [1, 1, 2].map { pass.accumulate(batch, scale: 1, dropoutSeed: $0).loss }
     #expect(losses[0] == losses[1] && losses[0] != losses[2])
     let bare = try model.adapter(LoRAConfiguration(rank: 4), for: decoder)

@@ -11,7 +11,7 @@ import Testing
   private static func evaluate(
     _ decoder: Decoder, _ adapter: Adapter, _ batches: [Batch], _ engine: Engine
   ) -> (totals: CrossEntropy.Totals, gradient: [Float]) {
-    let pass = TrainingPass(decoder, adapter, Compute(engine: engine))
+    let pass = TrainingPass(decoder, .adapter(adapter), Compute(engine: engine))
     let scale = 1 / Float(max(1, batches.reduce(0) { $0 + $1.supervisedTokens }))
     var totals = CrossEntropy.Totals()
     pass.clearGradients()

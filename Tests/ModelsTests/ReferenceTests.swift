@@ -60,7 +60,7 @@ import Weights
   func firstStepGradientsAgree(_ name: String, engine: Engine) throws {
     let (reference, decoder, samples) = try Self.load(name)
     let adapter = try AdapterFolder.read(reference.adapter, for: decoder)
-    let pass = TrainingPass(decoder, adapter, Compute(engine: engine))
+    let pass = TrainingPass(decoder, .adapter(adapter), Compute(engine: engine))
     let batch = Packer.pack(Array(samples.prefix(4)), sharesPrefixes: true)
     let totals = pass.accumulate(batch, scale: 1 / Float(batch.supervisedTokens), dropoutSeed: 0)
     let curve = reference.curve("train_lora")

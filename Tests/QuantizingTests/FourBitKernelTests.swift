@@ -9,7 +9,8 @@ import Quantizing
 struct FourBitKernelTests {
   static let levels: [Int32] = [1, 3, 4].filter { $0 <= max(1, sft_cpu_level()) }
   static let shapes = [
-    (1, 1), (3, 7), (5, 13), (2, 64), (9, 60), (24, 64), (33, 192), (40, 500), (7, 1025), (257, 768),
+    (1, 1), (3, 7), (5, 13), (2, 64), (9, 60), (24, 64), (33, 192), (21, 80), (5, 240), (40, 500), (7, 1025),
+    (257, 768),
   ]
   static let plain = Compute(engine: .plain, threads: 1)
 
@@ -102,7 +103,7 @@ struct FourBitKernelTests {
 
   /// Both products of a quantised linear are those with its decoded weights, bit for bit: decoding into a panel changes
   /// nothing but where the weights lie.
-  @Test(arguments: [(24, 64), (130, 60), (40, 500), (257, 768), (70, 1600)], FourBitCode.allCases)
+  @Test(arguments: [(24, 64), (130, 60), (66, 240), (40, 500), (257, 768), (70, 1600)], FourBitCode.allCases)
   func `On panels a 4-bit weight is its decoded one`(shape: (Int, Int), kind: FourBitCode) throws {
     let (outputs, inputs) = shape
     let rows = 9

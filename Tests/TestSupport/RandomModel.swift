@@ -53,6 +53,14 @@ public struct RandomModel: Sendable {
     }
   }
 
+  /// The same weights, to be trained.
+  public func trainable() throws -> TrainableWeights {
+    try withTemporaryFolder { folder in
+      try write(to: folder)
+      return try TrainableWeights(ModelCheckpoint(folder: folder))
+    }
+  }
+
   /// Records with a common preamble of 5 tokens and unequal lengths up to `longest`; two are the same, one is the
   /// beginning of another, and some part inside the answer.
   public func samples(_ count: Int, seed: UInt64, longest: Int = 30) -> [Sample] {

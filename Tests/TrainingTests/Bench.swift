@@ -6,6 +6,7 @@ import Kernels
 import Models
 import TestSupport
 import Training
+import Weights
 
 /// A small run: everything a trainer needs, with settings to change.
 struct Bench {
@@ -17,6 +18,8 @@ struct Bench {
   /// Starts from this adapter's folder, or from these values, instead of a fresh one.
   var initialAdapter: String?
   var adapter: Adapter?
+  /// Gives the folder of the model whose weights are all trained, for a run; nil to train an adapter.
+  var modelFolder: ((RunFolder) throws -> String)?
   var validate: (() throws -> (loss: Double, accuracy: Double))?
   var sample: (() throws -> (prompt: String, text: String))?
 
@@ -37,7 +40,27 @@ struct Bench {
     settings.initialAdapter = "given"
   }
 
-  static func settings(_ lora: LoRAConfiguration, steps: Int) -> TrainingSettings {
+  /// All weights of a random model.
+  static func full(_ model: RandomModel = RandomModel()) throws -> Bench {
+    var bench = try Bench(model)
+    bench.trainAllWeights { run in
+      let folder = parentPath(run.path) + "/base"
+      try createDirectory(folder)
+      try model.write(to: folder)
+      return folder
+    }
+    return bench
+  }
+
+  mutating func trainAllWeights(of modelFolder: @escaping (RunFolder) throws -> String) {
+    self.modelFolder = modelFolder
+    settings.lora = nil
+    settings.method = .full
+    settings.initialAdapter = nil
+    initialAdapter = nil
+  }
+
+  static func settings(_ lora: LoRAConfiguration?, steps: Int) -> TrainingSettings {
     TrainingSettings(
       lora: lora, initialAdapter: nil, steps: steps, batchSize: 3, gradientAccumulation: 1,
       schedule: Schedule(kind: .cosine, learningRate: 1e-2, minimum: 1e-3, warmupSteps: 2), beta1: 0.9, beta2: 0.999,
@@ -59,14 +82,23 @@ struct Bench {
   /// Starts, or takes up, the run in `folder` and stops it after update `stop`.
   @discardableResult
   func run(_ folder: RunFolder, resume: Bool = false, stop: Int? = nil, _ log: Log = Log()) throws -> TrainingOutcome {
-    let adapter = try initialAdapter.map { try AdapterFolder.read($0, for: decoder) } ?? adapter ?? fresh()
+    let modelFolder = try modelFolder?(folder)
+    let weights = try modelFolder.map { try TrainableWeights(ModelCheckpoint(folder: $0)) }
+    let trained: TrainedParameters =
+      if let weights { .weights(weights) } else {
+        .adapter(
+          try initialAdapter.map { try AdapterFolder.read($0, for: decoder) } ?? adapter ?? fresh())
+      }
     let hooks = TrainingHooks(
       validate: validate, sample: sample, describeRecord: { "data.jsonl:\($0 + 1)" },
       report: { log.metrics.append($0) }, notice: { log.notices.append($0) },
       shouldStop: { log.metrics.last?.step == stop })
     let trainer = Trainer(
-      decoder, adapter, count: samples.count, samples: { [samples] in samples[$0] }, settings: settings, run: folder,
-      identity: RunIdentity(baseModel: "random", baseDigest: Digest(of: "random")), saveEvery: saveEvery,
+      try weights?.decoder() ?? decoder, trained, count: samples.count, samples: { [samples] in samples[$0] },
+      settings: settings,
+      run: folder,
+      identity: RunIdentity(baseModel: "random", baseDigest: Digest(of: "random"), modelFolder: modelFolder),
+      saveEvery: saveEvery,
       keptCheckpoints: keptCheckpoints, hooks: hooks)
     try createDirectory(folder.path)
     if resume { _ = try trainer.resume() }
@@ -74,7 +106,7 @@ struct Bench {
   }
 
   private func fresh() throws -> Adapter {
-    let adapter = try Adapter(settings.lora, for: decoder.linears)
+    let adapter = try Adapter(settings.lora ?? LoRAConfiguration(), for: decoder.linears)
     adapter.initialize(seed: settings.seed)
     return adapter
   }
@@ -93,7 +125,7 @@ extension RunFolder {
   }
 
   /// Every file of the adapter, one after the other.
-  func adapterBytes() throws -> [UInt8] { try bytes(of: adapter) }
+  func adapterBytes() throws -> [UInt8] { try bytes(of: directoryExists(model) ? model : adapter) }
 
   func bytes(of folder: String) throws -> [UInt8] {
     try directoryEntries(folder).sorted().flatMap { Array($0.utf8) + (try readFile(folder + "/" + $0)) }

@@ -25,6 +25,23 @@ import Weights
     }
   }
 
+  @Test(arguments: ["gpt2-tiny", "gpt2-odd"], Engine.allCases)
+  func curveOfAllWeightsIsPyTorchs(_ name: String, _ engine: Engine) throws {
+    let reference = try ReferenceCase(name)
+    var bench = try Bench(reference, Decoder(ModelCheckpoint(folder: reference.model)))
+    bench.trainAllWeights { _ in reference.model }
+    bench.settings.schedule = Schedule(kind: .constant, learningRate: 1e-3)
+    bench.settings.engine = engine
+    let log = Bench.Log()
+    try withTemporaryFolder { _ = try bench.run(RunFolder($0 + "/run"), log) }
+    let expected = reference.curve("train_full")
+    #expect(log.train.count == 6 && expected.count == 6)
+    for (metric, step) in zip(log.train, expected) {
+      #expect(relativeError(metric.loss, step.loss) < 1e-5, "step \(metric.step)")
+      #expect(relativeError(metric.grad_norm, step.gradientNorm) < 1e-4, "step \(metric.step)")
+    }
+  }
+
   @Test func countsAreOfTheRecords() throws {
     var bench = try Bench()
     bench.settings.shuffle = false
@@ -87,12 +104,12 @@ import Weights
     let record = model.samples(1, seed: 1)[0]
     func losses(_ copies: Int, dropout: Double, seed: UInt64 = 1) throws -> [Double] {
       var bench = try Bench(model, samples: [Sample](repeating: record, count: copies))
-      bench.settings.lora.dropout = dropout
+      bench.settings.lora?.dropout = dropout
       bench.settings.seed = seed
       bench.settings.batchSize = 1
       bench.settings.gradientAccumulation = copies
       bench.settings.schedule = Schedule(kind: .constant, learningRate: 0)
-      bench.adapter = try model.adapter(bench.settings.lora, for: bench.decoder)
+      bench.adapter = try model.adapter(try #require(bench.settings.lora), for: bench.decoder)
       let log = Bench.Log()
       try withTemporaryFolder { _ = try bench.run(RunFolder($0 + "/run"), log) }
       return log.losses

@@ -10,14 +10,14 @@ import Weights
 /// The optimiser's state in 8 bits: bitsandbytes' own, bit for bit, and what a checkpoint keeps of it.
 @Suite struct EightBitStateTests {
   /// The tensors of `Tests/Fixtures/make_adamw8bit.py`, one after the other.
-  static let tensors: [Adapter.Tensor] = {
+  static let tensors: [ParameterTensor] = {
     var offset = 0
     let shapes = [
       ("a", [16, 768]), ("small", [16, 255]), ("b", [1000, 16]), ("tiny", [3, 5]), ("least", [256, 16]),
     ]
     return shapes.map { name, shape in
       defer { offset += shape[0] * shape[1] }
-      return Adapter.Tensor(name: name, shape: shape, offset: offset)
+      return ParameterTensor(name: name, shape: shape, offset: offset)
     }
   }()
   static let count = tensors.reduce(0) { $0 + $1.count }
@@ -58,6 +58,33 @@ import Weights
       #expect((norm > 1) == (step != 4))
       try after(step)
     }
+  }
+
+  /// Without decay of vectors they go as with no decay at all, and matrices as with decay of everything.
+  @Test(arguments: Optimizer.allCases) func decayOfMatricesOnly(_ optimizer: Optimizer) {
+    let tensors = [
+      ParameterTensor(name: "matrix", shape: [70, 100], offset: 0),
+      ParameterTensor(name: "norm", shape: [5000], offset: 7000),
+      ParameterTensor(name: "bias", shape: [100], offset: 12_000),
+    ]
+    func train(matricesOnly: Bool, decay: Double) -> [Float] {
+      let state = OptimizerState(optimizer, tensors, decaysMatricesOnly: matricesOnly)
+      var settings = Self.settings
+      settings.weightDecay = decay
+      settings.maxGradientNorm = 0
+      var parameters = noise(12_100, seed: 1)
+      for step in 1...3 {
+        _ = state.update(
+          &parameters, gradients: noise(12_100, seed: UInt64(1 + step)), settings: settings, step: step, Compute())
+      }
+      return parameters
+    }
+    let (all, none) = (train(matricesOnly: false, decay: 0.5), train(matricesOnly: false, decay: 0))
+    let part = train(matricesOnly: true, decay: 0.5)
+    // One pair of moments over all of it or one a tensor: the vectorised loop may round otherwise at the ends.
+    #expect(largestError(Array(part[..<7000]), Array(all[..<7000])) < 1e-6)
+    #expect(largestError(Array(part[7000...]), Array(none[7000...])) < 1e-6)
+    #expect(largestError(Array(all[7000...]), Array(none[7000...])) > 1e-4)
   }
 
   @Test(arguments: engines) func statesAreBitsandbytes(_ compute: Compute) throws {

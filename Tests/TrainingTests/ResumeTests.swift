@@ -4,6 +4,7 @@ import Models
 import TestSupport
 import Testing
 import Training
+import Weights
 
 /// A stopped and resumed run goes through the same bits as one that never stopped.
 @Suite struct ResumeTests {
@@ -12,11 +13,11 @@ import Training
     if optimizer == .adamw8bit { model.width = 36 }
     var bench = try Bench(model)
     // The adapter's tensors have 1,440 to 5,760 elements then, so that some moments are in 8 bits and some are not.
-    if optimizer == .adamw8bit { bench.settings.lora.rank = 40 }
+    if optimizer == .adamw8bit { bench.settings.lora?.rank = 40 }
     bench.settings.optimizer = optimizer
     bench.settings.steps = 9
     bench.settings.gradientAccumulation = 2
-    bench.settings.lora.dropout = dropout
+    bench.settings.lora?.dropout = dropout
     bench.settings.evalEvery = 3
     let decoder = bench.decoder
     // Something that a clock or a counter does not decide.
@@ -43,6 +44,48 @@ import Training
       #expect(parts.checkpointSteps().last == stop)
       #expect(try !(whole.adapterBytes() == parts.adapterBytes()))
       #expect(try bench.run(parts, resume: true) == finished)
+      try Self.expectSame(parts, whole)
+    }
+  }
+
+  /// All weights, with the base's dropout; every checkpoint is a model folder.
+  @Test(arguments: Optimizer.allCases, [1, 8]) func resumedRunOfAllWeightsIsTheSame(
+    _ optimizer: Optimizer, _ stop: Int
+  ) throws {
+    var bench = try Self.bench()
+    bench.trainAllWeights(of: try #require(try Bench.full().modelFolder))
+    bench.settings.optimizer = optimizer
+    bench.settings.dropout = 0.2
+    try withTemporaryFolder { folder in
+      let (whole, parts) = (RunFolder(folder + "/whole"), RunFolder(folder + "/parts"))
+      let finished = try bench.run(whole)
+      try bench.run(parts, stop: stop)
+      #expect(try bench.run(parts, resume: true) == finished)
+      try Self.expectSame(parts, whole)
+      #expect(try parts.bytes(of: parts.best) == whole.bytes(of: whole.best))
+      // As any model folder, the last weights among them.
+      for place in [whole.model, whole.checkpoint(9)] {
+        #expect(
+          try TrainableWeights(ModelCheckpoint(folder: place)).configuration
+            == ModelConfiguration(path: folder + "/base/config.json"))
+      }
+      #expect(
+        try readFile(whole.model + "/model.safetensors") == readFile(whole.checkpoint(9) + "/model.safetensors"))
+    }
+  }
+
+  @Test(arguments: ["model.safetensors", "config.json", "optimizer.safetensors"])
+  func damagedCheckpointOfAllWeightsIsPassedOver(_ file: String) throws {
+    var bench = try Self.bench()
+    bench.trainAllWeights(of: try #require(try Bench.full().modelFolder))
+    try withTemporaryFolder { folder in
+      let (whole, parts) = (RunFolder(folder + "/whole"), RunFolder(folder + "/parts"))
+      try bench.run(whole)
+      try bench.run(parts, stop: 7)
+      try damage(parts.checkpoint(7) + "/" + file)
+      let log = Bench.Log()
+      try bench.run(parts, resume: true, log)
+      #expect(log.notices.count == 1 && log.notices[0].hasPrefix("checkpoint step-7 is passed over: "))
       try Self.expectSame(parts, whole)
     }
   }
@@ -90,7 +133,7 @@ import Training
   @Test func resumesWithoutTheInitialAdapter() throws {
     var bench = try Self.bench()
     try withTemporaryFolder { folder in
-      let adapter = try RandomModel().adapter(bench.settings.lora, for: bench.decoder)
+      let adapter = try RandomModel().adapter(try #require(bench.settings.lora), for: bench.decoder)
       try createDirectory(folder + "/given")
       try AdapterFolder.write(adapter, for: bench.decoder, to: folder + "/given", baseModel: nil, baseDigest: nil)
       bench.initialAdapter = folder + "/given"

@@ -21,6 +21,9 @@ void sft_layer_norm_forward(const float *x, const float *weight, const float *bi
 // dx += the gradient (accumulates).
 void sft_layer_norm_backward(const float *x, const float *weight, const float *mean, const float *rstd, const float *dy,
                              float *dx, size_t rows, size_t width);
+// dweight and dbias += the gradients, of the first `columns` of rows that are `stride` apart.
+void sft_layer_norm_backward_parameters(const float *x, const float *mean, const float *rstd, const float *dy,
+                                        float *dweight, float *dbias, size_t rows, size_t stride, size_t columns);
 
 // One row of logits of `width` classes: the maximum, its first index, and log Σ exp.
 void sft_row_log_sum_exp(const float *logits, size_t width, float *log_sum_exp, size_t *argmax);
@@ -33,19 +36,31 @@ typedef struct {
   float *key_gradients, *value_gradients;  // backward only; rows have the same stride as keys
   size_t count, stride;                    // rows, and floats between rows
   int64_t causal_offset;
+  uint64_t first_row;  // by which dropout counts the keys
 } sft_key_span;
+
+// Dropout on the attention weights of one head: weight (i, j) is kept and scaled by 1 / (1 − p), or zero, by a hash of seed,
+// first_row + i, and the key's row.
+typedef struct {
+  uint64_t seed, first_row;
+  float p;
+} sft_attention_dropout;
 
 // Floats of scratch that one call below needs, for a head of head_width.
 size_t sft_attention_scratch(size_t head_width);
 
 // One head: out[i] = Σ_j softmax_j(scale · q_i·k_j) v_j over all spans; log_sum_exp[i] is kept for the backward pass.
+// dropout is NULL for none.
 void sft_attention_forward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans, size_t span_count,
-                           size_t head_width, float scale, float *out, size_t out_stride, float *log_sum_exp,
-                           float *scratch);
+                           size_t head_width, float scale, const sft_attention_dropout *dropout, float *out,
+                           size_t out_stride, float *log_sum_exp, float *scratch);
 // Accumulates into dq and the spans' gradients. out and dout share a stride.
 void sft_attention_backward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
-                            size_t span_count, size_t head_width, float scale, const float *out, const float *dout,
-                            size_t out_stride, const float *log_sum_exp, float *dq, size_t dq_stride, float *scratch);
+                            size_t span_count, size_t head_width, float scale, const sft_attention_dropout *dropout,
+                            const float *out, const float *dout, size_t out_stride, const float *log_sum_exp, float *dq,
+                            size_t dq_stride, float *scratch);
+// The factor of the weight of key row `key` for query row `query`: 0, or 1 / (1 − p).
+float sft_attention_kept(const sft_attention_dropout *dropout, uint64_t query, uint64_t key);
 
 // What one AdamW update multiplies by, worked out in double by the caller.
 typedef struct {
@@ -59,6 +74,8 @@ void sft_adamw(float *parameters, const float *gradients, float *m, float *v, si
 void sft_add(const float *x, float *y, size_t n);
 // Each of rows × width: y += bias.
 void sft_add_bias(const float *bias, float *y, size_t rows, size_t width);
+// sums[j] += Σ over rows of x[row · stride + j], for j < columns.
+void sft_sum_rows(const float *x, float *sums, size_t rows, size_t stride, size_t columns);
 // y = keep(seed, index) ? x / (1 − p) : 0, where keep is a counter-based hash: the same for the same seed and index.
 void sft_dropout(const float *x, float *y, size_t n, uint64_t seed, uint64_t first_index, float p, int accumulate);
 

@@ -18,6 +18,9 @@ typedef struct {
   const float *nested_absmax;  // one per 256 blocks
   const float *nested_table;  // 256
   float offset;
+  // Where it is not 0, rows are this long, and each has row_width / 64 blocks' statistics of its own: element (row, column)
+  // takes that of block row · (row_width / 64) + column / 64, whatever block it was quantised in.
+  size_t row_width;
 } sft_four_bit;
 
 // `level` below: the highest x86-64 level whose instructions may be used, as sft_cpu_level() gives it. The result of decoding

@@ -1,0 +1,49 @@
+import Core
+import Files
+import Training
+
+/// Making and holding the folder of a run.
+extension Workspace {
+  /// Makes the folder of a run that is not there yet, called `name` or run-1, run-2, …. Whoever made it has it, however
+  /// many processes try. With `resuming` one that was killed before it recorded its settings may be there.
+  func newRun(_ name: String?, resuming: Bool) throws -> RunFolder {
+    if let name {
+      let folder = try run(name)
+      guard try createNewDirectory(folder.path) || resuming else { throw taken(name) }
+      return folder
+    }
+    var number = 1
+    while true {
+      let folder = try run("run-\(number)")
+      if try createNewDirectory(folder.path) { return folder }
+      number += 1
+    }
+  }
+
+  /// Throws where a run of that name is there: found out before anything long is done, settled by `newRun`.
+  func checkFree(_ name: String?, resuming: Bool) throws {
+    if let name, !resuming, fileExists(try run(name).path) { throw taken(name) }
+  }
+
+  /// Records the run and trains, with the folder held.
+  func start(_ job: TrainingJob) throws -> TrainingOutcome {
+    let lock = try lock(job.folder)
+    defer { withExtendedLifetime(lock) {} }
+    guard !fileExists(job.folder.configuration) else { throw taken(job.folder.name) }
+    try job.configuration.write(job.folder)
+    return try job(isResuming: false)
+  }
+
+  func lock(_ folder: RunFolder) throws -> FileLock {
+    guard let lock = try FileLock.attempt(folder.path + "/lock", .exclusive) else {
+      throw SFTError(.cannotCreate, "another sft process is training this run", file: folder.path)
+    }
+    return lock
+  }
+
+  private func taken(_ name: String) -> SFTError {
+    SFTError(
+      .usage, "the run '\(name)' exists already", file: "\(runsPath)/\(name)",
+      advice: "Give another --run, or go on with it with --resume")
+  }
+}

@@ -1,0 +1,128 @@
+import Core
+import Files
+import Kernels
+import Models
+import Training
+import Weights
+
+extension TrainRun {
+  func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
+    let (folder, configuration) = (recorded.folder, recorded.configuration)
+    guard configuration.settings.method != .pretrain else {
+      throw SFTError(
+        .usage, "run \(folder.name) was started by `sft pretrain`",
+        advice: "Go on with it with `\(configuration.resumeCommand(folder))`")
+    }
+    try refuseChanges(configuration, folder)
+    let lock = try workspace.lock(folder)
+    defer { withExtendedLifetime(lock) {} }
+    try folder.removeLeftovers()
+    if fileExists(folder.finishedMark) {
+      event(.note("Run \(folder.name) is finished; there is nothing to do."))
+      return (folder, nil)
+    }
+    let threads = configuration.settings.threads
+    guard let data = try workspace.preparedData(configuration.prepared, threads: threads) else {
+      throw SFTError(
+        .notFound, "the data that run \(folder.name) was prepared with is gone",
+        advice: "Run the same `sft prepare` again")
+    }
+    let base = try BaseModel(
+      configuration.model, workspace: workspace, quantization: configuration.quantization,
+      compute: Compute(engine: configuration.settings.engine, threads: threads))
+    try check(base, against: data)
+    guard try base.digest() == configuration.baseDigest else {
+      throw SFTError(
+        .badData, "the model is not the one that run \(folder.name) was started on", file: base.folder)
+    }
+    if configuration.settings.initialAdapter != nil, folder.checkpointSteps().isEmpty {
+      throw SFTError(
+        .notFound, "run \(folder.name) started from another adapter and has no checkpoint to go on from",
+        advice: "Start a new run with --init-adapter")
+    }
+    let job: TrainingJob
+    if let lora = configuration.settings.lora {
+      let adapter = try Adapter(lora, for: base.decoder.linears)
+      adapter.initialize(seed: configuration.settings.seed)
+      job = self.job(folder, configuration, data, base, base.decoder, .adapter(adapter))
+    } else {
+      let weights = try trainable(base)
+      job = self.job(folder, configuration, data, base, try weights.decoder(), .weights(weights))
+    }
+    // The newest run is the one whose configuration was written last.
+    try configuration.write(folder)
+    return (folder, try job(isResuming: true))
+  }
+
+  /// A resumed run has the recorded settings; flags that say otherwise are refused by name.
+  private func refuseChanges(_ configuration: RunConfiguration, _ folder: RunFolder) throws {
+    let settings = configuration.settings
+    var changed: [String] = []
+    func compare<Value: Equatable>(_ flag: String, _ given: Value?, _ recorded: Value) {
+      if let given, given != recorded { changed.append("\(flag) \(given) (it was \(recorded))") }
+    }
+    if let lora = settings.lora {
+      if options.full { changed.append("--full (it trains an adapter)") }
+      compare("--lora-r", options.rank, lora.rank)
+      compare("--lora-alpha", options.alpha, lora.alpha)
+      compare("--lora-dropout", options.dropout, lora.dropout)
+      compare("--lora-targets", options.targets, lora.targets)
+      compare("--lora-layers", options.layers, lora.layers ?? [])
+      compare("--rslora", options.rankStabilized, lora.rankStabilized)
+    } else {
+      changed += options.loraFlags.map { "\($0) (it trains all weights)" }
+    }
+    compare("--dropout", options.baseDropout, settings.dropout ?? 0)
+    compare("--max-steps", options.maxSteps, settings.steps)
+    if let epochs = options.epochs, epochs != configuration.epochs { changed.append("--epochs \(epochs)") }
+    if let tokens = settings.batchTokens {
+      compare("--batch-tokens", options.batchTokens, tokens)
+      if let size = options.batchSize { changed.append("--batch-size \(size) (it was --batch-tokens \(tokens))") }
+    } else {
+      compare("--batch-size", options.batchSize, settings.batchSize)
+      if let tokens = options.batchTokens {
+        changed.append("--batch-tokens \(tokens) (it was --batch-size \(settings.batchSize))")
+      }
+    }
+    compare("--grad-accum", options.gradientAccumulation, settings.gradientAccumulation)
+    compare("--lr", options.learningRate, settings.schedule.learningRate)
+    compare("--scheduler", options.scheduler?.rawValue, settings.schedule.kind.rawValue)
+    compare("--min-lr", options.minimumRate, settings.schedule.minimum)
+    compare("--warmup-steps", options.warmupSteps, settings.schedule.warmupSteps)
+    compare("--optimizer", options.optimizer?.rawValue, settings.optimizer.rawValue)
+    compare("--betas", options.betas.map { [$0.0, $0.1] }, [settings.beta1, settings.beta2])
+    compare("--weight-decay", options.weightDecay, settings.weightDecay)
+    compare("--max-grad-norm", options.maxGradientNorm, settings.maxGradientNorm)
+    compare("--eval-every", options.evalEvery, settings.evalEvery)
+    compare("--early-stopping", options.earlyStopping, settings.earlyStopping)
+    compare("--no-shuffle", options.shuffle.map { !$0 }, !settings.shuffle)
+    compare("--seed", options.seed, settings.seed)
+    compare("--save-every", options.saveEvery, configuration.saveEvery)
+    compare("--keep-checkpoints", options.keepCheckpoints, configuration.keepCheckpoints)
+    if let prepared = options.prepared, try workspace.preparedReference(prepared) != configuration.prepared {
+      changed.append("--prepared \(prepared)")
+    }
+    compare("--threads", options.threads, settings.threads)
+    if settings.lora != nil, let limit = options.trunkCache, (limit > 0) != (settings.trunkLayer != nil) {
+      changed.append("--trunk-cache (it was \(settings.trunkLayer == nil ? "not " : "")used)")
+    }
+    compare("--gradient-checkpointing", options.gradientCheckpointing, settings.gradientCheckpointing)
+    if let quantization = options.quantization, quantization != configuration.quantization {
+      changed.append("--qlora \(quantization.description) (it was \(configuration.quantization?.description ?? "not"))")
+    }
+    compare("--engine", options.engine?.rawValue, settings.engine.rawValue)
+    if let model = options.model {
+      compare("--model", recordedName(model, folder: try ModelFolder.resolve(model)), configuration.model)
+    }
+    if let folder = options.initialAdapter,
+      try Digest(ofFile: folder + "/" + AdapterFolder.weightsFile).hex != settings.initialAdapter
+    {
+      changed.append("--init-adapter \(folder)")
+    }
+    guard changed.isEmpty else {
+      throw SFTError(
+        .usage, "run \(folder.name) cannot go on with changed settings: \(changed.joined(separator: ", "))",
+        advice: "Leave them out, or start a new run")
+    }
+  }
+}

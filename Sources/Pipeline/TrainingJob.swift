@@ -1,0 +1,134 @@
+import Core
+import Evaluating
+import Files
+import Kernels
+import Models
+import Tokenizing
+import Training
+
+/// What happens while a run goes on, for the one who shows it.
+public enum TrainEvent {
+  /// A setting or fact worth knowing before the first step.
+  case note(String)
+  case started(RunFolder, RunConfiguration, firstStep: Int)
+  case metric(Metric)
+  /// So many of the training records are gone through before the first step.
+  case trunk(done: Int, of: Int)
+  /// Where the time went, after the last step.
+  case profile(Profile)
+}
+
+/// The samples that a run trains and validates on.
+struct TrainingData {
+  var count: Int
+  /// Asked on any thread.
+  var sample: @Sendable (Int) -> Sample
+  /// Where a sample came from, as FILE:LINE or the like.
+  var place: (Int) -> String
+  var validationCount: Int
+  var validationSample: (Int) -> Sample
+  /// What is continued after each validation.
+  var samplePrompt: [Int32]
+}
+
+/// The training itself, with everything at hand: the loop with validation, sample texts, metrics and checkpoints.
+struct TrainingJob {
+  var folder: RunFolder
+  var configuration: RunConfiguration
+  var decoder: Decoder
+  var trained: TrainedParameters
+  var tokenizer: Tokenizer
+  var identity: RunIdentity
+  var data: TrainingData
+  var shouldStop: () -> Bool
+  var event: (TrainEvent) -> Void
+  /// Says where the time goes.
+  var profile = false
+  /// Gives what is stored of the frozen blocks, if anything is; making it counts as the profiler's time.
+  var trunk: (Profiler?) throws -> TrunkOutputs? = { _ in nil }
+
+  func callAsFunction(isResuming: Bool) throws -> TrainingOutcome {
+    let settings = configuration.settings
+    // Training and validation take turns.
+    let memory = PassMemory(logitRows: logitRows)
+    let compute = Compute(engine: settings.engine, threads: settings.threads)
+    let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
+    let profiler = profile ? RunProfiler(threads: settings.threads) : nil
+    let trainer = Trainer(
+      decoder, trained, count: data.count, samples: data.sample, settings: settings, run: folder, identity: identity,
+      saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks(inference),
+      memory: memory, profiler: profiler?.profiler, trunk: try trunk(profiler?.profiler))
+    let firstStep = isResuming ? try resume(trainer) : 0
+    event(.started(folder, configuration, firstStep: firstStep))
+    let outcome: TrainingOutcome
+    do {
+      outcome = try trainer.train()
+    } catch var error as SFTError where error.kind == .inputOutput || error.kind == .cannotCreate {
+      error.advice = "Mend that, then go on with `\(configuration.resumeCommand(folder))`"
+      throw error
+    }
+    if let profile = profiler?.finish(steps: outcome.steps - firstStep) {
+      try profile.write(folder)
+      event(.profile(profile))
+    }
+    if !outcome.interrupted {
+      let mark = Finished(
+        steps: outcome.steps, stopped_early: outcome.stoppedEarly, best_loss: outcome.bestLoss,
+        best_step: outcome.bestStep)
+      try writeAtomically(Array(try jsonEncoder().encode(mark)) + [UInt8(ascii: "\n")], to: folder.finishedMark)
+    }
+    return outcome
+  }
+
+  /// Where the head is trained, its whole gradient is read and written for every chunk of logits: fewer chunks are faster.
+  private var logitRows: Int {
+    switch (trained, configuration.settings.gradientCheckpointing) {
+    case (.adapter, false): 64
+    case (.adapter, true): 16
+    case (.weights, false): 256
+    case (.weights, true): 128
+    }
+  }
+
+  private func hooks(_ inference: InferencePass) -> TrainingHooks {
+    var hooks = TrainingHooks(
+      describeRecord: data.place, report: { event(.metric($0)) }, notice: { event(.note($0)) }, shouldStop: shouldStop)
+    if data.validationCount > 0 {
+      hooks.validate = {
+        let result = try evaluate(inference, count: data.validationCount, samples: data.validationSample)
+        return (result.loss, result.accuracy)
+      }
+      hooks.sample = { try sampleText(inference) }
+    }
+    return hooks
+  }
+
+  /// The step that is gone on from.
+  private func resume(_ trainer: Trainer) throws -> Int {
+    if let step = try trainer.resume() {
+      event(.note("Going on from the checkpoint of step \(step)."))
+      return step
+    }
+    if configuration.settings.initialAdapter != nil {
+      throw SFTError(
+        .notFound, "run \(folder.name) started from another adapter and has no sound checkpoint to go on from",
+        advice: "Start a new run with --init-adapter")
+    }
+    event(.note("Run \(folder.name) has no sound checkpoint: it starts at step 0."))
+    return 0
+  }
+
+  private struct Finished: Codable {
+    var steps: Int
+    var stopped_early: Bool
+    var best_loss: Double?
+    var best_step: Int?
+  }
+
+  private func sampleText(_ inference: InferencePass) throws -> (prompt: String, text: String) {
+    let text = try tokenizer.decode(data.samplePrompt, skipSpecialTokens: false)
+    guard (1..<decoder.configuration.contextLength).contains(data.samplePrompt.count) else { return (text, "") }
+    let generator = try Generator(inference, tokenizer)
+    return (text, try generator.generate(data.samplePrompt, GenerationSettings(maxNewTokens: 64)).text)
+  }
+}

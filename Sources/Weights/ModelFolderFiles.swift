@@ -1,0 +1,27 @@
+import Core
+import Files
+import JSON
+
+/// A model's `config.json` with the dtype of what was written, and perhaps one more member.
+package func writeConfiguration(
+  from source: String, to path: String, adding member: (key: String, value: JSONValue)? = nil
+) throws {
+  guard var object = try parseJSONFile(source).object else {
+    throw SFTError(.badData, "is not a JSON object", file: source)
+  }
+  object.members = object.members.filter { $0.key != member?.key }.map { member in
+    ["dtype", "torch_dtype"].contains(member.key) ? (member.key, .string("float32")) : member
+  }
+  if let member { object.members.append(member) }
+  try writeAtomically(JSONValue.object(object).serialized + "\n", to: path)
+}
+
+/// The tokenizer's files, and how the model generates.
+package func copyCompanions(of model: String, _ tokenizerFiles: [String], to folder: String) throws {
+  let generation = model + "/generation_config.json"
+  try copyFiles(tokenizerFiles + (fileExists(generation) ? [generation] : []), to: folder)
+}
+
+package func copyFiles(_ files: [String], to folder: String) throws {
+  for file in files { try writeAtomically(try readFile(file), to: folder + "/" + lastPathComponent(file)) }
+}

@@ -1,0 +1,116 @@
+import Core
+import JSON
+import Kernels
+import Models
+import Packing
+import TestSupport
+import Testing
+import Weights
+
+/// The gradients of the weights themselves: against finite differences of the loss through the whole model, and PyTorch's.
+@Suite struct WeightGradientTests {
+  struct Setting: Sendable, CustomTestStringConvertible {
+    var engine: Engine
+    var tiedHead = true
+    var dropout: Double?
+    var checkpointing = false
+    var testDescription: String {
+      "\(engine), tied \(tiedHead), dropout \(dropout ?? 0), checkpointing \(checkpointing)"
+    }
+  }
+
+  static let settings = Engine.allCases.flatMap { engine in
+    [
+      Setting(engine: engine), Setting(engine: engine, tiedHead: false), Setting(engine: engine, dropout: 0.3),
+      Setting(engine: engine, dropout: 0.2, checkpointing: true),
+    ]
+  }
+
+  @Test(arguments: settings) func gradientsAgreeWithFiniteDifferences(_ setting: Setting) throws {
+    var model = RandomModel()
+    model.tiedHead = setting.tiedHead
+    let weights = try model.trainable()
+    let pass = TrainingPass(
+      try weights.decoder(), .weights(weights), Compute(engine: setting.engine), checkpointing: setting.checkpointing,
+      dropout: setting.dropout)
+    let batch = Packer.pack(model.samples(6, seed: 3), sharesPrefixes: setting.dropout == nil)
+    let scale = 1 / Float(batch.supervisedTokens)
+    _ = pass.accumulate(batch, scale: scale, dropoutSeed: 77)
+    let gradient = Array(UnsafeBufferPointer(start: pass.gradients.pointer, count: weights.count))
+    let values = Array(UnsafeBufferPointer(start: weights.parameters.pointer, count: weights.count))
+
+    for tensor in weights.tensors {
+      let range = tensor.offset..<tensor.offset + tensor.count
+      let norm = gradient[range].reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      // Every key's bias adds the same to all scores of a query, so softmax does not see it; the rest of c_attn's does.
+      #expect(norm > 1e-4, "\(tensor.name)")
+      /// The loss with a step along the tensor's own gradient, where the slope is the gradient's norm.
+      func loss(_ step: Double) -> Double {
+        for i in range { weights.parameters.pointer[i] = Float(Double(values[i]) + step * Double(gradient[i]) / norm) }
+        defer { for i in range { weights.parameters.pointer[i] = values[i] } }
+        return pass.accumulate(batch, scale: scale, dropoutSeed: 77).loss * Double(scale)
+      }
+      let h = 1e-2
+      let slope = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
+      #expect(abs(slope - norm) < 1e-3 * norm + 3e-5, "\(tensor.name): \(slope) against \(norm)")
+    }
+  }
+
+  /// One batch, with the last block's rows selected and without, kept activations and recomputed ones: one gradient.
+  @Test(arguments: [nil, 0.25] as [Double?]) func waysOfComputingAgree(_ dropout: Double?) throws {
+    let model = RandomModel()
+    let batch = Packer.pack(model.samples(5, seed: 8), sharesPrefixes: false)
+    func gradient(_ engine: Engine, checkpointing: Bool = false) throws -> [Float] {
+      let weights = try model.trainable()
+      let pass = TrainingPass(
+        try weights.decoder(), .weights(weights), Compute(engine: engine), checkpointing: checkpointing,
+        dropout: dropout)
+      _ = pass.accumulate(batch, scale: 0.1, dropoutSeed: 4)
+      return Array(UnsafeBufferPointer(start: pass.gradients.pointer, count: weights.count))
+    }
+    let fast = try gradient(.auto)
+    #expect(largestError(fast, try gradient(.plain)) < 1e-5)
+    #expect(sameBits(fast, try gradient(.auto, checkpointing: true)))
+  }
+
+  /// On average over masks the network is nearly the same; without a pass for training it is the same exactly.
+  @Test func dropoutIsForTrainingOnly() throws {
+    let model = RandomModel()
+    let weights = try model.trainable()
+    let decoder = try weights.decoder()
+    let batch = Packer.pack(model.samples(4, seed: 1), sharesPrefixes: false)
+    let pass = TrainingPass(decoder, .weights(weights), Compute(), dropout: 0.1)
+    let losses = [1, 1, 2].map { pass.accumulate(batch, scale: 1, dropoutSeed: $0).loss }
+    #expect(losses[0] == losses[1] && losses[0] != losses[2])
+    let expected = InferencePass(decoder, nil, Compute()).loss(batch)
+    let mean = (0..<100).reduce(0.0) { $0 + pass.accumulate(batch, scale: 1, dropoutSeed: UInt64($1)).loss } / 100
+    #expect(relativeError(mean, expected.loss) < 0.1)
+    let without = TrainingPass(decoder, .weights(weights), Compute())
+    #expect(without.accumulate(batch, scale: 1, dropoutSeed: 1).loss == expected.loss)
+  }
+
+  @Test(arguments: ReferenceTests.cases, Engine.allCases)
+  func firstStepGradientsArePyTorchs(_ name: String, _ engine: Engine) throws {
+    let reference = try ReferenceCase(name)
+    let weights = try TrainableWeights(ModelCheckpoint(folder: reference.model))
+    let pass = TrainingPass(try weights.decoder(), .weights(weights), Compute(engine: engine))
+    let samples = try reference.samples().map(\.sample)
+    let batch = Packer.pack(Array(samples.prefix(4)), sharesPrefixes: true)
+    _ = pass.accumulate(batch, scale: 1 / Float(batch.supervisedTokens), dropoutSeed: 0)
+    let expected = try parseJSONFile(reference.folder + "/full.json")["gradients"]?.object
+    #expect(expected?.count == weights.tensors.count)
+    for tensor in weights.tensors {
+      let gradient = Array(
+        UnsafeBufferPointer(start: pass.gradients.pointer + tensor.offset, count: tensor.count))
+      let norm = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      let torch = try #require(expected?[tensor.name])
+      let theirs = try #require(torch["norm"]?.double)
+      #expect(relativeError(norm, theirs) < 1e-4, "\(tensor.name)")
+      let elements = torch["elements"]?.array?.compactMap(\.double) ?? []
+      #expect(elements.count == 5)
+      for (index, element) in elements.enumerated() {
+        #expect(abs(Double(gradient[index * (tensor.count / 5)]) - element) < 1e-4 * theirs, "\(tensor.name)")
+      }
+    }
+  }
+}
