@@ -10,6 +10,13 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable, Equatable {
     state = Self.mix(seed &+ Self.mix(stream &+ 0x632b_e59b_d9b4_e019))
   }
 
+  /// The stream of something with a name, such as a tensor.
+  public init(seed: UInt64, name: String) {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    self.init(seed: seed, stream: hash)
+  }
+
   public static func mix(_ value: UInt64) -> UInt64 {
     var z = value
     z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9

@@ -50,9 +50,7 @@ public final class Adapter {
   /// stream of random numbers, so that adapting other layers too does not change it.
   public func initialize(seed: UInt64) {
     for pair in pairs {
-      var name: UInt64 = 0xcbf2_9ce4_8422_2325
-      for byte in pair.name.utf8 { name = (name ^ UInt64(byte)) &* 0x100_0000_01b3 }
-      var generator = SeededGenerator(seed: seed, stream: name)
+      var generator = SeededGenerator(seed: seed, name: pair.name)
       let bound = 1 / Double(pair.inputWidth).squareRoot()
       for i in 0..<configuration.rank * pair.inputWidth {
         parameters.pointer[pair.aOffset + i] = Float((2 * generator.uniform() - 1) * bound)

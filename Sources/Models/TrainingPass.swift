@@ -46,16 +46,18 @@ public final class TrainingPass {
     let width = decoder.configuration.width
     let context = self.context(dropoutSeed)
     let supervised = batch.supervisedRows
-    // The plain engine takes all rows through the last block.
-    let selected = compute.engine == .auto ? supervised : nil
+    // The plain engine takes all rows through the last block; there is nothing to select where all are supervised.
+    let all = supervised.count == rows
+    let selected = compute.engine == .auto && !all ? supervised : nil
+    let gathers = selected == nil && !all
     precondition((trunk?.layer ?? 0) <= trained.adapter?.lowestLayer ?? 0, "something is trained below the trunk's end")
     precondition(trunk == nil || dropout == nil, "the base's dropout changes what the trunk gives")
     let stream = forward(batch, selected, trunk, context)
-    let x = selected == nil ? gather(supervised, of: stream, width: width, into: streamGradient) : Floats(stream)
-    let gradient = selected == nil ? stream : streamGradient.ensure(rows * width)
+    let x = gathers ? gather(supervised, of: stream, width: width, into: streamGradient) : Floats(stream)
+    let gradient = gathers ? stream : streamGradient.ensure(rows * width)
     let totals = memory.head.loss(
       decoder, batch, x, gradientScale: scale, gradient: gradient, weightGradients: context.weightGradients, compute)
-    if selected == nil { spread(gradient, to: supervised, of: rows, width: width) }
+    if gathers { spread(gradient, to: supervised, of: rows, width: width) }
     // Below the weights of the first block there are the embeddings.
     let lowest = trained.adapter?.lowestLayer ?? 0
     let reachesEmbeddings = context.weightGradients != nil

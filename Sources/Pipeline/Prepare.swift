@@ -54,74 +54,99 @@ public struct StageReport: Sendable, Codable, Equatable {
 public func prepare(
   _ options: PrepareOptions, in workspace: Workspace, report: (StageReport) -> Void
 ) throws -> Artifact<PreparedSummary> {
-  let folder = try ModelFolder.resolve(options.model)
-  let configuration = try ModelConfiguration(path: folder + "/config.json")
-  let tokenizer = try loadTokenizer(folder, for: configuration)
-  let template = try PromptTemplate.named(options.template)
-  guard let endOfText = tokenizer.endOfText else {
-    throw SFTError(
-      .badData, "the tokenizer names no end-of-text token, so answers could not be taught to end", file: folder)
+  let preparation = try Preparation(options)
+  let data = try preparation.source(options.files, workspace.store, report)
+  let validation = try options.validationFile.map { try preparation.source([$0], workspace.store, report) }
+  let artifact = try workspace.store.artifact(preparation.key(data, validation)) { writer in
+    try preparation.fill(writer, data, validation)
   }
-  let maxLength = options.maxLength ?? configuration.contextLength
-  guard (2...configuration.contextLength).contains(maxLength) else {
-    throw SFTError(
-      .usage, "--max-length is \(maxLength), expected 2 to the model's context of \(configuration.contextLength)")
-  }
-  guard options.validationShare >= 0, options.validationShare < 1 else {
-    throw SFTError(.usage, "--val is \(options.validationShare), expected at least 0 and below 1")
+  report(StageReport(stage: PreparedStage.name, reused: artifact.reused, path: artifact.path))
+  try workspace.store.setLatest("prepared", artifact.reference)
+  return artifact
+}
+
+/// Options that are checked, and what they name.
+private struct Preparation {
+  let options: PrepareOptions
+  let model: String
+  let tokenizer: Tokenizer
+  let template: PromptTemplate
+  let endOfText: Int32
+  let settings: PreparedStage.Settings
+
+  init(_ options: PrepareOptions) throws {
+    let folder = try ModelFolder.resolve(options.model)
+    let configuration = try ModelConfiguration(path: folder + "/config.json")
+    self.options = options
+    model = recordedName(options.model, folder: folder)
+    tokenizer = try loadTokenizer(folder, for: configuration)
+    template = try PromptTemplate.named(options.template)
+    guard let endOfText = tokenizer.endOfText else {
+      throw SFTError(
+        .badData, "the tokenizer names no end-of-text token, so answers could not be taught to end", file: folder)
+    }
+    self.endOfText = endOfText
+    let maxLength = options.maxLength ?? configuration.contextLength
+    guard (2...configuration.contextLength).contains(maxLength) else {
+      throw SFTError(
+        .usage, "--max-length is \(maxLength), expected 2 to the model's context of \(configuration.contextLength)")
+    }
+    guard options.validationShare >= 0, options.validationShare < 1 else {
+      throw SFTError(.usage, "--val is \(options.validationShare), expected at least 0 and below 1")
+    }
+    settings = PreparedStage.Settings(
+      maxLength: maxLength, overlong: options.overlong,
+      validationShare: options.validationFile == nil ? options.validationShare : 0, seed: options.seed,
+      removesDuplicates: options.dedupe)
   }
 
-  func stages(_ files: [String]) throws -> (Artifact<RecordsStage.Summary>, Artifact<TokensStage.Summary>) {
+  var validationFiles: [String] { options.validationFile.map { [$0] } ?? [] }
+
+  /// Some files, as far as they do not depend on the other settings.
+  struct Source {
+    var records: Artifact<RecordsStage.Summary>
+    var tokens: Artifact<TokensStage.Summary>
+
+    func index() throws -> [TokenEntry] {
+      try readEntries(try tokens.file(TokensStage.indexFile), as: TokenEntry.self)
+    }
+  }
+
+  func source(_ files: [String], _ store: ArtifactStore, _ report: (StageReport) -> Void) throws -> Source {
     let records = try RecordsStage.run(
-      workspace.store, files: files, onlyEmptyInput: options.onlyEmptyInput, skipBad: options.skipBad,
-      threads: options.threads)
+      store, files: files, onlyEmptyInput: options.onlyEmptyInput, skipBad: options.skipBad, threads: options.threads)
     report(StageReport(stage: RecordsStage.name, reused: records.reused, path: records.path))
     let tokens = try TokensStage.run(
-      workspace.store, records: records, template: template, tokenizer: tokenizer, endOfText: endOfText,
+      store, records: records, template: template, tokenizer: tokenizer, endOfText: endOfText,
       threads: options.threads)
     report(StageReport(stage: TokensStage.name, reused: tokens.reused, path: tokens.path))
-    return (records, tokens)
+    return Source(records: records, tokens: tokens)
   }
 
-  let validationFiles = options.validationFile.map { [$0] } ?? []
-  let data = try stages(options.files)
-  let validation = try options.validationFile.map { try stages([$0]) }
-  let settings = PreparedStage.Settings(
-    maxLength: maxLength, overlong: options.overlong,
-    validationShare: options.validationFile == nil ? options.validationShare : 0, seed: options.seed,
-    removesDuplicates: options.dedupe)
-  let sources = [data.1] + (validation.map { [$0.1] } ?? [])
-  let key = ArtifactKey(
-    stage: PreparedStage.name, version: PreparedStage.version,
-    settings: [
-      Setting("model", recordedName(options.model, folder: folder)), Setting("tokenizer", tokenizer.digest),
-      Setting("template", template.name), Setting("max-length", maxLength),
-      Setting("overlong", options.overlong.rawValue), Setting("val", settings.validationShare),
-      Setting("seed", options.validationFile == nil ? options.seed : 0), Setting("dedupe", options.dedupe),
-      Setting("files", options.files.joined(separator: "\n")), Setting("val-file", options.validationFile ?? ""),
-    ], inputs: sources.map(\.digest))
-  let artifact = try workspace.store.artifact(key) { writer in
-    let index = try readEntries(try data.1.file(TokensStage.indexFile), as: TokenEntry.self)
-    let held = try validation.map { try readEntries(try $0.1.file(TokensStage.indexFile), as: TokenEntry.self) }
+  func key(_ data: Source, _ validation: Source?) -> ArtifactKey {
+    ArtifactKey(
+      stage: PreparedStage.name, version: PreparedStage.version,
+      settings: [
+        Setting("model", model), Setting("tokenizer", tokenizer.digest),
+        Setting("template", template.name), Setting("max-length", settings.maxLength),
+        Setting("overlong", options.overlong.rawValue), Setting("val", settings.validationShare),
+        Setting("seed", options.validationFile == nil ? options.seed : 0), Setting("dedupe", options.dedupe),
+        Setting("files", options.files.joined(separator: "\n")), Setting("val-file", options.validationFile ?? ""),
+      ], inputs: [data.tokens.digest] + (validation.map { [$0.tokens.digest] } ?? []))
+  }
+
+  /// Chooses the records, writes which, and sums up.
+  func fill(_ writer: ArtifactWriter, _ data: Source, _ validation: Source?) throws -> PreparedSummary {
+    let (index, held) = (try data.index(), try validation?.index())
     var selection = try PreparedStage.select(
       index, held, files: options.files, validationFiles: validationFiles, settings)
     let training = selection.entries.count { $0.isValidation == 0 }
-    guard training > 0 else {
-      let counts = selection.counts
-      throw SFTError(
-        .badData,
-        "no record is left to train on: of \(grouped(index.count)), \(grouped(counts.droppedTooLong)) are too long, of "
-          + "\(grouped(counts.droppedAnswerTooLong)) the answer does not fit, and \(grouped(counts.alsoInValidation)) are "
-          + "in the validation file too", file: options.files.first)
-    }
+    try check(selection, training: training, of: index.count)
     try writeEntries(selection.entries, to: try writer.file(PreparedStage.indexFile))
-    for records in [data.0] + (validation.map { [$0.0] } ?? []) {
+    for records in [data.records] + (validation.map { [$0.records] } ?? []) {
       selection.counts.loaded += records.summary.records
       selection.counts.skippedBad += records.summary.skippedBad
       selection.counts.droppedWithInput += records.summary.droppedWithInput
-    }
-    guard validation == nil || training < selection.entries.count else {
-      throw SFTError(.badData, "no record is left to validate on: all were too long", file: options.validationFile)
     }
     selection.counts.duplicatesRemoved = options.dedupe ? selection.counts.duplicates : 0
     let indices = [index, held ?? []]
@@ -131,19 +156,29 @@ public func prepare(
       sum + Int(record(entry).tokenCount) - max(1, Int(record(entry).promptCount))
     }
     return PreparedSummary(
-      model: recordedName(options.model, folder: folder), tokenizer: tokenizer.digest, templateName: template.name,
-      template: template.source,
-      endOfText: endOfText, maxLength: maxLength, files: options.files,
-      validationFiles: validationFiles, counts: selection.counts,
-      skippedMessages: data.0.summary.skippedList.map { $0.described(options.files) }
-        + (validation?.0.summary.skippedList.map { $0.described(validationFiles) } ?? []),
-      training: training,
-      validation: selection.entries.count - training, tokens: lengths.reduce(0, +), supervisedTokens: supervised,
-      lengths: PreparedSummary.Lengths(lengths), sources: sources.map(\.reference))
+      model: model, tokenizer: tokenizer.digest, templateName: template.name, template: template.source,
+      endOfText: endOfText, maxLength: settings.maxLength, files: options.files, validationFiles: validationFiles,
+      counts: selection.counts,
+      skippedMessages: data.records.summary.skippedList.map { $0.described(options.files) }
+        + (validation?.records.summary.skippedList.map { $0.described(validationFiles) } ?? []),
+      training: training, validation: selection.entries.count - training, tokens: lengths.reduce(0, +),
+      supervisedTokens: supervised, lengths: PreparedSummary.Lengths(lengths),
+      sources: [data.tokens.reference] + (validation.map { [$0.tokens.reference] } ?? []))
   }
-  report(StageReport(stage: PreparedStage.name, reused: artifact.reused, path: artifact.path))
-  try workspace.store.setLatest("prepared", artifact.reference)
-  return artifact
+
+  private func check(_ selection: PreparedStage.Selection, training: Int, of total: Int) throws {
+    guard training > 0 else {
+      let counts = selection.counts
+      throw SFTError(
+        .badData,
+        "no record is left to train on: of \(grouped(total)), \(grouped(counts.droppedTooLong)) are too long, of "
+          + "\(grouped(counts.droppedAnswerTooLong)) the answer does not fit, and \(grouped(counts.alsoInValidation)) are "
+          + "in the validation file too", file: options.files.first)
+    }
+    guard options.validationFile == nil || training < selection.entries.count else {
+      throw SFTError(.badData, "no record is left to validate on: all were too long", file: options.validationFile)
+    }
+  }
 }
 
 /// How a model is recorded: a folder by its real path, so that it is found from anywhere; a name of the cache as it is.

@@ -27,6 +27,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   public var epochs: Double?
   /// What the numbers were computed with.
   public var linearAlgebra: LinearAlgebraReport
+  /// What a model trained from scratch is made from; nil for all others.
+  public var pretrained: PretrainSource?
 
   /// What goes on with the run.
   public func resumeCommand(_ run: RunFolder) -> String {

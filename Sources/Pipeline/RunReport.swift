@@ -70,8 +70,20 @@ public struct RunReport {
     }
   }
 
+  private func corpus(_ source: PretrainSource) throws -> Section? {
+    let reference = run.configuration.prepared
+    guard let summary = try workspace.store.existing(reference, CorpusStage.Summary.self)?.summary else { return nil }
+    return Section(
+      title: "Text",
+      rows: [
+        ["files", source.files.joined(separator: "\n")], ["bytes", grouped(summary.bytes)],
+        ["tokens", grouped(summary.tokens)], ["documents", grouped(summary.documents)],
+      ])
+  }
+
   /// nil where the prepared data is gone.
   private func data() throws -> Section? {
+    if let source = run.configuration.pretrained { return try corpus(source) }
     guard let summary = try workspace.store.existing(run.configuration.prepared, PreparedSummary.self)?.summary else {
       return nil
     }

@@ -55,9 +55,9 @@ extension TrainRun {
   }
 
   /// A resumed run has the recorded settings; flags that say otherwise are refused by name.
-  private func refuseChanges(_ configuration: RunConfiguration, _ folder: RunFolder) throws {
+  func refuseChanges(_ configuration: RunConfiguration, _ folder: RunFolder, more: [String] = []) throws {
     let settings = configuration.settings
-    var changed: [String] = []
+    var changed = more
     func compare<Value: Equatable>(_ flag: String, _ given: Value?, _ recorded: Value) {
       if let given, given != recorded { changed.append("\(flag) \(given) (it was \(recorded))") }
     }

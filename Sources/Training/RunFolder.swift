@@ -13,6 +13,8 @@ public struct RunFolder: Sendable, Equatable {
   public var adapter: String { path + "/adapter" }
   /// The last weights, where all of them are trained: a model folder.
   public var model: String { path + "/model" }
+  /// What a model trained from scratch has besides weights: `config.json` and the tokenizer's files.
+  public var blueprint: String { path + "/blueprint" }
   /// The weights with the lowest validation loss.
   public var best: String { path + "/best" }
   public var metrics: String { path + "/metrics.jsonl" }

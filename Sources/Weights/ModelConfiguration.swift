@@ -85,6 +85,11 @@ extension ModelConfiguration {
     guard let object = try parseJSONFile(path, limit: 16 << 20).object else {
       throw SFTError(.badData, "is not a JSON object", file: path)
     }
+    try self.init(object, path: path)
+  }
+
+  /// The same of what stands, or is to stand, in the file at `path`.
+  public init(_ object: JSONObject, path: String) throws {
     let reader = ConfigurationReader(object: object, path: path)
     guard let type = try reader.string("model_type") else { throw reader.failure("model_type", "is missing") }
     guard let architecture = Architecture(rawValue: type) else {

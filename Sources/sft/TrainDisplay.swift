@@ -44,7 +44,9 @@ final class TrainDisplay {
     weights = settings.lora == nil ? "model       \(folder.model)" : "adapter     \(folder.adapter)"
     self.firstStep = firstStep
     progress.note("run         \(folder.path)")
-    progress.note("model       \(configuration.model), template \(configuration.templateName)")
+    if settings.method != .pretrain {
+      progress.note("model       \(configuration.model), template \(configuration.templateName)")
+    }
     if let quantization = configuration.quantization {
       progress.note("base        frozen in \(quantization.description)")
     }
@@ -73,11 +75,12 @@ final class TrainDisplay {
   }
 
   private func batch(_ settings: TrainingSettings) -> String {
+    let samples = settings.method == .pretrain ? "windows" : "records"
     let accumulation = settings.gradientAccumulation
     guard let tokens = settings.batchTokens else {
-      return "\(settings.batchSize) records × \(accumulation) = \(settings.effectiveBatch)"
+      return "\(settings.batchSize) \(samples) × \(accumulation) = \(settings.effectiveBatch)"
     }
-    return "as many records as reach \(grouped(tokens)) tokens × \(accumulation) = \(grouped(tokens * accumulation))"
+    return "as many \(samples) as reach \(grouped(tokens)) tokens × \(accumulation) = \(grouped(tokens * accumulation))"
   }
 
   private func train(_ metric: TrainMetric) {

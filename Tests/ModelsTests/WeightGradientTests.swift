@@ -89,6 +89,38 @@ import Weights
     #expect(without.accumulate(batch, scale: 1, dropoutSeed: 1).loss == expected.loss)
   }
 
+  /// GPT-2's: norms start as the identity, and what is added to the stream is scaled by its depth.
+  @Test func freshWeights() throws {
+    let configuration = ModelConfiguration.gpt2(
+      vocabularySize: 300, contextLength: 40, width: 48, layers: 8, heads: 4, tiedHead: false)
+    func weights(_ seed: UInt64) -> TrainableWeights {
+      let weights = TrainableWeights(configuration)
+      weights.initialize(seed: seed)
+      return weights
+    }
+    let fresh = weights(3)
+    for tensor in fresh.tensors {
+      let values = fresh.values(tensor).map(Double.init)
+      if tensor.shape.count < 2 {
+        #expect(values.allSatisfy { $0 == (tensor.name.hasSuffix(".weight") ? 1 : 0) }, "\(tensor.name)")
+        continue
+      }
+      let expected = tensor.name.hasSuffix("c_proj.weight") ? 0.02 / 4 : 0.02
+      let deviation = (values.reduce(0) { $0 + $1 * $1 } / Double(values.count)).squareRoot()
+      let error = 1 / (2 * Double(values.count)).squareRoot()
+      #expect(abs(deviation / expected - 1) < 5 * error, "\(tensor.name)")
+      let mean = values.reduce(0, +) / Double(values.count)
+      #expect(abs(mean) < 5 * expected / Double(values.count).squareRoot(), "\(tensor.name)")
+      // As many within one deviation as a normal has.
+      let within = Double(values.count { abs($0) < expected }) / Double(values.count)
+      #expect(abs(within - 0.6827) < 5 * 0.47 / Double(values.count).squareRoot(), "\(tensor.name)")
+    }
+    func all(_ weights: TrainableWeights) -> [Float] {
+      Array(UnsafeBufferPointer(start: weights.parameters.pointer, count: weights.count))
+    }
+    #expect(all(fresh) == all(weights(3)) && all(fresh) != all(weights(4)))
+  }
+
   @Test(arguments: ReferenceTests.cases, Engine.allCases)
   func firstStepGradientsArePyTorchs(_ name: String, _ engine: Engine) throws {
     let reference = try ReferenceCase(name)

@@ -1,5 +1,6 @@
 import Core
 import Files
+import JSON
 import Kernels
 import Models
 import TestSupport
@@ -39,6 +40,32 @@ import Weights
     for (metric, step) in zip(log.train, expected) {
       #expect(relativeError(metric.loss, step.loss) < 1e-5, "step \(metric.step)")
       #expect(relativeError(metric.grad_norm, step.gradientNorm) < 1e-4, "step \(metric.step)")
+    }
+  }
+
+  /// Windows of a text, where every token is supervised and vectors are not decayed.
+  @Test(arguments: ["gpt2-tiny", "gpt2-odd"], Engine.allCases)
+  func curveOfPretrainingIsPyTorchs(_ name: String, _ engine: Engine) throws {
+    let reference = try ReferenceCase(name)
+    let stream = try reference.samples().flatMap { $0.sample.tokens }
+    let windows = stride(from: 0, to: stream.count - 41, by: 30).map {
+      Sample(tokens: Array(stream[$0..<$0 + 41]), promptCount: 1)
+    }
+    var bench = try Bench(RandomModel(), samples: windows)
+    bench.trainAllWeights { _ in reference.model }
+    bench.settings.method = .pretrain
+    bench.settings.shuffle = false
+    bench.settings.weightDecay = 0.5
+    bench.settings.schedule = Schedule(kind: .constant, learningRate: 1e-3)
+    bench.settings.engine = engine
+    let log = Bench.Log()
+    try withTemporaryFolder { _ = try bench.run(RunFolder($0 + "/run"), log) }
+    let expected = try parseJSONFile(reference.folder + "/pretrain.json")["curve"]?.array ?? []
+    #expect(log.train.count == 6 && expected.count == 6)
+    for (metric, step) in zip(log.train, expected) {
+      #expect(relativeError(metric.loss, step["loss"]?.double ?? .nan) < 1e-5, "step \(metric.step)")
+      #expect(relativeError(metric.grad_norm, step["grad_norm"]?.double ?? .nan) < 1e-4, "step \(metric.step)")
+      #expect(metric.supervised_tokens == 120)
     }
   }
 

@@ -1,0 +1,168 @@
+import Artifacts
+import Core
+import Files
+import JSON
+import Kernels
+import Models
+import Templating
+import Tokenizing
+import Training
+import Weights
+
+/// Training of a decoder from random weights on plain text, from options to outcome.
+public struct PretrainRun {
+  private let workspace: Workspace
+  /// nil where a run is to be gone on with and nothing is said of it.
+  private let source: PretrainSource?
+  private let options: TrainOptions
+  private let shouldStop: () -> Bool
+  private let event: (TrainEvent) -> Void
+
+  public init(
+    workspace: Workspace, source: PretrainSource?, options: TrainOptions, shouldStop: @escaping () -> Bool,
+    event: @escaping (TrainEvent) -> Void
+  ) {
+    self.workspace = workspace
+    self.source = source
+    self.options = options
+    self.shouldStop = shouldStop
+    self.event = event
+  }
+
+  /// Run folder and outcome; the outcome is nil where the run was finished before.
+  public func callAsFunction() throws -> (RunFolder, TrainingOutcome?) {
+    if options.resume {
+      let isRecorded = try options.run.map { fileExists(try workspace.run($0).configuration) } ?? true
+      if isRecorded {
+        guard let recorded = try workspace.recordedRun(options.run) else {
+          throw SFTError(.notFound, "there is no run to resume in \(workspace.runsPath)")
+        }
+        return try resume(recorded)
+      }
+      event(.note("Run \(options.run ?? "") has no checkpoint: it starts at step 0."))
+    }
+    guard let source else {
+      throw SFTError(
+        .usage, "there is nothing to train", advice: "Give files of text, --config, and --tokenizer or --vocab-size")
+    }
+    return try start(source)
+  }
+
+  private func start(_ source: PretrainSource) throws -> (RunFolder, TrainingOutcome?) {
+    let threads = options.threads ?? Compute.availableThreads
+    let compute = Compute(engine: options.engine ?? .auto, threads: threads)
+    try workspace.checkFree(options.run, resuming: options.resume)
+    let tokenizerFolder = try source.tokenizerFolder(workspace, threads: threads, event)
+    let tokenizer = try Tokenizer(folder: tokenizerFolder)
+    guard let endOfText = tokenizer.endOfText else {
+      throw SFTError(
+        .badData, "the tokenizer names no end-of-text token, which has to stand between documents",
+        file: tokenizerFolder)
+    }
+    let object = try source.configurationObject(tokenizer, endOfText)
+    let model = try ModelConfiguration(object, path: source.configuration)
+    if let stride = source.stride, !(1...model.contextLength).contains(stride) {
+      throw SFTError(.usage, "--stride is \(stride), expected 1 to the model's context of \(model.contextLength)")
+    }
+    let corpus = try CorpusStage.run(
+      workspace.store, files: source.files, tokenizer: tokenizer, endOfText: endOfText, threads: threads)
+    let windows = try Windows(
+      try CorpusStage.tokens(corpus, threads: threads), length: model.contextLength,
+      stride: source.stride ?? model.contextLength, validationShare: source.validationShare)
+    let settings = try options.settings(
+      .pretrain, lora: nil, initialAdapter: nil, samples: windows.training.count,
+      hasValidation: !windows.validation.isEmpty, threads: compute.threads,
+      lengths: { windows.training.map { windows.sample($0).tokens.count } })
+    let folder = try workspace.newRun(options.run, resuming: options.resume)
+    let blueprint = folder.blueprint
+    try writeDirectoryAtomically(blueprint) { temporary in
+      try copyFiles(
+        Tokenizer.files(in: tokenizerFolder).map { tokenizerFolder + "/" + $0 }, to: temporary)
+      try writeAtomically(JSONValue.object(object).serialized + "\n", to: temporary + "/config.json")
+    }
+    let template = try PromptTemplate.named("alpaca")
+    let configuration = RunConfiguration(
+      format: RunConfiguration.currentFormat, model: canonicalPath(blueprint) ?? blueprint,
+      baseDigest: try Digest(ofFile: blueprint + "/config.json"), tokenizer: tokenizer.digest,
+      templateName: "alpaca", template: template.source, maxLength: model.contextLength, prepared: corpus.reference,
+      settings: settings, quantization: nil, saveEvery: options.saveEvery ?? 50,
+      keepCheckpoints: options.keepCheckpoints ?? 2, epochs: options.recordedEpochs,
+      linearAlgebra: LinearAlgebra.report(), pretrained: source)
+    describe(corpus.summary, windows, model)
+    return (folder, try workspace.start(try job(folder, configuration, model, tokenizer, windows)))
+  }
+
+  private func describe(_ corpus: CorpusStage.Summary, _ windows: Windows, _ model: ModelConfiguration) {
+    event(
+      .note(
+        "corpus      \(grouped(corpus.bytes)) bytes, \(grouped(corpus.tokens)) tokens in "
+          + "\(grouped(corpus.documents)) documents; \(grouped(windows.training.count)) windows to train on, "
+          + "\(grouped(windows.validation.count)) for validation"))
+    event(
+      .note(
+        "new model   \(grouped(model.parameterCount)) parameters: \(model.layers) layers, width \(model.width), "
+          + "\(model.heads) heads, context \(grouped(model.contextLength)), vocabulary "
+          + "\(grouped(model.vocabularySize))"))
+  }
+
+  private func job(
+    _ folder: RunFolder, _ configuration: RunConfiguration, _ model: ModelConfiguration, _ tokenizer: Tokenizer,
+    _ windows: Windows
+  ) throws -> TrainingJob {
+    let weights = TrainableWeights(model)
+    weights.initialize(seed: configuration.settings.seed)
+    let blueprint = folder.blueprint
+    return TrainingJob(
+      folder: folder, configuration: configuration, decoder: try weights.decoder(), trained: .weights(weights),
+      tokenizer: tokenizer,
+      identity: RunIdentity(
+        baseModel: configuration.model, baseDigest: configuration.baseDigest, modelFolder: blueprint,
+        tokenizerFiles: Tokenizer.files(in: blueprint).map { blueprint + "/" + $0 }),
+      data: TrainingData(
+        count: windows.training.count, sample: { windows.sample(windows.training[$0]) },
+        place: { "tokens \(windows.training[$0].lowerBound + 1) to \(windows.training[$0].upperBound)" },
+        validationCount: windows.validation.count, validationSample: { windows.sample(windows.validation[$0]) },
+        samplePrompt: windows.prompt),
+      shouldStop: shouldStop, event: event, profile: options.profile)
+  }
+
+  // MARK: - Going on
+
+  private func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
+    let (folder, configuration) = (recorded.folder, recorded.configuration)
+    guard configuration.settings.method == .pretrain, let pretrained = configuration.pretrained else {
+      throw SFTError(
+        .usage, "run \(folder.name) was started by `sft train`",
+        advice: "Go on with it with `\(configuration.resumeCommand(folder))`")
+    }
+    let training = TrainRun(workspace: workspace, options: options, shouldStop: shouldStop, event: event)
+    try training.refuseChanges(
+      configuration, folder, more: source.map { $0 == pretrained ? [] : ["the files or the model's flags"] } ?? [])
+    let lock = try workspace.lock(folder)
+    defer { withExtendedLifetime(lock) {} }
+    try folder.removeLeftovers()
+    if fileExists(folder.finishedMark) {
+      event(.note("Run \(folder.name) is finished; there is nothing to do."))
+      return (folder, nil)
+    }
+    let threads = configuration.settings.threads
+    guard let corpus = try workspace.store.existing(configuration.prepared, CorpusStage.Summary.self) else {
+      throw SFTError(
+        .notFound, "the tokens that run \(folder.name) is trained on are gone",
+        advice: "Start the same run under another name")
+    }
+    let model = try ModelConfiguration(path: folder.blueprint + "/config.json")
+    let tokenizer = try Tokenizer(folder: folder.blueprint)
+    guard try Digest(ofFile: folder.blueprint + "/config.json") == configuration.baseDigest,
+      tokenizer.digest == configuration.tokenizer
+    else {
+      throw SFTError(.badData, "is not what run \(folder.name) was started with", file: folder.blueprint)
+    }
+    let windows = try Windows(
+      try CorpusStage.tokens(corpus, threads: threads), length: model.contextLength,
+      stride: pretrained.stride ?? model.contextLength, validationShare: pretrained.validationShare)
+    // The newest run is the one whose configuration was written last.
+    try configuration.write(folder)
+    return (folder, try job(folder, configuration, model, tokenizer, windows)(isResuming: true))
+  }
+}
