@@ -92,7 +92,7 @@ let package = Package(
       swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
     tests("Masking", ["Core", "Masking"]),
-    tests("Kernels", ["Core", "Kernels", "TestSupport"]),
+    tests("Kernels", ["Core", "Files", "Kernels", "TestSupport"]),
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(
       "Evaluating",
