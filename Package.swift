@@ -51,6 +51,8 @@ let package = Package(
       swiftSettings: kernelSettings),
     target("Masking", ["Core"]),
     target("Packing", ["Core"]),
+    // What is wrong with records: duplicates, contradictions, leaks.
+    target("Auditing", ["Core"]),
 
     // The weights' side: checkpoint → decoder → training → adapter.
     target("Weights", ["Core", "Files", "JSON"], settings: kernelSettings),
@@ -69,19 +71,23 @@ let package = Package(
       name: "Reporting", dependencies: ["Core", "Files"], resources: [.embedInCode("page")],
       swiftSettings: swiftSettings),
 
+    // Event files, as TensorBoard reads them.
+    target("TensorBoard", ["Core", "Files"]),
+
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
     target(
       "Pipeline",
       [
-        "Core", "Files", "Artifacts", "Loading", "Templating", "Tokenizing", "Masking", "Weights",
+        "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing", "Masking", "Weights",
         "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging", "Reporting",
+        "TensorBoard",
       ]),
     .executableTarget(
       name: "sft",
       dependencies: [
-        "Core", "Files", "JSON", "Artifacts", "Evaluating", "Exporting", "Kernels", "Masking", "Models", "Pipeline",
-        "Quantizing",
+        "Core", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Masking", "Models",
+        "Pipeline", "Quantizing",
         "Tokenizing", "Training", "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -92,6 +98,7 @@ let package = Package(
       swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
     tests("Masking", ["Core", "Masking"]),
+    tests("Auditing", ["Auditing", "Core"]),
     tests("Kernels", ["Core", "Files", "Kernels", "TestSupport"]),
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(
@@ -101,6 +108,9 @@ let package = Package(
         "Tokenizing",
         "Weights",
       ]),
+    .testTarget(
+      name: "TensorBoardTests", dependencies: ["Core", "Files", "TensorBoard", "TestSupport"],
+      exclude: ["make_event.py", "read_events.py"], swiftSettings: swiftSettings),
     tests("Reporting", ["Core", "JSON", "Reporting"]),
     tests("Judging", ["Core", "Files", "JSON", "Judging", "TestSupport"]),
     .testTarget(

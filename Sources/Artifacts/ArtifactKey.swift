@@ -62,7 +62,7 @@ public struct ArtifactReference: Sendable, Hashable, Codable, CustomStringConver
   public let stage: String
   public let digest: Digest
 
-  init(stage: String, digest: Digest) {
+  package init(stage: String, digest: Digest) {
     self.stage = stage
     self.digest = digest
   }

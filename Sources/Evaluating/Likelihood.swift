@@ -42,7 +42,8 @@ extension InferencePass {
     }
     var results = [Likelihood](repeating: Likelihood(), count: continuations.count)
     forEachLogits(Batch(tokens: tokens, segments: segments, targets: [], recordTokens: tokens.count), rows: rows) {
-      for target in targets[$0] { results[target.continuation].add(target.token, $1) }
+      let normaliser = logSumExp($1)
+      for target in targets[$0] { results[target.continuation].add(target.token, $1, normaliser) }
     }
     guard results.allSatisfy(\.loss.isFinite) else { throw Continuation.notFinite }
     return results
@@ -50,10 +51,11 @@ extension InferencePass {
 }
 
 extension Likelihood {
-  fileprivate mutating func add(_ token: Int32, _ logits: UnsafeBufferPointer<Float>) {
+  /// `normaliser` is the logits' `logSumExp`.
+  mutating func add(_ token: Int32, _ logits: UnsafeBufferPointer<Float>, _ normaliser: Double) {
     var best = 0
     for index in logits.indices where logits[index] > logits[best] { best = index }
-    let negative = logSumExp(logits) - Double(logits[Int(token)])
+    let negative = normaliser - Double(logits[Int(token)])
     loss += negative
     tokens += 1
     correct += best == Int(token) ? 1 : 0

@@ -50,6 +50,21 @@ public final class BaseModel {
   /// Over the tensors' names, shapes and values; kept in the workspace by the files' identity.
   public func digest() throws -> Digest { try modelDigest(checkpoint, in: workspace) }
 
+  /// Throws `badData` where the data was prepared for another tokenizer or a longer context.
+  func check(against data: PreparedData) throws {
+    guard tokenizer.digest == data.summary.tokenizer else {
+      throw SFTError(
+        .badData, "the tokenizer of \(name) is not the one the data was prepared with", file: folder,
+        advice: "Run `sft prepare` with this model")
+    }
+    guard data.summary.maxLength <= decoder.configuration.contextLength else {
+      throw SFTError(
+        .badData,
+        "the data was prepared for \(data.summary.maxLength) tokens, the model's context is "
+          + "\(decoder.configuration.contextLength)", file: folder)
+    }
+  }
+
   /// How it is recorded, and what an adapter gives as its base: the folder's real path, or the name where it came from
   /// the cache.
   public var reference: String { recordedName(name, folder: folder) }

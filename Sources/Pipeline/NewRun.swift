@@ -1,21 +1,31 @@
 import Core
 import Files
+import TensorBoard
 import Training
 
 /// Making and holding the folder of a run.
 extension Workspace {
   /// Makes the folder of a run that is not there yet, called `name` or run-1, run-2, …. Whoever made it has it, however
-  /// many processes try. With `resuming` one that was killed before it recorded its settings may be there.
-  func newRun(_ name: String?, resuming: Bool) throws -> RunFolder {
+  /// many processes try. With `resuming` one that was killed before it recorded its settings may be there. One that has
+  /// event files in the folder `charts` from before is not free.
+  func newRun(_ name: String?, resuming: Bool, charts: String? = nil) throws -> RunFolder {
+    func hasEvents(_ name: String) throws -> Bool {
+      try charts.map { try !eventFiles(in: "\($0)/\(name)").isEmpty } ?? false
+    }
     if let name {
       let folder = try run(name)
+      if let charts, try hasEvents(name) {
+        throw SFTError(
+          .usage, "holds event files of another run already", file: "\(charts)/\(name)",
+          advice: "Remove them, or give another --run or --tensorboard")
+      }
       guard try createNewDirectory(folder.path) || resuming else { throw taken(name) }
       return folder
     }
     var number = 1
     while true {
       let folder = try run("run-\(number)")
-      if try createNewDirectory(folder.path) { return folder }
+      if try !hasEvents(folder.name) && createNewDirectory(folder.path) { return folder }
       number += 1
     }
   }

@@ -13,10 +13,10 @@ public final class PreparedData: Sendable {
   /// Positions in `entries` of the training and of the validation records, in file order.
   public let training: [Int]
   public let validation: [Int]
-  private let sources: [Source]
+  let sources: [Source]
 
   /// The tokens of one tokens artifact.
-  fileprivate struct Source {
+  struct Source {
     enum Tokens {
       case narrow([UInt16])
       case wide([Int32])
@@ -70,9 +70,13 @@ public final class PreparedData: Sendable {
 
   /// Where the record at `position` came from, as FILE:LINE.
   public func place(_ position: Int) -> String {
-    let entry = entries[position]
-    let record = sources[Int(entry.source)].index[Int(entry.record)]
-    let files = entry.source == 0 ? summary.files : summary.validationFiles
+    place(source: Int(entries[position].source), record: Int(entries[position].record))
+  }
+
+  /// The same of any record of a tokens artifact, kept or not.
+  func place(source: Int, record: Int) -> String {
+    let record = sources[source].index[record]
+    let files = source == 0 ? summary.files : summary.validationFiles
     return "\(Int(record.file) < files.count ? files[Int(record.file)] : "?"):\(record.line)"
   }
 }

@@ -25,6 +25,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   public var keepCheckpoints: Int
   /// Epochs asked for, where the steps were worked out from them.
   public var epochs: Double?
+  /// Folder for TensorBoard's event files; a resumed run may have another.
+  public var tensorboard: String?
   /// What the numbers were computed with.
   public var linearAlgebra: LinearAlgebraReport
   /// What a model trained from scratch is made from; nil for all others.

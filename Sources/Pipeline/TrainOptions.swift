@@ -48,6 +48,8 @@ public struct TrainOptions: Sendable {
   public var force = false
   /// Says where the time goes; changes nothing else, so a resumed run may be asked too.
   public var profile = false
+  /// Folder for TensorBoard's event files, in which the run has one of its own.
+  public var tensorboard: String?
 
   public init() {}
 }

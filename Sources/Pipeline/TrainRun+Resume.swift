@@ -7,7 +7,8 @@ import Weights
 
 extension TrainRun {
   func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
-    let (folder, configuration) = (recorded.folder, recorded.configuration)
+    let folder = recorded.folder
+    var configuration = recorded.configuration
     guard configuration.settings.method != .pretrain else {
       throw SFTError(
         .usage, "run \(folder.name) was started by `sft pretrain`",
@@ -30,7 +31,7 @@ extension TrainRun {
     let base = try BaseModel(
       configuration.model, workspace: workspace, quantization: configuration.quantization,
       compute: Compute(engine: configuration.settings.engine, threads: threads))
-    try check(base, against: data)
+    try base.check(against: data)
     guard try base.digest() == configuration.baseDigest else {
       throw SFTError(
         .badData, "the model is not the one that run \(folder.name) was started on", file: base.folder)
@@ -40,6 +41,7 @@ extension TrainRun {
         .notFound, "run \(folder.name) started from another adapter and has no checkpoint to go on from",
         advice: "Start a new run with --init-adapter")
     }
+    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
     let job: TrainingJob
     if let lora = configuration.settings.lora {
       let adapter = try Adapter(lora, for: base.decoder.linears)

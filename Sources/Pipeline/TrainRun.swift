@@ -51,12 +51,13 @@ public struct TrainRun {
     let base = try BaseModel(
       options.model ?? data.summary.model, workspace: workspace, quantization: options.quantization,
       compute: Compute(engine: options.engine ?? .auto, threads: threads))
-    try check(base, against: data)
+    try base.check(against: data)
     let (lora, initial, trained) = try newParameters(base)
     var settings = try options.settings(
       options.full ? .full : .adapter, lora: lora, initialAdapter: initial, samples: data.training.count,
       hasValidation: !data.validation.isEmpty, threads: threads,
       lengths: { data.training.map { data.sample($0).tokens.count } })
+    let charts = try options.tensorboard.map(TensorBoardLog.folder)
     if let adapter = trained.adapter {
       let decision = TrunkDecision(
         settings, data, lowestLayer: adapter.lowestLayer, width: base.decoder.configuration.width,
@@ -70,9 +71,9 @@ public struct TrainRun {
       maxLength: data.summary.maxLength, prepared: data.reference, settings: settings,
       quantization: base.quantization,
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
-      epochs: options.recordedEpochs, linearAlgebra: LinearAlgebra.report())
+      epochs: options.recordedEpochs, tensorboard: charts, linearAlgebra: LinearAlgebra.report())
     let decoder = try trained.weights?.decoder() ?? base.decoder
-    let folder = try workspace.newRun(options.run, resuming: options.resume)
+    let folder = try workspace.newRun(options.run, resuming: options.resume, charts: charts)
     return (folder, try workspace.start(job(folder, configuration, data, base, decoder, trained)))
   }
 
@@ -129,20 +130,6 @@ public struct TrainRun {
         advice: "Give --model the folder that it was quantised from, or train an adapter")
     }
     return try TrainableWeights(base.checkpoint)
-  }
-
-  func check(_ base: BaseModel, against data: PreparedData) throws {
-    guard base.tokenizer.digest == data.summary.tokenizer else {
-      throw SFTError(
-        .badData, "the tokenizer of \(base.name) is not the one the data was prepared with",
-        file: base.folder, advice: "Run `sft prepare` with this model")
-    }
-    guard data.summary.maxLength <= base.decoder.configuration.contextLength else {
-      throw SFTError(
-        .badData,
-        "the data was prepared for \(data.summary.maxLength) tokens, the model's context is "
-          + "\(base.decoder.configuration.contextLength)", file: base.folder)
-    }
   }
 
   /// What is trained, as it is at the start; the adapter's configuration, and the digest of the one that it starts from.

@@ -52,17 +52,26 @@ struct TrainingJob {
     // Training and validation take turns.
     let memory = PassMemory(logitRows: logitRows)
     let compute = Compute(engine: settings.engine, threads: settings.threads)
+    var charts: TensorBoardLog?
     let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
     let profiler = profile ? RunProfiler(threads: settings.threads) : nil
     let trainer = Trainer(
       decoder, trained, count: data.count, samples: data.sample, settings: settings, run: folder, identity: identity,
-      saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints, hooks: hooks(inference),
+      saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints,
+      hooks: hooks(inference) {
+        event(.metric($0))
+        try charts?.write($0)
+      },
       memory: memory, profiler: profiler?.profiler, trunk: try trunk(profiler?.profiler))
     let firstStep = isResuming ? try resume(trainer) : 0
     event(.started(folder, configuration, firstStep: firstStep))
     let outcome: TrainingOutcome
     do {
+      charts = try configuration.tensorboard.map {
+        try TensorBoardLog($0, run: folder, configuration, firstStep: firstStep) { event(.note($0)) }
+      }
       outcome = try trainer.train()
+      try charts?.close(isFinished: !outcome.interrupted)
     } catch var error as SFTError where error.kind == .inputOutput || error.kind == .cannotCreate {
       error.advice = "Mend that, then go on with `\(configuration.resumeCommand(folder))`"
       throw error
@@ -90,9 +99,9 @@ struct TrainingJob {
     }
   }
 
-  private func hooks(_ inference: InferencePass) -> TrainingHooks {
+  private func hooks(_ inference: InferencePass, report: @escaping (Metric) throws -> Void) -> TrainingHooks {
     var hooks = TrainingHooks(
-      describeRecord: data.place, report: { event(.metric($0)) }, notice: { event(.note($0)) }, shouldStop: shouldStop)
+      describeRecord: data.place, report: report, notice: { event(.note($0)) }, shouldStop: shouldStop)
     if data.validationCount > 0 {
       hooks.validate = {
         let result = try evaluate(inference, count: data.validationCount, samples: data.validationSample)

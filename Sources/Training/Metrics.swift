@@ -69,6 +69,31 @@ public struct SampleMetric: Sendable, Equatable, Codable {
   }
 }
 
+extension Metric {
+  private struct KindOnly: Decodable { var kind: String }
+
+  /// Every line of `metrics.jsonl`; none where the run has no such file yet. A last line without its end is one that is being
+  /// written. Throws `badData`, naming the line, for what is no metric.
+  public static func read(_ path: String) throws -> [Metric] {
+    guard fileExists(path) else { return [] }
+    let decoder = JSONDecoder()
+    let lines = try readFile(path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+    return try lines.enumerated().map { index, line in
+      let line = Data(line)
+      do {
+        switch try decoder.decode(KindOnly.self, from: line).kind {
+        case "train": return .train(try decoder.decode(TrainMetric.self, from: line))
+        case "eval": return .eval(try decoder.decode(EvalMetric.self, from: line))
+        case "sample": return .sample(try decoder.decode(SampleMetric.self, from: line))
+        default: throw SFTError(.badData, "holds a kind of line that is not known", file: path, line: index + 1)
+        }
+      } catch is DecodingError {
+        throw SFTError(.badData, "is not a line of a run's metrics", file: path, line: index + 1)
+      }
+    }
+  }
+}
+
 /// `metrics.jsonl`: appended to line by line, each in one write.
 final class MetricsLog {
   private let path: String

@@ -13,8 +13,8 @@ public struct TrainingHooks {
   public var sample: (() throws -> (prompt: String, text: String))?
   /// Where a record came from, as FILE:LINE.
   public var describeRecord: (Int) -> String
-  /// Called after each metric is written.
-  public var report: (Metric) -> Void
+  /// Called after each metric is written. What it throws ends the training.
+  public var report: (Metric) throws -> Void
   /// A remark for the user.
   public var notice: (String) -> Void
   /// Asked after each update.
@@ -23,7 +23,7 @@ public struct TrainingHooks {
   public init(
     validate: (() throws -> (loss: Double, accuracy: Double))? = nil,
     sample: (() throws -> (prompt: String, text: String))? = nil, describeRecord: @escaping (Int) -> String,
-    report: @escaping (Metric) -> Void = { _ in }, notice: @escaping (String) -> Void = { _ in },
+    report: @escaping (Metric) throws -> Void = { _ in }, notice: @escaping (String) -> Void = { _ in },
     shouldStop: @escaping () -> Bool = { false }
   ) {
     self.validate = validate
@@ -216,7 +216,7 @@ public final class Trainer {
 
   private func emit(_ metric: Metric, _ log: MetricsLog) throws {
     try log.write(metric)
-    hooks.report(metric)
+    try hooks.report(metric)
   }
 
   private func writeWeights(to folder: String) throws {

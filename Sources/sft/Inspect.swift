@@ -1,4 +1,5 @@
 import ArgumentParser
+import Auditing
 import Core
 import Files
 import Kernels
@@ -15,21 +16,41 @@ struct Inspect: ParsableCommand {
 
 struct InspectData: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "data", abstract: "Show which tokens are trained (coloured, or in brackets).")
+    commandName: "data", abstract: "Show which tokens are trained (coloured, or in brackets), or what is wrong.")
 
   @Argument(help: "A folder that `sft prepare` printed (default: the newest prepared data).")
   var path: String?
 
-  @Option(name: .long, help: "Records to show (default: 5; all with --jsonl).")
+  @Option(
+    name: .long,
+    help: "Records to show (default: 5; all with --jsonl); with --doctor, of each kind (3; all with --json).")
   var limit: Int?
 
   @Flag(name: .long, help: "One JSON object a record: input_ids and labels, -100 where no loss is taken.")
   var jsonl = false
 
+  @Flag(name: .long, help: "Look for duplicates, contradictions, leaks into validation, cut and empty answers.")
+  var doctor = false
+
+  @Option(
+    name: .long,
+    help:
+      "With --doctor: texts are nearly the same from this Jaccard similarity of their word pairs on (default: 0.75).")
+  var similarity: Double?
+
+  @Flag(name: .long, help: "With --doctor: rank the records by their loss under the base; slow.")
+  var losses = false
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
     if let limit, limit < 0 { throw ValidationError("--limit must not be negative.") }
+    if doctor, jsonl { throw ValidationError("Give --doctor or --jsonl, not both.") }
+    if !doctor, losses { throw ValidationError("--losses needs --doctor.") }
+    if !doctor, similarity != nil { throw ValidationError("--similarity needs --doctor.") }
+    if let similarity, !(0.5...1).contains(similarity) {
+      throw ValidationError("--similarity must be from 0.5 to 1.")
+    }
   }
 
   func run() throws {
@@ -37,6 +58,10 @@ struct InspectData: ParsableCommand {
     let workspace = Workspace(common.workspace) { progress.note($0) }
     guard let data = try workspace.preparedData(path, threads: Compute.availableThreads) else {
       throw SFTError(.notFound, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare` first")
+    }
+    if doctor {
+      try examine(data, workspace, progress)
+      return
     }
     if common.json {
       try Terminal.printJSON(data.summary)
@@ -61,6 +86,19 @@ struct InspectData: ParsableCommand {
           + "  \(sample.tokens.count) tokens, \(sample.supervisedCount) trained"
           + (validation.contains(position) ? ", for validation" : ""))
       print(try Self.marked(sample, tokenizer))
+    }
+  }
+
+  private func examine(_ data: PreparedData, _ workspace: Workspace, _ progress: Progress) throws {
+    let doctor = try DataDoctor(
+      data, workspace: workspace, similarity: similarity ?? Audit.standardThreshold, losses: losses,
+      threads: Compute.availableThreads
+    ) { progress.update($0, of: data.count, "records", isMilestone: false) }
+    progress.close()
+    if common.json {
+      try Terminal.printJSON(limit.map { doctor.report.limited(to: $0) } ?? doctor.report)
+    } else {
+      print(try DataDoctorView(doctor, limit: limit ?? 3).lines().joined(separator: "\n"))
     }
   }
 

@@ -5,7 +5,13 @@ import Pipeline
 import Training
 
 struct Runs: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "List the runs of the workspace, the newest last.")
+  static let configuration = CommandConfiguration(
+    abstract: "List the runs of the workspace, the newest last; or a run's metrics as CSV.")
+
+  @Option(
+    name: .long,
+    help: "Print this run's metrics as CSV: one row an update, with the validation after it; no sample answers.")
+  var csv: String?
 
   @OptionGroup var common: CommonOptions
 
@@ -23,9 +29,17 @@ struct Runs: ParsableCommand {
     var learning_rate: Double
   }
 
+  func validate() throws {
+    if csv != nil, common.json { throw ValidationError("Give --csv or --json, not both.") }
+  }
+
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
+    if let csv {
+      if let run = try workspace.recordedRun(csv) { print(try run.metricsCSV(), terminator: "") }
+      return
+    }
     let rows = try workspace.runs().map { run in
       Row(
         name: run.folder.name, path: run.folder.path, model: run.configuration.model,

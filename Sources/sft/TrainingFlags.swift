@@ -85,6 +85,11 @@ struct TrainingFlags: ParsableArguments {
   var gradientCheckpointing = false
 
   @Option(
+    name: .long, help: "Write TensorBoard's event files to DIR/RUN; a resumed run goes on with it.",
+    completion: .directory)
+  var tensorboard: String?
+
+  @Option(
     name: .customLong("dropout"),
     help: """
       Dropout on embeddings, attention weights and what is added to the stream, as GPT-2 has it; the configuration's own \
@@ -134,6 +139,7 @@ struct TrainingFlags: ParsableArguments {
     }
     if epochs != nil, maxSteps != nil { throw ValidationError("Give --epochs or --max-steps, not both.") }
     if batchSize != nil, batchTokens != nil { throw ValidationError("Give --batch-size or --batch-tokens, not both.") }
+    if let tensorboard, tensorboard.isEmpty { throw ValidationError("--tensorboard takes a folder.") }
     _ = try parsedBetas()
     if let baseDropout, !(0..<1).contains(baseDropout) {
       throw ValidationError("--dropout must be from 0 to below 1.")
@@ -151,6 +157,7 @@ struct TrainingFlags: ParsableArguments {
 
   func apply(to options: inout TrainOptions) throws {
     options.epochs = epochs
+    options.tensorboard = tensorboard
     options.maxSteps = maxSteps
     options.batchSize = batchSize
     options.batchTokens = batchTokens

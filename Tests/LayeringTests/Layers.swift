@@ -27,6 +27,7 @@ enum Layers {
     "Training": ["Kernels", "Models", "Packing"],
     "Evaluating": ["Kernels", "Masking", "Models", "Packing", "Templating", "Tokenizing"],
     "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": [],
+    "Auditing": [], "TensorBoard": [],
   ]
 
   /// Where the foundations themselves must stop, and the C libraries.
