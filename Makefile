@@ -2,6 +2,7 @@
 #
 #   make demo      install what is needed, build, and run the main job: prepare → train → compare
 #   make test      install what is needed, build, and run all tests
+#   make bench     speed and memory on this machine, in about three minutes; ARGS="--full --peer PYTHON" for more
 #   make build     build .build/release/sft
 #   make lint      check the format of the Swift sources
 #   make format    put the Swift sources into that format
@@ -15,7 +16,7 @@ DEMO_MODEL = Tests/Fixtures/gpt2-tiny/model
 DEMO_WORKSPACE = .sft-demo
 
 .DEFAULT_GOAL := menu
-.PHONY: menu dependencies build demo test lint format clean
+.PHONY: menu dependencies build demo test bench lint format clean
 
 menu:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -46,6 +47,10 @@ demo: build
 test: dependencies
 	$(SWIFT) build -c release --build-tests
 	$(SWIFT) test -c release --skip-build
+
+# What there is besides: python3 Tests/Benchmarks/bench.py --help
+bench: build
+	python3 Tests/Benchmarks/bench.py $(ARGS)
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -99,7 +99,7 @@ let package = Package(
     tests("Packing", ["Core", "Packing"]),
     tests("Masking", ["Core", "Masking"]),
     tests("Auditing", ["Auditing", "Core"]),
-    tests("Kernels", ["Core", "Kernels", "TestSupport"]),
+    tests("Kernels", ["Core", "Files", "Kernels", "TestSupport"]),
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(
       "Evaluating",

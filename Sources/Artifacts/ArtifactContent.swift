@@ -21,9 +21,10 @@ func sealFiles(in folder: String, below prefix: String = "") throws -> [Artifact
         throw SFTError(.internalError, "a file of an artifact was not committed", file: path)
       }
       try syncFile(path)
-      let data = try MappedFile(path)
-      let modified = FileStatus(path)?.modified ?? 0
-      files.append(ArtifactFile(name: name, size: data.count, sha256: Digest(of: data.bytes), modified: modified))
+      let status = FileStatus(path)
+      files.append(
+        ArtifactFile(
+          name: name, size: status?.size ?? 0, sha256: try Digest(ofFile: path), modified: status?.modified ?? 0))
     default:
       throw SFTError(.internalError, "an artifact can hold only files and folders", file: path)
     }

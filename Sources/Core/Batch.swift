@@ -64,6 +64,22 @@ public struct Batch: Sendable, Equatable {
     segments.flatMap { segment in segment.rows.indices.map { segment.startPosition + $0 - segment.rows.lowerBound } }
   }
 
+  /// Segment indices from a root to the end of a sequence with these inputs, whole segments all; empty where the forest has
+  /// none that begins so.
+  public func path(of inputs: ArraySlice<Int32>) -> [Int] {
+    var path: [Int] = []
+    var rest = inputs
+    while !rest.isEmpty {
+      let next = segments.indices.first { index in
+        segments[index].parent == path.last && rest.starts(with: tokens[segments[index].rows])
+      }
+      guard let next else { break }
+      path.append(next)
+      rest = rest.dropFirst(segments[next].rows.count)
+    }
+    return path
+  }
+
   /// Segment indices from the root to `segment`'s parent.
   public func ancestors(of segment: Int) -> [Int] {
     var path: [Int] = []

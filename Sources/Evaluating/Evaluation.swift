@@ -37,7 +37,7 @@ public func evaluate(
       defer { progress(index + 1) }
       return try samples(index)
     }
-  ) { totals += pass.loss($1) }
+  ) { batch, _ in totals += pass.loss(batch) }
   guard totals.weight == 0 || totals.loss.isFinite else {
     throw SFTError(
       .badData, "the loss is not a finite number: the weights of the model or the adapter hold values that are not")
@@ -46,23 +46,24 @@ public func evaluate(
   return EvaluationResult(totals)
 }
 
-/// Samples 0 ..< `count`, packed into batches of about `tokenBudget` tokens: a sample at least, and no more than fit.
-func overBatches(
+/// Samples 0 ..< `count`, packed into batches of about `tokenBudget` tokens: a sample at least, and no more than fit. `body`
+/// gets each batch with its samples.
+public func overBatches(
   _ count: Int, tokenBudget: Int = 512, sharesPrefixes: Bool, samples: (Int) throws -> Sample,
-  _ body: ([Sample], Batch) -> Void
+  _ body: (Batch, [Sample]) throws -> Void
 ) throws {
   var pending: [Sample] = []
   var tokens = 0
-  func flush() {
-    body(pending, Packer.pack(pending, sharesPrefixes: sharesPrefixes))
+  func flush() throws {
+    try body(Packer.pack(pending, sharesPrefixes: sharesPrefixes), pending)
     pending.removeAll(keepingCapacity: true)
     tokens = 0
   }
   for index in 0..<count {
     let sample = try samples(index)
-    if !pending.isEmpty, tokens + sample.tokens.count > tokenBudget { flush() }
+    if !pending.isEmpty, tokens + sample.tokens.count > tokenBudget { try flush() }
     pending.append(sample)
     tokens += sample.tokens.count
   }
-  if !pending.isEmpty { flush() }
+  if !pending.isEmpty { try flush() }
 }

@@ -13,7 +13,7 @@ public func answerLikelihoods(
   var results: [Likelihood] = []
   results.reserveCapacity(count)
   try overBatches(count, tokenBudget: plain ? 0 : tokenBudget, sharesPrefixes: !plain, samples: samples) {
-    results += pass.likelihoods($0, in: $1)
+    results += pass.likelihoods($1, in: $0)
     progress(results.count)
   }
   guard results.allSatisfy(\.loss.isFinite) else { throw Continuation.notFinite }

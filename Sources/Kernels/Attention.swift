@@ -102,6 +102,8 @@ public struct Attention: Sendable {
   }
 
   public func forward(_ runs: [AttentionRun], _ buffers: AttentionBuffers, scratch: MutableFloats, _ compute: Compute) {
+    let timing = compute.time(.attentionForward)
+    defer { timing?.end() }
     nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
     let group = heads / keyValueHeads
     parallelFor(keyValueHeads, threads: compute.threads) { keyHead, worker in
@@ -134,6 +136,8 @@ public struct Attention: Sendable {
     _ runs: [AttentionRun], _ buffers: AttentionBuffers, upstream: Floats, queryGradients: MutableFloats,
     scratch: MutableFloats, _ compute: Compute
   ) {
+    let timing = compute.time(.attentionBackward)
+    defer { timing?.end() }
     nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
     nonisolated(unsafe) let (upstream, queryGradients) = (upstream, queryGradients)
     let group = heads / keyValueHeads

@@ -12,36 +12,23 @@ public enum Engine: String, Sendable, Codable, CaseIterable {
 public struct Compute: Sendable {
   public var engine: Engine
   public var threads: Int
+  /// nil where nobody wants to know where the time goes.
+  public var profiler: Profiler?
 
-  public init(engine: Engine = .auto, threads: Int = Compute.availableThreads) {
+  public init(
+    engine: Engine = .auto, threads: Int = Compute.availableThreads, profiler: Profiler? = nil
+  ) {
     self.engine = engine
+    self.profiler = profiler
     self.threads = max(1, threads)
     LinearAlgebra.configure(threads: self.threads)
   }
 
-  /// Cores this process may run on: its affinity, and the cgroup's CPU quota rounded up.
-  public static let availableThreads: Int = {
-    let allowed = Int(sft_allowed_cpus())
-    let affinity = allowed > 0 ? allowed : Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    return max(1, min(affinity, cgroupQuota() ?? affinity))
-  }()
+  /// Cores this process may run on: its affinity, and its control groups' CPU quota rounded up.
+  public static let availableThreads = CPUAllowance.current.threads
 
   /// Gives memory that was freed back to the system: worth it after something large was parsed.
   public static func trimHeap() { sft_trim_heap() }
-
-  /// `cpu.max` of cgroup v2: "QUOTA PERIOD" or "max PERIOD".
-  private static func cgroupQuota() -> Int? {
-    guard let file = fopen("/sys/fs/cgroup/cpu.max", "r") else { return nil }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 64)
-    guard fgets(&line, 64, file) != nil else { return nil }
-    let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      .split(whereSeparator: \.isWhitespace)
-    guard words.count == 2, let quota = Int(words[0]), let period = Int(words[1]), quota > 0, period > 0 else {
-      return nil
-    }
-    return max(1, (quota + period - 1) / period)
-  }
 
   /// Splits 0..<count into ranges of at least `grain` and runs them on the threads. The split depends on nothing but
   /// `count`, `grain` and `threads`, so results repeat.

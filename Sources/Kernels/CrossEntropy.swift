@@ -29,6 +29,8 @@ public enum CrossEntropy {
     _ logits: MutableFloats, rows: Int, classes: Int, firstRow: Int, targets: ArraySlice<Batch.Target>,
     gradientScale: Float?, _ compute: Compute
   ) -> Totals {
+    let timing = compute.time(.crossEntropy)
+    defer { timing?.end() }
     var starts = [Int](repeating: targets.startIndex, count: rows + 1)
     var cursor = targets.startIndex
     for row in 0..<rows {

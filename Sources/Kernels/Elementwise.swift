@@ -24,6 +24,8 @@ public enum Elementwise {
   public static func dropout(
     _ x: Floats, _ y: MutableFloats, count: Int, p: Float, seed: UInt64, accumulate: Bool = false, _ compute: Compute
   ) {
+    let timing = compute.time(.dropout)
+    defer { timing?.end() }
     nonisolated(unsafe) let (x, y) = (x, y)
     compute.overRanges(count, grain: 1 << 14) { range in
       let first = range.lowerBound

@@ -8,6 +8,8 @@ public enum GELU {
 
   /// y = gelu(x), `count` elements.
   public static func forward(_ x: Floats, _ y: MutableFloats, count: Int, _ compute: Compute) {
+    let timing = compute.time(.geluForward)
+    defer { timing?.end() }
     nonisolated(unsafe) let (x, y) = (x, y)
     compute.overRanges(count, grain: 1 << 14) { range in
       switch compute.engine {
@@ -20,6 +22,8 @@ public enum GELU {
 
   /// dx = dy · gelu'(x); dx may be dy.
   public static func backward(_ x: Floats, dy: Floats, dx: MutableFloats, count: Int, _ compute: Compute) {
+    let timing = compute.time(.geluBackward)
+    defer { timing?.end() }
     nonisolated(unsafe) let (x, dy, dx) = (x, dy, dx)
     compute.overRanges(count, grain: 1 << 14) { range in
       switch compute.engine {

@@ -9,6 +9,8 @@ public enum LayerNorm {
     _ x: Floats, weight: Floats, bias: Floats, epsilon: Float, y: MutableFloats, mean: MutableFloats,
     rstd: MutableFloats, rows: Int, width: Int, _ compute: Compute
   ) {
+    let timing = compute.time(.normForward)
+    defer { timing?.end() }
     nonisolated(unsafe) let (x, weight, bias, y, mean, rstd) = (x, weight, bias, y, mean, rstd)
     compute.overRanges(rows, grain: 16) { range in
       switch compute.engine {
@@ -38,6 +40,8 @@ public enum LayerNorm {
     _ x: Floats, weight: Floats, mean: Floats, rstd: Floats, dy: Floats, dx: MutableFloats, rows: Int, width: Int,
     _ compute: Compute
   ) {
+    let timing = compute.time(.normBackward)
+    defer { timing?.end() }
     nonisolated(unsafe) let (x, weight, mean, rstd, dy, dx) = (x, weight, mean, rstd, dy, dx)
     compute.overRanges(rows, grain: 16) { range in
       switch compute.engine {

@@ -20,14 +20,18 @@ public enum LinearAlgebra {
     let current = String(cString: openblas_get_corename())
     let level = sft_cpu_level()
     guard getenv("OPENBLAS_CORETYPE") == nil, level >= 3 else { return false }
-    let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
-    let medium = wide + ["Haswell", "Zen", "Excavator"]
-    guard !(level >= 4 ? wide : medium).contains(current) else { return false }
+    guard !fits(current, level: level) else { return false }
     setenv("OPENBLAS_CORETYPE", level >= 4 ? "SkylakeX" : "Haswell", 1)
     guard sft_blas_reload() != 0 else { return false }
     original.withLock { $0 = current }
     return true
   }()
+
+  /// Whether OpenBLAS's kernels of that name use what an x86-64 level offers.
+  private static func fits(_ coreType: String, level: Int32) -> Bool {
+    let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
+    return level < 3 || wide.contains(coreType) || (level == 3 && ["Haswell", "Zen", "Excavator"].contains(coreType))
+  }
 
   /// Multiplications below which waking a second thread costs more than it brings.
   private static let threadingThreshold = 1 << 22
@@ -43,6 +47,11 @@ public enum LinearAlgebra {
   private static func chooseThreads(_ multiplications: Int) {
     let count = threads.load(ordering: .relaxed)
     if count > 1 { openblas_set_num_threads(multiplications < threadingThreshold ? 1 : Int32(count)) }
+  }
+
+  /// Whether OpenBLAS runs with kernels that leave this CPU's instructions unused.
+  public static var isBelowTheCPU: Bool {
+    !fits(String(cString: openblas_get_corename()), level: sft_cpu_level())
   }
 
   public static func report() -> LinearAlgebraReport {

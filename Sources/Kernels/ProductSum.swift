@@ -48,6 +48,8 @@ public struct ProductSum {
   public var addendStride: Int
   /// [n].
   public var bias: Floats?
+  /// What its time is counted as.
+  public var operation = ProfiledOperation.otherProducts
 
   public init(
     m: Int, n: Int, _ first: ProductTerm, _ second: ProductTerm? = nil, addend: Floats? = nil, addendStride: Int = 0,
@@ -62,6 +64,13 @@ public struct ProductSum {
     self.bias = bias
   }
 
+  /// The same, counted as `operation`.
+  public func profiled(as operation: ProfiledOperation) -> ProductSum {
+    var copy = self
+    copy.operation = operation
+    return copy
+  }
+
   static let panelColumns = Int(SFT_PANEL)
   /// Steps over k that a panel holds at most: with 64 columns, 192 KB.
   static let panelSteps = 768
@@ -71,6 +80,8 @@ public struct ProductSum {
   /// Computes C, [m, n] with rows of `stride`. `scratch` is reused from call to call.
   public func compute(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) {
     if m == 0 || n == 0 { return }
+    let timing = compute.time(operation, flop: 2 * Double(m * n) * Double(first.k + (second?.k ?? 0)))
+    defer { timing?.end() }
     if compute.engine == .auto, !isWeightGradient, Self.panelsWin(m: m, level: sft_cpu_level()) {
       computeOnPanels(into: c, stride: stride, scratch: scratch, level: sft_cpu_level(), compute)
     } else {

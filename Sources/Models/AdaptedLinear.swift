@@ -50,7 +50,9 @@ extension Linear {
     let sum = ProductSum(
       m: rows, n: outputWidth, forwardTerm(x), adapted, addend: addend, addendStride: outputWidth,
       bias: bias.map { Floats($0.pointer) })
-    withExtendedLifetime(weight) { sum.compute(into: y, stride: outputWidth, scratch: context.panel, context.compute) }
+    withExtendedLifetime(weight) {
+      sum.profiled(as: .weightsForward).compute(into: y, stride: outputWidth, scratch: context.panel, context.compute)
+    }
   }
 
   /// Only hidden[N, r] = drop(x) · Aᵀ, where there is an adapter.
@@ -63,7 +65,7 @@ extension Linear {
       ProductTerm(
         input, rowStride: inputWidth, k: inputWidth,
         .transposed(adapter.parameters.pointer + pair.aOffset, stride: inputWidth)))
-    sum.compute(into: hidden, stride: rank, scratch: context.panel, context.compute)
+    sum.profiled(as: .adapterForward).compute(into: hidden, stride: rank, scratch: context.panel, context.compute)
   }
 
   /// Accumulates the gradients of A and B, or those of the weights, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx`
@@ -82,10 +84,12 @@ extension Linear {
     // A dropped-out term has to be made by itself, so that the mask can be laid over it.
     let masked = context.dropoutSeed(self)
     let sum = ProductSum(m: rows, n: inputWidth, backwardTerm(dy), masked == nil ? through : nil)
-    withExtendedLifetime(weight) { sum.compute(into: dx, stride: inputWidth, scratch: context.panel, context.compute) }
+    withExtendedLifetime(weight) {
+      sum.profiled(as: .weightsBackward).compute(into: dx, stride: inputWidth, scratch: context.panel, context.compute)
+    }
     guard let masked, let through, let dropout = context.adapter?.configuration.dropout else { return }
     let unmasked = context.dropped.ensure(rows * inputWidth)
-    ProductSum(m: rows, n: inputWidth, through)
+    ProductSum(m: rows, n: inputWidth, through).profiled(as: .adapterBackward)
       .compute(into: unmasked, stride: inputWidth, scratch: context.panel, context.compute)
     Elementwise.dropout(
       unmasked, dx, count: rows * inputWidth, p: Float(dropout), seed: masked, accumulate: true, context.compute)
@@ -98,7 +102,7 @@ extension Linear {
   ) -> Floats {
     let (rank, scale) = (adapter.configuration.rank, adapter.configuration.scale)
     func compute(_ sum: ProductSum, into c: MutableFloats, stride: Int) {
-      sum.compute(into: c, stride: stride, scratch: context.panel, context.compute)
+      sum.profiled(as: .adapterBackward).compute(into: c, stride: stride, scratch: context.panel, context.compute)
     }
     // dB[out, r] += s · dyᵀ · hidden
     let db = gradients + pair.bOffset

@@ -64,8 +64,8 @@ public final class Adapter {
   /// The pair of a linear by its place among the decoder's; nil where it is not adapted.
   public func pair(of linear: Int) -> Pair? { pairOfLinear[linear].map { pairs[$0] } }
 
-  /// The lowest block with an adapter: the backward pass stops there.
-  var lowestLayer: Int { pairs.map(\.layer).min() ?? 0 }
+  /// The lowest block with an adapter: the backward pass stops there, and what enters it depends on the frozen base alone.
+  public var lowestLayer: Int { pairs.map(\.layer).min() ?? 0 }
 
   /// Every A, [r, in], and B, [out, r], in the order of the memory, by PEFT's names without its prefix:
   /// `transformer.h.0.attn.c_attn.lora_A.weight`.

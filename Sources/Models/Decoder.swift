@@ -75,7 +75,7 @@ public final class Decoder: Sendable {
     let (width, classes) = (configuration.width, configuration.vocabularySize)
     ProductSum(
       m: rows, n: classes, ProductTerm(h, rowStride: width, k: width, .transposed(head.pointer, stride: width))
-    ).compute(into: logits, stride: classes, scratch: panel, compute)
+    ).profiled(as: .headForward).compute(into: logits, stride: classes, scratch: panel, compute)
   }
 
   /// dh[rows, C] = dlogits[rows, V] · head.
@@ -83,7 +83,7 @@ public final class Decoder: Sendable {
     let (width, classes) = (configuration.width, configuration.vocabularySize)
     ProductSum(
       m: rows, n: width, ProductTerm(dlogits, rowStride: classes, k: classes, .stored(head.pointer, stride: width))
-    ).compute(into: dh, stride: width, scratch: panel, compute)
+    ).profiled(as: .headBackward).compute(into: dh, stride: width, scratch: panel, compute)
   }
 
   /// Adds the head's gradient, dlogitsᵀ[V, rows] · h[rows, C]; a tied head's is the token embedding's.
@@ -95,7 +95,7 @@ public final class Decoder: Sendable {
     ProductSum(
       m: classes, n: width, ProductTerm(dlogits, rowStride: 1, step: classes, k: rows, .stored(h, stride: width)),
       addend: dhead, addendStride: width
-    ).compute(into: dhead, stride: width, scratch: panel, compute)
+    ).profiled(as: .weightGradients).compute(into: dhead, stride: width, scratch: panel, compute)
   }
 }
 

@@ -54,6 +54,22 @@ public final class InferencePass {
     if !batch.tokens.isEmpty { _ = forward(batch, rows: Array(batch.tokens.indices), observer) }
   }
 
+  /// The stream that enters block `layer` at every row, [N, C], valid until the next call.
+  public func stream(_ batch: Batch, entering layer: Int) -> Floats {
+    let (rows, width) = (batch.tokens.count, decoder.configuration.width)
+    let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
+    let input = activations.input.ensure(rows * width)
+    decoder.embed(batch.tokens, positions: batch.positions, input)
+    for block in decoder.blocks[..<layer] {
+      activations.resize(rows: rows, outputs: rows, block, rank: adapter?.configuration.rank ?? 0)
+      block.forward(
+        activations, output, rows: rows, selected: nil, scratch: memory.scratch, memory.context(compute, adapter)
+      ) { block.forestRuns(batch, activations, selected: nil, gradients: nil) }
+      input.update(from: output, count: rows * width)
+    }
+    return Floats(input)
+  }
+
   /// Appends `tokens` to the sequence in `cache` and returns the logits [V] after the last of them, valid until the next
   /// call. The cache must have room for them.
   public func extend(_ cache: KeyValueCache, with tokens: [Int32]) -> UnsafeBufferPointer<Float> {

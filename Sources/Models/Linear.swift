@@ -55,7 +55,7 @@ struct Linear: Sendable {
       ProductSum(
         m: m, n: n, ProductTerm(a, rowStride: 1, step: m, k: rows, .stored(b, stride: n)), addend: dw,
         addendStride: n
-      ).compute(into: dw, stride: n, scratch: context.panel, context.compute)
+      ).profiled(as: .weightGradients).compute(into: dw, stride: n, scratch: context.panel, context.compute)
     }
     switch weight {
     case .inputMajor(let weight): add(x, inputWidth, dy, outputWidth, to: gradients.of(weight))

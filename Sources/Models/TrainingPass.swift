@@ -37,8 +37,10 @@ public final class TrainingPass {
   ///
   /// With `scale` = 1 / supervised tokens of the effective batch, the gradient is that of its token-mean loss however it
   /// is cut into micro-batches. `dropoutSeed` differs from micro-batch to micro-batch; it matters only where there is
-  /// dropout.
-  public func accumulate(_ batch: Batch, scale: Float, dropoutSeed: UInt64) -> CrossEntropy.Totals {
+  /// dropout. With `trunk` the blocks below its layer, in which nothing may be trained or dropped out, are left out.
+  public func accumulate(
+    _ batch: Batch, scale: Float, dropoutSeed: UInt64, trunk: TrunkStream? = nil
+  ) -> CrossEntropy.Totals {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
     let rows = batch.tokens.count
     let width = decoder.configuration.width
@@ -48,7 +50,9 @@ public final class TrainingPass {
     let all = supervised.count == rows
     let selected = compute.engine == .auto && !all ? supervised : nil
     let gathers = selected == nil && !all
-    let stream = forward(batch, selected, context)
+    precondition((trunk?.layer ?? 0) <= trained.adapter?.lowestLayer ?? 0, "something is trained below the trunk's end")
+    precondition(trunk == nil || dropout == nil, "the base's dropout changes what the trunk gives")
+    let stream = forward(batch, selected, trunk, context)
     let x = gathers ? gather(supervised, of: stream, width: width, into: streamGradient) : Floats(stream)
     let gradient = gathers ? stream : streamGradient.ensure(rows * width)
     let totals = memory.head.loss(
@@ -97,14 +101,22 @@ public final class TrainingPass {
   private func isLast(_ layer: Int) -> Bool { layer == decoder.blocks.count - 1 }
 
   /// The stream after the last block at the selected rows, [S, C], or at all of them; in a buffer of N rows.
-  private func forward(_ batch: Batch, _ selected: [Int]?, _ context: PassContext) -> MutableFloats {
+  private func forward(
+    _ batch: Batch, _ selected: [Int]?, _ trunk: TrunkStream?, _ context: PassContext
+  ) -> MutableFloats {
     let rows = batch.tokens.count
     let blocks = decoder.blocks
-    let last = memory.output.ensure(rows * decoder.configuration.width)
-    for layer in blocks.indices { input(of: layer).ensure(rows * decoder.configuration.width) }
-    decoder.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer)
-    dropEmbeddings(input(of: 0).pointer, rows: rows, context)
-    for layer in blocks.indices {
+    let floats = rows * decoder.configuration.width
+    let last = memory.output.ensure(floats)
+    let layers = (trunk?.layer ?? 0)..<blocks.count
+    for layer in layers { input(of: layer).ensure(floats) }
+    if let trunk {
+      input(of: trunk.layer).pointer.update(from: trunk.values, count: floats)
+    } else {
+      decoder.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer)
+      dropEmbeddings(input(of: 0).pointer, rows: rows, context)
+    }
+    for layer in layers {
       let selected = isLast(layer) ? selected : nil
       let activations = prepare(layer, rows: rows, selected)
       let next = isLast(layer) ? last : input(of: layer + 1).pointer

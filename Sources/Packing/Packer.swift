@@ -11,11 +11,7 @@ public enum Packer {
     var builder = ForestBuilder(samples: samples)
     let usable = samples.indices.filter { samples[$0].tokens.count >= 2 }
     if sharesPrefixes {
-      let sorted = usable.sorted { left, right in
-        let (a, b) = (samples[left].tokens.dropLast(), samples[right].tokens.dropLast())
-        return a.lexicographicallyPrecedes(b) || (a == b && left < right)
-      }
-      builder.addTree(sorted[...], depth: 0, parent: nil)
+      builder.addTree(sorted(usable, of: samples)[...], depth: 0, parent: nil)
     } else {
       for index in usable { builder.addSegment(of: [index], from: 0, to: samples[index].tokens.count - 1, parent: nil) }
     }

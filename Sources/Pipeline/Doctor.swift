@@ -5,12 +5,19 @@ import Kernels
 
 /// What this machine offers, and what was chosen.
 public struct DoctorReport: Sendable, Codable, Equatable {
+  /// Cores that are online, and those that this process may run on.
+  public var cores: Int
+  public var affinity: Int
+  /// Cores' worth of time that its control groups allow; nil without a limit.
+  public var cpu_quota: Double?
   public var threads: Int
   public var linear_algebra: LinearAlgebraReport
   /// Measured single-precision matrix product, 1,536³.
   public var sgemm_gflops: Double
-  /// Measured reading rate of a buffer of 256 MB by one thread.
+  /// Measured rate of reading `memory_read_bytes`, by one thread and by all.
   public var memory_gigabytes_per_second: Double
+  public var memory_gigabytes_per_second_all_threads: Double
+  public var memory_read_bytes: Int
   public var memory_total_bytes: Int
   public var memory_available_bytes: Int
   public var workspace: String
@@ -19,71 +26,68 @@ public struct DoctorReport: Sendable, Codable, Equatable {
   public var remarks: [String]
 }
 
-/// Looks at the machine and measures for about a second.
+/// Looks at the machine and measures for a few seconds.
 public func examineMachine(_ workspace: Workspace, threads: Int) -> DoctorReport {
   let compute = Compute(threads: threads)
-  let algebra = LinearAlgebra.report()
-  let rate = measureMultiply()
-  var remarks: [String] = []
-  if let replaced = algebra.replacedCoreType {
-    remarks.append("OpenBLAS chose its \(replaced) kernels by itself; it runs with \(algebra.coreType) instead.")
+  let allowance = CPUAllowance.current
+  let memory = memory()
+  let reading = MachineSpeed.reading(threads: compute.threads, available: memory.available)
+  var report = DoctorReport(
+    cores: allowance.cores, affinity: allowance.affinity, cpu_quota: allowance.quota, threads: compute.threads,
+    linear_algebra: LinearAlgebra.report(), sgemm_gflops: MachineSpeed.multiply(),
+    memory_gigabytes_per_second: reading.oneThread, memory_gigabytes_per_second_all_threads: reading.allThreads,
+    memory_read_bytes: reading.bytes, memory_total_bytes: memory.total, memory_available_bytes: memory.available,
+    workspace: workspace.path, workspace_free_bytes: workspace.freeBytes, remarks: [])
+  report.remarks = speedRemarks(report, allowance) + kernelRemarks(report)
+  if let free = report.workspace_free_bytes, free < 1 << 30 {
+    report.remarks.append("Less than 1 GB is free where the workspace is.")
   }
-  if getenv("OPENBLAS_CORETYPE") != nil, algebra.replacedCoreType == nil {
-    remarks.append("OPENBLAS_CORETYPE is set in the environment and is respected.")
+  return report
+}
+
+/// Fewer cores than there might be, and slower ones.
+private func speedRemarks(_ report: DoctorReport, _ allowance: CPUAllowance) -> [String] {
+  var remarks: [String] = []
+  if allowance.affinity < allowance.cores {
+    remarks.append("This process may run on \(allowance.affinity) of the machine's \(allowance.cores) cores only.")
+  }
+  if let quota = allowance.quota, quota < Double(allowance.affinity) {
+    remarks.append(
+      "A control group allows \(fixed(quota, 1)) cores' worth of time on \(allowance.affinity) cores: more threads would "
+        + "only wait.")
+  }
+  if report.threads < allowance.threads {
+    remarks.append("\(report.threads) of \(allowance.threads) usable cores are used: leave --threads out for all.")
+  }
+  if report.threads > allowance.threads {
+    remarks.append("There are more threads than the \(allowance.threads) usable cores: they will wait for each other.")
   }
   let floors: [String: Double] = ["AVX-512": 40, "AVX2": 20]
-  if let floor = floors[algebra.kernels], rate / Double(compute.threads) < floor {
+  let workers = min(report.threads, allowance.threads)
+  if let floor = floors[report.linear_algebra.kernels], report.sgemm_gflops / Double(workers) < floor {
     remarks.append(
       "Matrix products are slower than this CPU should be: it is busy, or OpenBLAS's kernels do not fit it.")
   }
-  if algebra.kernels == "portable" { remarks.append("This CPU has no AVX2: training will be several times slower.") }
-  let free = freeBytes(workspace.path)
-  if let free, free < 1 << 30 { remarks.append("Less than 1 GB is free where the workspace is.") }
-  let memory = memory()
-  return DoctorReport(
-    threads: compute.threads, linear_algebra: algebra, sgemm_gflops: rate,
-    memory_gigabytes_per_second: measureReading(), memory_total_bytes: memory.total,
-    memory_available_bytes: memory.available, workspace: workspace.path, workspace_free_bytes: free, remarks: remarks)
+  return remarks
 }
 
-private func seconds(_ body: () -> Void) -> Double {
-  let clock = ContinuousClock()
-  let duration = clock.measure(body)
-  return Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
-}
-
-/// GFLOP/s, the best of a few.
-private func measureMultiply() -> Double {
-  let n = 1536
-  let (a, b, c) = (FloatBuffer(n * n), FloatBuffer(n * n), FloatBuffer(n * n))
-  for i in 0..<n * n {
-    a.pointer[i] = Float(i % 7) - 3
-    b.pointer[i] = Float(i % 5) - 2
+/// What OpenBLAS runs with, where that is not what one would expect.
+private func kernelRemarks(_ report: DoctorReport) -> [String] {
+  let algebra = report.linear_algebra
+  var remarks: [String] = []
+  if let replaced = algebra.replacedCoreType {
+    remarks.append("OpenBLAS chose its \(replaced) kernels by itself; it runs with \(algebra.coreType) instead.")
+  } else if getenv("OPENBLAS_CORETYPE") != nil {
+    remarks.append("OPENBLAS_CORETYPE is set in the environment and is respected.")
   }
-  let best =
-    (0..<4).map { _ in
-      seconds {
-        LinearAlgebra.multiply(m: n, n: n, k: n, a: a.pointer, lda: n, b: b.pointer, ldb: n, c: c.pointer, ldc: n)
-      }
-    }.min() ?? 1
-  return 2 * Double(n * n * n) / best / 1e9
-}
-
-/// GB/s, the best of a few.
-private func measureReading() -> Double {
-  let count = 64 << 20
-  let buffer = FloatBuffer(count)
-  var sum = 0.0
-  let best =
-    (0..<3).map { _ in
-      seconds {
-        let words = UnsafeRawPointer(buffer.pointer).assumingMemoryBound(to: SIMD8<UInt64>.self)
-        var total = SIMD8<UInt64>(repeating: 0)
-        for i in 0..<count / 16 { total ^= words[i] }
-        sum += Double(total[0] & 1)
-      }
-    }.min() ?? 1
-  return sum < 0 ? 0 : Double(count) * 4 / best / 1e9
+  if LinearAlgebra.isBelowTheCPU {
+    remarks.append(
+      "OpenBLAS runs with its \(algebra.coreType) kernels, which leave this CPU's \(algebra.kernels) unused: several "
+        + "times slower. "
+        + (getenv("OPENBLAS_CORETYPE") == nil ? "A newer OpenBLAS would know the CPU." : "Unset OPENBLAS_CORETYPE."))
+  }
+  if algebra.kernels == "portable" { remarks.append("This CPU has no AVX2: training will be several times slower.") }
+  return remarks
 }
 
 private func memory() -> (total: Int, available: Int) {
@@ -96,11 +100,4 @@ private func memory() -> (total: Int, available: Int) {
     if words[0] == "MemAvailable:" { available = kibibytes << 10 }
   }
   return (total, available)
-}
-
-private func freeBytes(_ path: String) -> Int? {
-  var place = path
-  while !directoryExists(place), place != ".", place != "/" { place = parentPath(place) }
-  var info = statvfs()
-  return statvfs(place, &info) == 0 ? Int(info.f_bavail) * Int(info.f_frsize) : nil
 }

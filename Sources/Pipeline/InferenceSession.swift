@@ -5,6 +5,7 @@ import Kernels
 import Models
 import Templating
 import Tokenizing
+import Weights
 
 /// Which model, adapter and template a verb is to use; nil means that the user did not say.
 public struct InferenceOptions: Sendable {
@@ -53,19 +54,21 @@ public final class InferenceSession {
       throw SFTError(.usage, "--adapter names one adapter, --run and --checkpoint another", advice: "Give one of them")
     }
     let run = try workspace.recordedRun(options.run)
-    let prepared = run == nil ? try workspace.preparedSummary() : nil
+    // Text has no template: a run that is trained from scratch on it says nothing of one. It has no base either.
+    let fromScratch = run?.configuration.settings.method == .pretrain
+    let prepared = run == nil || fromScratch ? try workspace.preparedSummary() : nil
     let described = try options.adapter.map { try AdapterFolder.describe($0) }
     let baseOfAdapter = described?.baseModel.flatMap { directoryExists($0) ? $0 : nil }
-    // The run's weights are wanted, unless a model or adapter is named and the run is not. From scratch there is no base.
-    let fromScratch = run?.configuration.settings.method == .pretrain
+    // The run's weights are wanted, unless a model or adapter is named and the run is not.
     let wanted =
       options.adapter == nil && (!options.baseOnly || fromScratch)
         && (options.model == nil || options.run != nil || options.checkpoint != nil || options.needsAdapter)
       ? run : nil
     let tuned = try wanted.flatMap { $0.isModel ? try $0.weights(checkpoint: options.checkpoint) : nil }
     modelRun = tuned == nil ? nil : run
-    guard let model = tuned?.folder ?? options.model ?? run?.configuration.model ?? prepared?.model ?? baseOfAdapter
-    else {
+    if tuned != nil, let name = options.model, let run { try Self.refuse(name, beside: run) }
+    let ofRunOrData = fromScratch ? prepared?.model : run?.configuration.model ?? prepared?.model
+    guard let model = tuned?.folder ?? options.model ?? ofRunOrData ?? baseOfAdapter else {
       throw SFTError(
         .usage, "no --model is given, and \(workspace.path) has no run and no prepared data to take it from")
     }
@@ -81,7 +84,7 @@ public final class InferenceSession {
     self.base = base
     if let template = options.template {
       self.template = try PromptTemplate.named(template)
-    } else if let recorded = run?.configuration {
+    } else if !fromScratch, let recorded = run?.configuration {
       template = try PromptTemplate(source: recorded.template, name: recorded.templateName)
     } else if let prepared {
       template = try PromptTemplate(source: prepared.template, name: prepared.templateName)
@@ -89,7 +92,7 @@ public final class InferenceSession {
       template = try PromptTemplate.named("alpaca")
     }
     let context = base.decoder.configuration.contextLength
-    maxLength = min(context, run?.configuration.maxLength ?? prepared?.maxLength ?? context)
+    maxLength = min(context, (fromScratch ? nil : run?.configuration.maxLength) ?? prepared?.maxLength ?? context)
 
     if let folder = options.adapter {
       (adapterFolder, description) = (folder, "adapter \(folder)")
@@ -109,6 +112,14 @@ public final class InferenceSession {
     }
     adapter = try adapterFolder.map { try base.adapter($0, force: options.force, notice: notice) }
     pass = InferencePass(base.decoder, adapter, compute)
+  }
+
+  /// Throws `usage` where a model is named beside a run that has its own and did not start from that one.
+  private static func refuse(_ model: String, beside run: RecordedRun) throws {
+    guard recordedName(model, folder: try ModelFolder.resolve(model)) != run.configuration.model else { return }
+    throw SFTError(
+      .usage, "run \(run.folder.name) has a whole model of its own, which --model \(model) has no part in",
+      advice: "Leave --model out")
   }
 
   /// A run's tokenizer must still be what it was.

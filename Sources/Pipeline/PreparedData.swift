@@ -4,7 +4,7 @@ import Files
 import Masking
 
 /// Prepared data, open for use: tokens in memory, samples cut out of them when asked for.
-public final class PreparedData {
+public final class PreparedData: Sendable {
   public let artifact: Artifact<PreparedSummary>
   public var summary: PreparedSummary { artifact.summary }
   public var reference: ArtifactReference { artifact.reference }

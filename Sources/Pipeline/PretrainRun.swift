@@ -71,7 +71,8 @@ public struct PretrainRun {
       stride: source.stride ?? model.contextLength, validationShare: source.validationShare)
     let settings = try options.settings(
       .pretrain, lora: nil, initialAdapter: nil, samples: windows.training.count,
-      hasValidation: !windows.validation.isEmpty, threads: compute.threads)
+      hasValidation: !windows.validation.isEmpty, threads: compute.threads,
+      lengths: { windows.training.map { windows.sample($0).tokens.count } })
     let charts = try options.tensorboard.map(TensorBoardLog.folder)
     let folder = try workspace.newRun(options.run, resuming: options.resume, charts: charts)
     let blueprint = folder.blueprint
@@ -123,7 +124,7 @@ public struct PretrainRun {
         place: { "tokens \(windows.training[$0].lowerBound + 1) to \(windows.training[$0].upperBound)" },
         validationCount: windows.validation.count, validationSample: { windows.sample(windows.validation[$0]) },
         samplePrompt: windows.prompt),
-      shouldStop: shouldStop, event: event)
+      shouldStop: shouldStop, event: event, profile: options.profile)
   }
 
   // MARK: - Going on

@@ -23,6 +23,7 @@ public struct TrainOptions: Sendable {
   public var epochs: Double?
   public var maxSteps: Int?
   public var batchSize: Int?
+  public var batchTokens: Int?
   public var gradientAccumulation: Int?
   public var learningRate: Double?
   public var scheduler: Schedule.Kind?
@@ -41,8 +42,12 @@ public struct TrainOptions: Sendable {
   public var threads: Int?
   public var engine: Engine?
   public var gradientCheckpointing: Bool?
+  /// Bytes that the outputs of frozen layers may take on the disk; 0 for none.
+  public var trunkCache: Int?
   public var quantization: QuantizationOptions?
   public var force = false
+  /// Says where the time goes; changes nothing else, so a resumed run may be asked too.
+  public var profile = false
   /// Folder for TensorBoard's event files, in which the run has one of its own.
   public var tensorboard: String?
 
@@ -58,7 +63,7 @@ extension TrainOptions {
     let given: [(String, Bool)] = [
       ("--lora-r", rank != nil), ("--lora-alpha", alpha != nil), ("--lora-dropout", dropout != nil),
       ("--lora-targets", targets != nil), ("--lora-layers", layers != nil), ("--rslora", rankStabilized != nil),
-      ("--init-adapter", initialAdapter != nil),
+      ("--init-adapter", initialAdapter != nil), ("--trunk-cache", trunkCache != nil),
     ]
     return given.filter(\.1).map(\.0)
   }
@@ -66,18 +71,21 @@ extension TrainOptions {
   var recordedEpochs: Double? { maxSteps == nil ? epochs ?? Self.standardEpochs : nil }
 
   /// What the user said, and the usual for the rest. Throws `usage` for what the data does not allow.
+  /// `lengths` are the samples' tokens; they are asked for where --batch-tokens is given.
   func settings(
     _ method: TrainingMethod, lora: LoRAConfiguration?, initialAdapter: String?, samples: Int, hasValidation: Bool,
-    threads: Int
+    threads: Int, lengths: () -> [Int]
   ) throws -> TrainingSettings {
     if !hasValidation, evalEvery != nil || earlyStopping != nil {
       throw SFTError(
         .usage, "there are no validation records to evaluate on",
         advice: method == .pretrain ? "Give --val a share" : "Prepare the data with --val or --val-file")
     }
-    let batch = batchSize ?? 8
+    let batch = batchTokens == nil ? batchSize ?? 8 : 0
     let accumulation = gradientAccumulation ?? 1
-    let steps = try updates(samples, effectiveBatch: batch * accumulation)
+    let steps =
+      try batchTokens.map { try updates(lengths(), tokens: $0 * accumulation) }
+      ?? updates(samples, effectiveBatch: batch * accumulation)
     return TrainingSettings(
       lora: lora, initialAdapter: initialAdapter, steps: steps, batchSize: batch, gradientAccumulation: accumulation,
       schedule: Schedule(
@@ -88,12 +96,25 @@ extension TrainOptions {
       evalEvery: hasValidation ? evalEvery ?? max(1, (steps + 4) / 5) : 0,
       earlyStopping: hasValidation ? earlyStopping ?? 0 : 0, engine: engine ?? .auto, threads: threads,
       gradientCheckpointing: gradientCheckpointing ?? false, optimizer: optimizer ?? .adamw, method: method,
-      dropout: baseDropout.flatMap { $0 > 0 ? $0 : nil })
+      dropout: baseDropout.flatMap { $0 > 0 ? $0 : nil }, batchTokens: batchTokens)
   }
 
   private func updates(_ samples: Int, effectiveBatch: Int) throws -> Int {
     if let maxSteps { return maxSteps }
-    let total = (epochs ?? Self.standardEpochs) * Double(samples) / Double(effectiveBatch)
+    return try wholeNumber((epochs ?? Self.standardEpochs) * Double(samples) / Double(effectiveBatch))
+  }
+
+  /// Updates until the epochs' samples are taken, which depends on the order that they come in.
+  private func updates(_ lengths: [Int], tokens: Int) throws -> Int {
+    if let maxSteps { return maxSteps }
+    let samples = try wholeNumber((epochs ?? Self.standardEpochs) * Double(lengths.count))
+    var order = DataOrder(
+      count: lengths.count, seed: shuffle ?? true ? seed ?? Self.standardSeed : nil, lengths: lengths)
+    return order.updates(taking: samples, tokens: tokens)
+  }
+
+  /// Rounded up; 1 at least.
+  private func wholeNumber(_ total: Double) throws -> Int {
     guard total.isFinite, total < 1e9 else { throw SFTError(.usage, "that many epochs cannot be") }
     // 2.2 × 50 is not quite 110 in binary.
     return max(1, Int((total - 1e-9 * total).rounded(.up)))

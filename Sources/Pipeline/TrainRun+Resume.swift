@@ -77,7 +77,15 @@ extension TrainRun {
     compare("--dropout", options.baseDropout, settings.dropout ?? 0)
     compare("--max-steps", options.maxSteps, settings.steps)
     if let epochs = options.epochs, epochs != configuration.epochs { changed.append("--epochs \(epochs)") }
-    compare("--batch-size", options.batchSize, settings.batchSize)
+    if let tokens = settings.batchTokens {
+      compare("--batch-tokens", options.batchTokens, tokens)
+      if let size = options.batchSize { changed.append("--batch-size \(size) (it was --batch-tokens \(tokens))") }
+    } else {
+      compare("--batch-size", options.batchSize, settings.batchSize)
+      if let tokens = options.batchTokens {
+        changed.append("--batch-tokens \(tokens) (it was --batch-size \(settings.batchSize))")
+      }
+    }
     compare("--grad-accum", options.gradientAccumulation, settings.gradientAccumulation)
     compare("--lr", options.learningRate, settings.schedule.learningRate)
     compare("--scheduler", options.scheduler?.rawValue, settings.schedule.kind.rawValue)
@@ -97,6 +105,9 @@ extension TrainRun {
       changed.append("--prepared \(prepared)")
     }
     compare("--threads", options.threads, settings.threads)
+    if settings.lora != nil, let limit = options.trunkCache, (limit > 0) != (settings.trunkLayer != nil) {
+      changed.append("--trunk-cache (it was \(settings.trunkLayer == nil ? "not " : "")used)")
+    }
     compare("--gradient-checkpointing", options.gradientCheckpointing, settings.gradientCheckpointing)
     if let quantization = options.quantization, quantization != configuration.quantization {
       changed.append("--qlora \(quantization.description) (it was \(configuration.quantization?.description ?? "not"))")

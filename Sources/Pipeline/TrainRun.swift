@@ -53,10 +53,18 @@ public struct TrainRun {
       compute: Compute(engine: options.engine ?? .auto, threads: threads))
     try base.check(against: data)
     let (lora, initial, trained) = try newParameters(base)
-    let settings = try options.settings(
+    var settings = try options.settings(
       options.full ? .full : .adapter, lora: lora, initialAdapter: initial, samples: data.training.count,
-      hasValidation: !data.validation.isEmpty, threads: threads)
+      hasValidation: !data.validation.isEmpty, threads: threads,
+      lengths: { data.training.map { data.sample($0).tokens.count } })
     let charts = try options.tensorboard.map(TensorBoardLog.folder)
+    if let adapter = trained.adapter {
+      let decision = TrunkDecision(
+        settings, data, lowestLayer: adapter.lowestLayer, width: base.decoder.configuration.width,
+        limit: options.trunkCache, freeBytes: workspace.freeBytes)
+      settings.trunkLayer = decision.layer
+      if let note = decision.note { event(.note(note)) }
+    }
     let configuration = RunConfiguration(
       format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
       tokenizer: base.tokenizer.digest, templateName: data.summary.templateName, template: data.summary.template,
@@ -85,7 +93,33 @@ public struct TrainRun {
         place: { data.place(data.training[$0]) }, validationCount: data.validation.count,
         validationSample: { data.sample(data.validation[$0]) },
         samplePrompt: first.map { Array($0.tokens.prefix($0.promptCount)) } ?? []), shouldStop: shouldStop,
-      event: event)
+      event: event, profile: options.profile,
+      trunk: { profiler in try trunk(folder, configuration, data, base, profiler) })
+  }
+
+  /// What the frozen blocks below the adapters give, where the run's settings say that it is stored.
+  private func trunk(
+    _ folder: RunFolder, _ configuration: RunConfiguration, _ data: PreparedData, _ base: BaseModel,
+    _ profiler: Profiler?
+  ) throws -> TrunkOutputs? {
+    let settings = configuration.settings
+    guard let layer = settings.trunkLayer else { return nil }
+    let timing = profiler?.time(.trunk)
+    defer { timing?.end() }
+    let compute = Compute(engine: settings.engine, threads: settings.threads)
+    let artifact = try TrunkStage.run(workspace, data, base, layer: layer, compute) { done, total in
+      event(.trunk(done: done, of: total))
+      guard !shouldStop() else {
+        throw SFTError(
+          .interrupted, "stopped before the first step",
+          advice: "Go on with `\(configuration.resumeCommand(folder))`")
+      }
+    }
+    event(
+      .note(
+        "trunk       outputs of the layers below \(layer) are \(artifact.reused ? "there" : "stored"): "
+          + "\(byteCount(artifact.bytes))"))
+    return try TrunkStage.open(artifact, data, layer: layer)
   }
 
   /// The base's weights, to be trained themselves. Throws `usage` where they are stored in 4 bits.

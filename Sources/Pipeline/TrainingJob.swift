@@ -12,12 +12,17 @@ public enum TrainEvent {
   case note(String)
   case started(RunFolder, RunConfiguration, firstStep: Int)
   case metric(Metric)
+  /// So many of the training records are gone through before the first step.
+  case trunk(done: Int, of: Int)
+  /// Where the time went, after the last step.
+  case profile(Profile)
 }
 
 /// The samples that a run trains and validates on.
 struct TrainingData {
   var count: Int
-  var sample: (Int) -> Sample
+  /// Asked on any thread.
+  var sample: @Sendable (Int) -> Sample
   /// Where a sample came from, as FILE:LINE or the like.
   var place: (Int) -> String
   var validationCount: Int
@@ -37,6 +42,10 @@ struct TrainingJob {
   var data: TrainingData
   var shouldStop: () -> Bool
   var event: (TrainEvent) -> Void
+  /// Says where the time goes.
+  var profile = false
+  /// Gives what is stored of the frozen blocks, if anything is; making it counts as the profiler's time.
+  var trunk: (Profiler?) throws -> TrunkOutputs? = { _ in nil }
 
   func callAsFunction(isResuming: Bool) throws -> TrainingOutcome {
     let settings = configuration.settings
@@ -45,6 +54,7 @@ struct TrainingJob {
     let compute = Compute(engine: settings.engine, threads: settings.threads)
     var charts: TensorBoardLog?
     let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
+    let profiler = profile ? RunProfiler(threads: settings.threads) : nil
     let trainer = Trainer(
       decoder, trained, count: data.count, samples: data.sample, settings: settings, run: folder, identity: identity,
       saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints,
@@ -52,7 +62,7 @@ struct TrainingJob {
         event(.metric($0))
         try charts?.write($0)
       },
-      memory: memory)
+      memory: memory, profiler: profiler?.profiler, trunk: try trunk(profiler?.profiler))
     let firstStep = isResuming ? try resume(trainer) : 0
     event(.started(folder, configuration, firstStep: firstStep))
     let outcome: TrainingOutcome
@@ -65,6 +75,10 @@ struct TrainingJob {
     } catch var error as SFTError where error.kind == .inputOutput || error.kind == .cannotCreate {
       error.advice = "Mend that, then go on with `\(configuration.resumeCommand(folder))`"
       throw error
+    }
+    if let profile = profiler?.finish(steps: outcome.steps - firstStep) {
+      try profile.write(folder)
+      event(.profile(profile))
     }
     if !outcome.interrupted {
       let mark = Finished(

@@ -21,6 +21,14 @@ public struct Workspace: Sendable {
 
   public var runsPath: String { path + "/runs" }
 
+  /// What may still be written where the workspace is or will be; nil where the system does not say.
+  var freeBytes: Int? {
+    var place = path
+    while !directoryExists(place), place != ".", place != "/" { place = parentPath(place) }
+    var info = statvfs()
+    return statvfs(place, &info) == 0 ? Int(info.f_bavail) * Int(info.f_frsize) : nil
+  }
+
   /// Throws `usage` for a name that is not a plain folder name.
   public func run(_ name: String) throws -> RunFolder {
     let allowed = name.unicodeScalars.allSatisfy {

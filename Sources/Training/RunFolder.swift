@@ -19,6 +19,8 @@ public struct RunFolder: Sendable, Equatable {
   public var best: String { path + "/best" }
   public var metrics: String { path + "/metrics.jsonl" }
   public var configuration: String { path + "/config.json" }
+  /// Where the time of the last command that was asked for a profile went.
+  public var profile: String { path + "/profile.json" }
   /// Present once the run has done all its updates.
   public var finishedMark: String { path + "/finished.json" }
   public var checkpoints: String { path + "/checkpoints" }

@@ -4,7 +4,6 @@ import FoundationEssentials
 import Glibc
 import Kernels
 import Models
-import Packing
 
 /// What a trainer asks of those who know about data and text.
 public struct TrainingHooks {
@@ -52,7 +51,7 @@ public struct TrainingOutcome: Sendable, Equatable {
 /// records, dropout masks and schedule are functions of seed and step, and everything else is in the checkpoint.
 public final class Trainer {
   private let pass: TrainingPass
-  private let samples: (Int) -> Sample
+  private let updates: UpdateQueue
   private let settings: TrainingSettings
   private let run: RunFolder
   private let identity: RunIdentity
@@ -61,26 +60,27 @@ public final class Trainer {
   private let keptCheckpoints: Int
   private let optimizer: OptimizerState
   private let memory: PassMemory
-  private var order: DataOrder
+  private let profiler: Profiler?
   private var state = TrainingState()
 
   /// `trained` must be initialised, and `decoder` is that of the weights where they are trained; a checkpoint found by
-  /// `resume` replaces the values. `count` training records are given
-  /// by `samples`. `memory` may be shared with what the hooks compute on.
+  /// `resume` replaces the values. `count` training records are given by `samples`, on any thread. `memory` may be shared
+  /// with what the hooks compute on. `profiler` is told where the time goes. `trunk` holds what the blocks below the lowest
+  /// adapted one give for each record.
   public init(
-    _ decoder: Decoder, _ trained: TrainedParameters, count: Int, samples: @escaping (Int) -> Sample,
-    settings: TrainingSettings,
-    run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int, hooks: TrainingHooks,
-    memory: PassMemory = PassMemory()
+    _ decoder: Decoder, _ trained: TrainedParameters, count: Int, samples: @escaping @Sendable (Int) -> Sample,
+    settings: TrainingSettings, run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int,
+    hooks: TrainingHooks,
+    memory: PassMemory = PassMemory(), profiler: Profiler? = nil, trunk: TrunkOutputs? = nil
   ) {
+    self.profiler = profiler
     pass = TrainingPass(
-      decoder, trained, Compute(engine: settings.engine, threads: settings.threads),
+      decoder, trained, Compute(engine: settings.engine, threads: settings.threads, profiler: profiler),
       checkpointing: settings.gradientCheckpointing, dropout: settings.dropout, memory: memory)
     optimizer = OptimizerState(
       settings.optimizer, trained.tensors, decaysMatricesOnly: settings.method.decaysMatricesOnly)
     self.memory = memory
-    order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil)
-    self.samples = samples
+    updates = UpdateQueue(settings, count: count, cost: decoder.batchCost, trunk: trunk, samples: samples)
     self.settings = settings
     self.run = run
     self.identity = identity
@@ -141,42 +141,38 @@ public final class Trainer {
 
   /// One update; times are left at zero.
   private func update() throws -> TrainMetric {
-    let indices = order.records(step: state.step, batch: settings.effectiveBatch)
-    let records = indices.map(samples)
-    let supervised = records.reduce(0) { $0 + $1.supervisedCount }
+    let timing = profiler?.time(.batches)
+    let update = updates.take(state.step)
+    timing?.end()
     let rate = settings.schedule.rate(at: state.step, of: settings.steps)
-    let scale = 1 / Float(max(1, supervised))
+    let scale = 1 / Float(max(1, update.supervised))
     pass.clearGradients()
     var totals = CrossEntropy.Totals()
-    for (index, batch) in microBatches(records).enumerated() {
+    for (index, batch) in update.batches.enumerated() {
       // A stream for each micro-batch of each update.
       let stream = UInt64(state.step) << 20 | UInt64(index)
       var generator = SeededGenerator(seed: settings.seed ^ 0x6472_6f70, stream: stream)
-      totals += pass.accumulate(batch, scale: scale, dropoutSeed: generator.next())
+      totals += pass.accumulate(
+        batch, scale: scale, dropoutSeed: generator.next(),
+        trunk: update.trunks.isEmpty ? nil : update.trunks[index])
     }
     let loss = totals.loss / max(1, totals.weight)
     let norm = loss.isFinite ? updateParameters() : .nan
-    guard loss.isFinite, norm.isFinite else { throw divergence(indices, loss: loss) }
+    guard loss.isFinite, norm.isFinite else { throw divergence(update.records, loss: loss) }
     state.step += 1
     return TrainMetric(
       step: state.step, loss: loss, accuracy: totals.correct / max(1, totals.weight), lr: rate, grad_norm: norm,
-      tokens: records.reduce(0) { $0 + $1.tokens.count }, supervised_tokens: supervised, seconds: 0, elapsed: 0,
+      tokens: update.tokens, supervised_tokens: update.supervised, seconds: 0, elapsed: 0,
       tokens_per_second: 0)
   }
 
   /// Returns the gradient's norm.
   private func updateParameters() -> Double {
-    optimizer.update(
+    let timing = profiler?.time(.optimizer)
+    defer { timing?.end() }
+    return optimizer.update(
       pass.trained.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, step: state.step + 1,
       pass.compute)
-  }
-
-  /// One packed batch for each `batchSize` records; the plain engine takes one sequence at a time.
-  private func microBatches(_ records: [Sample]) -> [Batch] {
-    let size = settings.engine == .plain ? 1 : settings.batchSize
-    return stride(from: 0, to: records.count, by: size).map { first in
-      Packer.pack(Array(records[first..<min(first + size, records.count)]), sharesPrefixes: settings.sharesPrefixes)
-    }
   }
 
   private func divergence(_ indices: [Int], loss: Double) -> SFTError {
@@ -192,6 +188,8 @@ public final class Trainer {
 
   private func validate(_ log: MetricsLog) throws {
     guard let validate = hooks.validate else { return }
+    let timing = profiler?.time(.validation)
+    defer { timing?.end() }
     memory.releaseActivations()
     let (loss, accuracy) = try validate()
     if loss.isFinite {
@@ -226,6 +224,8 @@ public final class Trainer {
   }
 
   private func save(_ log: MetricsLog) throws {
+    let timing = profiler?.time(.saving)
+    defer { timing?.end() }
     try log.sync()
     try Checkpoint.write(
       state, pass.trained, optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))

@@ -68,8 +68,12 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var initialAdapter: String?
   /// Updates in all.
   public var steps: Int
-  /// Records of a micro-batch, and micro-batches of an update.
+  /// Records of a micro-batch, on average; 0 where `batchTokens` decides.
   public var batchSize: Int
+  /// Tokens of a micro-batch, on average: an update takes records in order until their tokens, EOS included, reach
+  /// `batchTokens` · `gradientAccumulation`.
+  public var batchTokens: Int?
+  /// Micro-batches of an update, at most.
   public var gradientAccumulation: Int
   public var schedule: Schedule
   public var optimizer: Optimizer
@@ -88,6 +92,9 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var threads: Int
   /// Computes activations again on the way back instead of keeping them; the bits are the same either way.
   public var gradientCheckpointing: Bool
+  /// The block from which on an update computes, where the outputs of those below are stored; nil where all are computed.
+  /// Rounding differs between the two.
+  public var trunkLayer: Int?
   /// Probability of the base's own dropout: on the embeddings, the attention weights, and what is added to the stream; nil
   /// for none.
   public var dropout: Double?
@@ -97,13 +104,14 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
     schedule: Schedule, beta1: Double, beta2: Double, weightDecay: Double, maxGradientNorm: Double, shuffle: Bool,
     seed: UInt64, evalEvery: Int, earlyStopping: Int, engine: Engine, threads: Int,
     gradientCheckpointing: Bool = false, optimizer: Optimizer = .adamw, method: TrainingMethod = .adapter,
-    dropout: Double? = nil
+    dropout: Double? = nil, batchTokens: Int? = nil
   ) {
     self.method = method
     self.lora = lora
     self.initialAdapter = initialAdapter
     self.steps = steps
     self.batchSize = batchSize
+    self.batchTokens = batchTokens
     self.gradientAccumulation = gradientAccumulation
     self.schedule = schedule
     self.optimizer = optimizer
@@ -121,7 +129,7 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
     self.dropout = dropout
   }
 
-  /// Records of an update, B.
+  /// Records of an update, B; 0 where `batchTokens` decides.
   public var effectiveBatch: Int { batchSize * gradientAccumulation }
 
   /// Whether a batch computes a common prefix once. Dropout's masks differ from record to record, and windows of a text

@@ -24,14 +24,18 @@ struct Doctor: ParsableCommand {
       return
     }
     let algebra = report.linear_algebra
-    print("threads     \(report.threads)")
+    print(
+      "threads     \(report.threads), on \(report.affinity) of \(report.cores) cores"
+        + (report.cpu_quota.map { ", CPU quota \(fixed($0, 1)) cores" } ?? ""))
     print("kernels     \(algebra.kernels)")
     print(
       "OpenBLAS    \(algebra.coreType) kernels, \(fixed(report.sgemm_gflops, 0)) GFLOP/s in single precision"
         + (algebra.replacedCoreType.map { " (instead of its own choice, \($0))" } ?? ""))
     print(
       "memory      \(byteCount(report.memory_available_bytes)) free of \(byteCount(report.memory_total_bytes)), "
-        + "\(fixed(report.memory_gigabytes_per_second, 1)) GB/s read by one thread")
+        + "read at \(fixed(report.memory_gigabytes_per_second, 1)) GB/s by one thread, "
+        + "\(fixed(report.memory_gigabytes_per_second_all_threads, 1)) GB/s by all "
+        + "(over \(byteCount(report.memory_read_bytes)))")
     print("workspace   \(report.workspace)" + (report.workspace_free_bytes.map { ", \(byteCount($0)) free" } ?? ""))
     for remark in report.remarks { print("note        \(remark)") }
   }

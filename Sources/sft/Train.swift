@@ -55,12 +55,23 @@ struct Train: ParsableCommand {
 
   @OptionGroup var training: TrainingFlags
 
+  @Option(
+    name: .long,
+    help: """
+      GB on the disk for the outputs of the frozen layers below --lora-layers, computed once and read in later epochs; 0 for \
+      none (default: a quarter of the free space, and none below 1.5 epochs).
+      """)
+  var trunkCache: Double?
+
   @Flag(name: .long, help: "Start from an adapter although it was trained on another base.")
   var force = false
 
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    if let trunkCache, !(0...1e6).contains(trunkCache) {
+      throw ValidationError("--trunk-cache must be from 0 to 1,000,000.")
+    }
     let options = try options()
     if full, let flag = options.loraFlags.first ?? (quantization.quantized == true ? "--qlora" : nil) {
       throw ValidationError("\(flag) does not go with --full, which trains all weights instead of an adapter.")
@@ -95,6 +106,7 @@ struct Train: ParsableCommand {
     options.rankStabilized = rankStabilized ? true : nil
     options.initialAdapter = initialAdapter
     options.full = full
+    options.trunkCache = trunkCache.map { Int($0 * 1e9) }
     try training.apply(to: &options)
     options.force = force
     options.quantization = quantization.options

@@ -12,6 +12,8 @@ final class TrainDisplay {
   private var seconds = 0.0
   private var last: TrainMetric?
   private var weights = ""
+  /// Where the time went, if that was asked for.
+  private(set) var profile: Profile?
   /// What goes on with the run that was started.
   private(set) var resumeCommand: String?
 
@@ -22,6 +24,9 @@ final class TrainDisplay {
     case .note(let text): progress.note(text)
     case .started(let folder, let configuration, let firstStep): start(folder, configuration, firstStep)
     case .metric(.train(let metric)): train(metric)
+    case .trunk(let done, let total):
+      progress.update(done, of: total, "records through the frozen layers", isMilestone: done == total)
+    case .profile(let profile): self.profile = profile
     case .metric(.eval(let metric)):
       progress.note(
         "step \(metric.step)  validation: loss \(fixed(metric.loss, 4)), perplexity \(fixed(metric.perplexity, 2)), "
@@ -53,10 +58,8 @@ final class TrainDisplay {
       progress.note(
         settings.method == .full ? "weights     all are trained" : "weights     all are trained, from random ones")
     }
-    let samples = settings.method == .pretrain ? "windows" : "records"
     progress.note(
-      "updates     \(settings.steps) of \(settings.batchSize) \(samples) × \(settings.gradientAccumulation) = "
-        + "\(settings.effectiveBatch)" + (configuration.epochs.map { ", \($0) epochs" } ?? ""))
+      "updates     \(settings.steps) of \(batch(settings))" + (configuration.epochs.map { ", \($0) epochs" } ?? ""))
     progress.note(
       "optimiser   AdamW\(settings.optimizer == .adamw8bit ? " with 8-bit moments" : ""), "
         + "lr \(settings.schedule.learningRate) \(settings.schedule.kind.rawValue) to "
@@ -69,6 +72,15 @@ final class TrainDisplay {
       "dropout     "
         + (settings.dropout.map { "\($0) on embeddings, attention and the stream" }
           ?? "the configuration's own is off; --dropout would set it"))
+  }
+
+  private func batch(_ settings: TrainingSettings) -> String {
+    let samples = settings.method == .pretrain ? "windows" : "records"
+    let accumulation = settings.gradientAccumulation
+    guard let tokens = settings.batchTokens else {
+      return "\(settings.batchSize) \(samples) × \(accumulation) = \(settings.effectiveBatch)"
+    }
+    return "as many \(samples) as reach \(grouped(tokens)) tokens × \(accumulation) = \(grouped(tokens * accumulation))"
   }
 
   private func train(_ metric: TrainMetric) {
@@ -96,6 +108,7 @@ final class TrainDisplay {
       lines.append("best        validation loss \(fixed(loss, 4)) at step \(step): \(folder.best)")
     }
     lines.append(weights)
+    if let profile { lines.append(profileTable(profile)) }
     return lines.joined(separator: "\n")
   }
 }

@@ -17,10 +17,19 @@ struct TrainingFlags: ParsableArguments {
   @Option(name: .long, help: "Updates, instead of --epochs.")
   var maxSteps: Int?
 
-  @Option(name: .long, help: "Records of a micro-batch (default: 8).")
+  @Option(name: .long, help: "Records of a micro-batch; an update takes so many times --grad-accum (default: 8).")
   var batchSize: Int?
 
-  @Option(name: .customLong("grad-accum"), help: "Micro-batches of an update (default: 1).")
+  @Option(
+    name: .long,
+    help: """
+      Tokens of a micro-batch, instead of --batch-size: an update takes records in order until their tokens, EOS included, \
+      reach so many times --grad-accum.
+      """)
+  var batchTokens: Int?
+
+  @Option(
+    name: .customLong("grad-accum"), help: "Micro-batches of an update, made to cost about the same (default: 1).")
   var gradientAccumulation: Int?
 
   @Option(name: .customLong("lr"), help: "Highest learning rate (default: 2e-4).")
@@ -88,6 +97,9 @@ struct TrainingFlags: ParsableArguments {
       """)
   var baseDropout: Double?
 
+  @Flag(name: .long, help: "Say at the end where the time went, operation by operation.")
+  var profile = false
+
   func validate() throws {
     func atLeast(_ bound: Int, _ value: Int?, _ flag: String) throws {
       if let value, value < bound { throw ValidationError("\(flag) must be at least \(bound).") }
@@ -103,6 +115,7 @@ struct TrainingFlags: ParsableArguments {
     }
     try atLeast(1, maxSteps, "--max-steps")
     try atLeast(1, batchSize, "--batch-size")
+    try atLeast(1, batchTokens, "--batch-tokens")
     try atLeast(1, gradientAccumulation, "--grad-accum")
     try atLeast(0, warmupSteps, "--warmup-steps")
     try atLeast(1, evalEvery, "--eval-every")
@@ -112,6 +125,7 @@ struct TrainingFlags: ParsableArguments {
     try atLeast(1, threads, "--threads")
     try atMost(1_000_000_000, maxSteps, "--max-steps")
     try atMost(65_536, batchSize, "--batch-size")
+    try atMost(1 << 24, batchTokens, "--batch-tokens")
     try atMost(65_536, gradientAccumulation, "--grad-accum")
     try atMost(1_000_000_000, warmupSteps, "--warmup-steps")
     try atMost(4096, threads, "--threads")
@@ -124,6 +138,7 @@ struct TrainingFlags: ParsableArguments {
       throw ValidationError("--min-lr must not be above --lr.")
     }
     if epochs != nil, maxSteps != nil { throw ValidationError("Give --epochs or --max-steps, not both.") }
+    if batchSize != nil, batchTokens != nil { throw ValidationError("Give --batch-size or --batch-tokens, not both.") }
     if let tensorboard, tensorboard.isEmpty { throw ValidationError("--tensorboard takes a folder.") }
     _ = try parsedBetas()
     if let baseDropout, !(0..<1).contains(baseDropout) {
@@ -145,6 +160,7 @@ struct TrainingFlags: ParsableArguments {
     options.tensorboard = tensorboard
     options.maxSteps = maxSteps
     options.batchSize = batchSize
+    options.batchTokens = batchTokens
     options.gradientAccumulation = gradientAccumulation
     options.learningRate = learningRate
     options.scheduler = scheduler
@@ -164,6 +180,7 @@ struct TrainingFlags: ParsableArguments {
     options.engine = engine
     options.gradientCheckpointing = gradientCheckpointing ? true : nil
     options.baseDropout = baseDropout
+    options.profile = profile
   }
 }
 
@@ -188,7 +205,7 @@ func runTraining(
       advice: "Go on with `\(display.resumeCommand ?? "sft train --run \(folder.name) --resume")`")
   }
   if common.json {
-    try Terminal.printJSON(TrainReport(run: folder.name, path: folder.path, outcome: outcome))
+    try Terminal.printJSON(TrainReport(run: folder.name, path: folder.path, outcome: outcome, profile: display.profile))
   } else if let outcome {
     print(display.summary(folder, outcome))
   }
@@ -201,13 +218,15 @@ private struct TrainReport: Encodable {
   var stopped_early: Bool?
   var best_loss: Double?
   var best_step: Int?
+  var profile: Profile?
 
-  init(run: String, path: String, outcome: TrainingOutcome?) {
+  init(run: String, path: String, outcome: TrainingOutcome?, profile: Profile?) {
     self.run = run
     self.path = path
     steps = outcome?.steps
     stopped_early = outcome?.stoppedEarly
     best_loss = outcome?.bestLoss
     best_step = outcome?.bestStep
+    self.profile = profile
   }
 }

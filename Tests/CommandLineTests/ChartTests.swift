@@ -88,6 +88,17 @@ import TestSupport
     }
   }
 
+  @Test func aModelFromScratchIsChartedToo() throws {
+    try withSFT { sft in
+      try sft.write(#"{"model_type":"gpt2","n_positions":32,"n_embd":16,"n_layer":2,"n_head":2}"#, to: "c.json")
+      try sft.write((0..<400).map { "The number \($0) follows \($0 - 1)." }.joined(separator: "\n"), to: "text.txt")
+      try sft.succeed(
+        "pretrain", "text.txt", "--config", "c.json", "--vocab-size", "300", "--val", "0.1", "--max-steps", "6",
+        "--eval-every", "2", "--quiet", "--run", "p", "--tensorboard", "charts")
+      try expectSame(sft, "p", "charts/p")
+    }
+  }
+
   @Test func foldersThatCannotBeUsedAreRefusedBeforeTheRun() throws {
     try withSFT { sft in
       try sft.prepare("--val", "0")

@@ -105,6 +105,12 @@ import Testing
         #expect(item["tuned"]?["text"]?.string == (try answer()))
       }
       #expect(comparison["items"]?.array?.count == 2)
+      try sft.fail(
+        64,
+        "run a has a whole model of its own, which --model \(fixturesFolder)/gpt2-odd/model has no part in. Leave "
+          + "--model out.", "eval", "--data", SFTBinary.records, "--run", "a", "--model",
+        fixturesFolder + "/gpt2-odd/model")
+      #expect(try loss("--model", SFTBinary.model, "--run", "a") == tuned)
     }
   }
 

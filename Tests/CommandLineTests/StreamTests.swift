@@ -240,7 +240,25 @@ import TestSupport
       #expect((report["sgemm_gflops"]?.double ?? 0) > 0)
       #expect((report["memory_total_bytes"]?.int ?? 0) >= (report["memory_available_bytes"]?.int ?? .max))
       #expect(["AVX-512", "AVX2", "portable"].contains(report["linear_algebra"]?["kernels"]?.string ?? ""))
+      #expect((report["memory_gigabytes_per_second_all_threads"]?.double ?? 0) > 0)
+      #expect((report["memory_read_bytes"]?.int ?? 0) > 0)
+      let cores = try #require(report["cores"]?.int)
+      let affinity = try #require(report["affinity"]?.int)
+      #expect((1...cores).contains(affinity))
+      let remarks = (report["remarks"]?.array ?? []).compactMap(\.string)
+      let usable = min(affinity, Int((report["cpu_quota"]?.double ?? Double(affinity)).rounded(.up)))
+      #expect(remarks.contains { $0.hasSuffix("leave --threads out for all.") } == (usable > 1))
       #expect(try sft.succeed("doctor").output.contains("\nOpenBLAS    "))
+      // OpenBLAS's oldest kernels, on a CPU that can do more.
+      sft.environment["OPENBLAS_CORETYPE"] = "Prescott"
+      let old = try sft.succeed("doctor", "--json").json()
+      let words = (old["remarks"]?.array ?? []).compactMap(\.string).joined(separator: "\n")
+      if old["linear_algebra"]?["core_type"]?.string == "Prescott",
+        old["linear_algebra"]?["kernels"]?.string != "portable"
+      {
+        #expect(
+          words.contains("OpenBLAS runs with its Prescott kernels") && words.hasSuffix("Unset OPENBLAS_CORETYPE."))
+      }
     }
   }
 }

@@ -94,7 +94,8 @@ struct Bench {
       report: { log.metrics.append($0) }, notice: { log.notices.append($0) },
       shouldStop: { log.metrics.last?.step == stop })
     let trainer = Trainer(
-      try weights?.decoder() ?? decoder, trained, count: samples.count, samples: { samples[$0] }, settings: settings,
+      try weights?.decoder() ?? decoder, trained, count: samples.count, samples: { [samples] in samples[$0] },
+      settings: settings,
       run: folder,
       identity: RunIdentity(baseModel: "random", baseDigest: Digest(of: "random"), modelFolder: modelFolder),
       saveEvery: saveEvery,

@@ -90,6 +90,29 @@ import Weights
     }
   }
 
+  /// Updates of so many tokens go on with the record after the last one taken.
+  @Test(arguments: [1, 4, 8], [1, 3]) func resumesUpdatesOfTokens(_ stop: Int, _ accumulation: Int) throws {
+    var bench = try Self.bench()
+    bench.settings.batchSize = 0
+    bench.settings.batchTokens = 40
+    bench.settings.gradientAccumulation = accumulation
+    try withTemporaryFolder { folder in
+      let (whole, parts) = (RunFolder(folder + "/whole"), RunFolder(folder + "/parts"))
+      let log = Bench.Log()
+      try bench.run(whole, log)
+      var order = DataOrder(
+        count: bench.samples.count, seed: bench.settings.seed, lengths: bench.samples.map(\.tokens.count))
+      for (step, metric) in log.train.enumerated() {
+        let records = order.records(step: step, tokens: 40 * accumulation).map { bench.samples[$0] }
+        #expect(metric.tokens == records.reduce(0) { $0 + $1.tokens.count } && metric.tokens >= 40 * accumulation)
+        #expect(metric.supervised_tokens == records.reduce(0) { $0 + $1.supervisedCount })
+      }
+      #expect(try bench.run(parts, stop: stop).interrupted)
+      try bench.run(parts, resume: true)
+      try Self.expectSame(parts, whole)
+    }
+  }
+
   @Test func resumesMoreThanOnce() throws {
     let bench = try Self.bench(dropout: 0.1)
     try withTemporaryFolder { folder in

@@ -75,4 +75,35 @@ import Training
     #expect(order(10, seed: 7, steps: 0..<18, batch: 2).flatMap { $0 } == all.flatMap { $0 })
     #expect(order(10, seed: 8, steps: 0..<9, batch: 4) != all)
   }
+
+  /// Lengths 5, 1, 4, 3, 2 in the prepared order, 6 tokens an update: each goes on after the last record of the one before,
+  /// into the next epoch.
+  @Test func updatesOfTokensTakeRecordsUntilTheyReachThem() {
+    var order = DataOrder(count: 5, seed: nil, lengths: [5, 1, 4, 3, 2])
+    #expect((0..<4).map { order.records(step: $0, tokens: 6) } == [[0, 1], [2, 3], [4, 0], [1, 2, 3]])
+    #expect(order.records(step: 0, tokens: 1) == [0])
+    #expect(order.records(step: 0, tokens: 16) == [0, 1, 2, 3, 4, 0])
+    #expect(order.updates(taking: 5, tokens: 6) == 3)
+    #expect(order.updates(taking: 4, tokens: 6) == 2)
+    #expect(order.updates(taking: 10, tokens: 6) == 5)
+    #expect(order.updates(taking: 10, tokens: 1) == 10)
+  }
+
+  /// Asked for in any order, and after any other question.
+  @Test func updatesOfTokensAreAFunctionOfSeedAndStep() {
+    let lengths = (0..<17).map { 3 + $0 * 7 % 11 }
+    var order = DataOrder(count: 17, seed: 9, lengths: lengths)
+    let all = (0..<20).map { order.records(step: $0, tokens: 30) }
+    var other = DataOrder(count: 17, seed: 9, lengths: lengths)
+    for step in [7, 19, 3, 3, 0, 12] {
+      _ = other.updates(taking: step, tokens: 25)
+      #expect(other.records(step: step, tokens: 30) == all[step])
+    }
+    let stream = all.flatMap { $0 }
+    for epoch in 0..<3 { #expect(stream[epoch * 17..<(epoch + 1) * 17].sorted() == Array(0..<17)) }
+    for records in all {
+      let tokens = records.map { lengths[$0] }
+      #expect(tokens.reduce(0, +) >= 30 && tokens.dropLast().reduce(0, +) < 30)
+    }
+  }
 }

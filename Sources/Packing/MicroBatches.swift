@@ -1,0 +1,72 @@
+import Core
+
+extension Packer {
+  /// What a micro-batch costs, in units of a row's way through the blocks.
+  public struct Cost: Sendable {
+    /// What a supervised token costs on top of its row: the head.
+    public var supervisedToken: Double
+
+    public init(supervisedToken: Double) { self.supervisedToken = supervisedToken }
+
+    /// Rows that a sample adds after `shared` leading tokens that are there already, and its supervised tokens; scaled to
+    /// integers, so that sums are exact.
+    fileprivate func of(_ sample: Sample, after shared: Int) -> Int {
+      let rows = max(0, sample.tokens.count - 1 - shared)
+      return rows << 8 + Int(Double(sample.supervisedCount) * supervisedToken * 256)
+    }
+  }
+
+  /// Divides `samples` among at most `count` micro-batches so that the dearest of them costs as little as may be: numbers
+  /// of samples, each in one group.
+  ///
+  /// Where prefixes are shared, samples that begin alike are kept together: groups are runs of the sorted samples, and a
+  /// sample costs what it adds to its group. Otherwise they are runs of the samples as they come. A function of the
+  /// arguments alone. O(tokens · log samples).
+  public static func microBatches(
+    _ samples: [Sample], count: Int, sharesPrefixes: Bool, cost: Cost
+  ) -> [[Int]] {
+    precondition(count >= 1)
+    if count == 1 || samples.count <= 1 { return samples.isEmpty ? [] : [Array(samples.indices)] }
+    let order = sharesPrefixes ? sorted(Array(samples.indices), of: samples) : Array(samples.indices)
+    let alone = order.map { cost.of(samples[$0], after: 0) }
+    let added = order.indices.map { place in
+      guard sharesPrefixes, place > 0 else { return alone[place] }
+      let (sample, before) = (samples[order[place]], samples[order[place - 1]])
+      return cost.of(sample, after: commonInputs(sample, before))
+    }
+    /// First members of the groups when none may cost more than `limit`, filled one after the other. Taking a member from
+    /// a group's front never makes the rest dearer, so no other way needs fewer groups.
+    func starts(within limit: Int) -> [Int] {
+      var (starts, sum) = ([0], alone[0])
+      for place in order.indices.dropFirst() {
+        sum += added[place]
+        if sum > limit {
+          starts.append(place)
+          sum = alone[place]
+        }
+      }
+      return starts
+    }
+    var (low, high) = (alone.max() ?? 0, alone.reduce(0, +))
+    while low < high {
+      let middle = (low + high) / 2
+      if starts(within: middle).count <= count { high = middle } else { low = middle + 1 }
+    }
+    let ends = starts(within: low) + [order.count]
+    // In the records' order, which says nothing of prefixes.
+    return zip(ends, ends.dropFirst()).map { order[$0..<$1].sorted() }
+  }
+
+  /// Sample numbers by their inputs, so that those with a common prefix are neighbours.
+  static func sorted(_ indices: [Int], of samples: [Sample]) -> [Int] {
+    indices.sorted { left, right in
+      let (a, b) = (samples[left].tokens.dropLast(), samples[right].tokens.dropLast())
+      return a.lexicographicallyPrecedes(b) || (a == b && left < right)
+    }
+  }
+
+  /// Leading inputs that two samples have in common.
+  private static func commonInputs(_ a: Sample, _ b: Sample) -> Int {
+    zip(a.tokens.dropLast(), b.tokens.dropLast()).prefix { $0 == $1 }.count
+  }
+}

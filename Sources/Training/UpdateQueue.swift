@@ -1,0 +1,92 @@
+import Core
+import Dispatch
+import Models
+import Packing
+
+/// Makes ready what each update computes on: the next one's while this one's is computed with.
+///
+/// What an update gets is a function of settings and step; when it was made has no part in it.
+final class UpdateQueue: @unchecked Sendable {
+  struct Update: Sendable {
+    /// Numbers of the training records, in the order of the data.
+    var records: [Int]
+    /// Their tokens, each record's counted once, and how many of them are supervised.
+    var tokens: Int
+    var supervised: Int
+    var batches: [Batch]
+    /// What enters the lowest adapted block in each batch; empty where the blocks below are computed.
+    var trunks: [TrunkStream]
+  }
+
+  private let settings: TrainingSettings
+  private let samples: @Sendable (Int) -> Sample
+  private let cost: Packer.Cost
+  private let trunk: TrunkOutputs?
+  /// All that follows is touched on it alone.
+  private let worker = DispatchQueue(label: "sft.updates")
+  private var order: DataOrder
+  private var ready: (step: Int, update: Update)?
+
+  init(
+    _ settings: TrainingSettings, count: Int, cost: Packer.Cost, trunk: TrunkOutputs?,
+    samples: @escaping @Sendable (Int) -> Sample
+  ) {
+    self.settings = settings
+    self.samples = samples
+    self.cost = cost
+    self.trunk = trunk
+    let lengths = settings.batchTokens == nil ? [] : (0..<count).map { samples($0).tokens.count }
+    order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil, lengths: lengths)
+  }
+
+  /// The 0-based update `step`; the one after it is begun.
+  func take(_ step: Int) -> Update {
+    let update = worker.sync {
+      if let ready, ready.step == step { return ready.update }
+      return prepare(step)
+    }
+    if step + 1 < settings.steps { worker.async { self.ready = (step + 1, self.prepare(step + 1)) } }
+    return update
+  }
+
+  private func prepare(_ step: Int) -> Update {
+    let indices = settings.records(of: step, &order)
+    let records = indices.map(samples)
+    let shares = settings.sharesPrefixes
+    let groups = groups(records, sharesPrefixes: shares)
+    let batches = groups.map { group in Packer.pack(group.map { records[$0] }, sharesPrefixes: shares) }
+    return Update(
+      records: indices, tokens: records.reduce(0) { $0 + $1.tokens.count },
+      supervised: records.reduce(0) { $0 + $1.supervisedCount },
+      batches: batches,
+      trunks: trunk.map { trunk in
+        zip(batches, groups).map { batch, group in
+          trunk.stream(batch, samples: group.map { records[$0] }, records: group.map { indices[$0] })
+        }
+      } ?? [])
+  }
+
+  /// The plain engine takes one sequence at a time.
+  private func groups(_ records: [Sample], sharesPrefixes: Bool) -> [[Int]] {
+    if settings.engine == .plain { return records.indices.map { [$0] } }
+    return Packer.microBatches(
+      records, count: settings.gradientAccumulation, sharesPrefixes: sharesPrefixes, cost: cost)
+  }
+}
+
+extension TrainingSettings {
+  /// Records of the 0-based update `step`.
+  func records(of step: Int, _ order: inout DataOrder) -> [Int] {
+    batchTokens.map { order.records(step: step, tokens: $0 * gradientAccumulation) }
+      ?? order.records(step: step, batch: effectiveBatch)
+  }
+}
+
+extension Decoder {
+  /// What the head costs for a supervised token, beside what the blocks cost for a row: by their parameters.
+  var batchCost: Packer.Cost {
+    let blocks = linears.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }
+    return Packer.Cost(
+      supervisedToken: Double(configuration.vocabularySize * configuration.width) / Double(max(1, blocks)))
+  }
+}
