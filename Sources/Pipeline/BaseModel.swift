@@ -30,8 +30,6 @@ public final class BaseModel {
     folder = try ModelFolder.resolve(name)
     checkpoint = try ModelCheckpoint(folder: folder)
     tokenizer = try loadTokenizer(folder, for: checkpoint.configuration)
-    // A vocabulary's JSON leaves twice its tables' memory free in the heap.
-    Compute.trimHeap()
     if !checkpoint.quantizedNames.isEmpty {
       // Stored in 4 bits already: that is how it is used, asked for or not.
       (self.quantization, quantized) = (nil, nil)
@@ -45,6 +43,8 @@ public final class BaseModel {
       (self.quantization, quantized) = (nil, nil)
       decoder = try Decoder(checkpoint)
     }
+    // What parsing a vocabulary and quantising leave free in the heap is as much as a small model.
+    Compute.trimHeap()
   }
 
   /// Over the tensors' names, shapes and values; kept in the workspace by the files' identity.
