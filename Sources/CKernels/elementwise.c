@@ -22,10 +22,6 @@ SFT_CLONES void sft_gelu_backward(const float *x, const float *dy, float *dx, si
   }
 }
 
-SFT_CLONES void sft_add(const float *restrict x, float *restrict y, size_t n) {
-  for (size_t i = 0; i < n; i++) y[i] += x[i];
-}
-
 SFT_CLONES void sft_add_bias(const float *restrict bias, float *restrict y, size_t rows, size_t width) {
   for (size_t row = 0; row < rows; row++, y += width)
     for (size_t i = 0; i < width; i++) y[i] += bias[i];

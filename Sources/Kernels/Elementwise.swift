@@ -3,14 +3,6 @@ import Core
 
 /// Sums and dropout.
 public enum Elementwise {
-  /// y += x.
-  public static func add(_ x: Floats, to y: MutableFloats, count: Int, _ compute: Compute) {
-    nonisolated(unsafe) let (x, y) = (x, y)
-    compute.overRanges(count, grain: 1 << 15) { range in
-      sft_add(x + range.lowerBound, y + range.lowerBound, range.count)
-    }
-  }
-
   /// y[N, C] += bias[C].
   public static func addBias(_ bias: Floats, to y: MutableFloats, rows: Int, width: Int, _ compute: Compute) {
     nonisolated(unsafe) let (bias, y) = (bias, y)

@@ -20,17 +20,14 @@ enum CorpusStage {
   static func run(
     _ store: ArtifactStore, files: [String], tokenizer: Tokenizer, endOfText: Int32, threads: Int
   ) throws -> Artifact<Summary> {
-    let identities = try files.map { try ArtifactStore.fileIdentity($0) }
-    let contents = try zip(files, identities).map { file, identity in
-      try store.cachedDigest(identity: identity) { try Digest(ofFile: file) }
-    }
+    let sources = try SourceFiles(files, store)
     let key = ArtifactKey(
       stage: name, version: version,
-      settings: [Setting("tokenizer", tokenizer.digest), Setting("eos", endOfText)], inputs: contents)
+      settings: [Setting("tokenizer", tokenizer.digest), Setting("eos", endOfText)], inputs: sources.contents)
     return try store.artifact(key) { writer in
       let shard = ShardWriter(try writer.file(tokensFile))
       var summary = Summary(documents: 0, tokens: 0, bytes: 0)
-      for (file, identity) in zip(files, identities) {
+      for file in files {
         let text = try PlainText(file)
         var ids = try tokenizer.encode(text, threads: threads)
         if ids.last != endOfText { ids.append(endOfText) }
@@ -38,12 +35,8 @@ enum CorpusStage {
         summary.documents += ids.count { $0 == endOfText }
         summary.tokens += ids.count
         summary.bytes += text.count
-        // The artifact is known by the content digested above, so what was read must have been that.
-        guard try ArtifactStore.fileIdentity(file) == identity else {
-          throw SFTError(
-            .badData, "was changed while it was being read", file: file, advice: "Run the same command again")
-        }
       }
+      try sources.checkUnchanged()
       try shard.finish()
       return summary
     }

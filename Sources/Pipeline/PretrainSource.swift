@@ -40,16 +40,15 @@ extension PretrainSource {
     guard let size = vocabularySize else {
       throw SFTError(.usage, "there is no tokenizer", advice: "Give --tokenizer DIR, or --vocab-size N to train one")
     }
-    let contents = try files.map { file in
-      try workspace.store.cachedDigest(identity: try ArtifactStore.fileIdentity(file)) { try Digest(ofFile: file) }
-    }
+    let sources = try SourceFiles(files, workspace.store)
     let key = ArtifactKey(
       stage: "tokenizer", version: 1,
       settings: [Setting("vocabulary", size), Setting("minimum", TrainedTokenizer.standardMinimumCount)],
-      inputs: contents)
+      inputs: sources.contents)
     let artifact: Artifact<Int> = try workspace.store.artifact(key) { writer in
       event(.note("training a tokenizer of \(grouped(size)) tokens"))
       let tokenizer = try TrainedTokenizer(training: files, vocabularySize: size, threads: threads)
+      try sources.checkUnchanged()
       try tokenizer.write(to: writer.folder)
       return tokenizer.vocabularyCount
     }

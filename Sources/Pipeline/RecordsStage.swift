@@ -31,13 +31,10 @@ enum RecordsStage {
   static func run(
     _ store: ArtifactStore, files: [String], onlyEmptyInput: Bool, skipBad: Bool, threads: Int
   ) throws -> Artifact<Summary> {
-    let identities = try files.map { try ArtifactStore.fileIdentity($0) }
-    let contents = try zip(files, identities).map { file, identity in
-      try store.cachedDigest(identity: identity) { try Digest(ofFile: file) }
-    }
+    let sources = try SourceFiles(files, store)
     let key = ArtifactKey(
       stage: name, version: version,
-      settings: [Setting("only-empty-input", onlyEmptyInput), Setting("skip-bad", skipBad)], inputs: contents)
+      settings: [Setting("only-empty-input", onlyEmptyInput), Setting("skip-bad", skipBad)], inputs: sources.contents)
     return try store.artifact(key) { writer in
       let shard = ShardWriter(try writer.file(dataFile))
       let options = LoadingOptions(onlyEmptyInput: onlyEmptyInput, skipBad: skipBad, threads: threads)
@@ -46,11 +43,7 @@ enum RecordsStage {
         let frame = RecordCodec.encode(records)
         try frame.withUnsafeBytes { try shard.append($0, items: records.count) }
       }
-      // The artifact is known by the content digested above, so what was read must have been that.
-      for (file, identity) in zip(files, identities) where try ArtifactStore.fileIdentity(file) != identity {
-        throw SFTError(
-          .badData, "was changed while it was being read", file: file, advice: "Run the same command again")
-      }
+      try sources.checkUnchanged()
       try shard.finish()
       return Summary(
         records: report.records, skippedBad: report.skippedBadCount,

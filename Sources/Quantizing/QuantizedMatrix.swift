@@ -82,11 +82,6 @@ public final class QuantizedMatrix: Sendable {
       if let base = values.baseAddress { decode(rows: 0..<outputs, into: base, compute) }
     }
   }
-
-  /// y[R] = W x, or += where it accumulates; x has C elements.
-  public func multiply(_ x: Floats, into y: MutableFloats, accumulate: Bool = false, _ compute: Compute) {
-    withExtendedLifetime(self) { FourBit.multiply(matrix, x, into: y, accumulate: accumulate, compute) }
-  }
 }
 
 /// Read-only bytes: memory of its own, or a view of something that it keeps alive.

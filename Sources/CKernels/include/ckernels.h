@@ -70,8 +70,6 @@ typedef struct {
 // AdamW (Loshchilov & Hutter 2019) as PyTorch computes it; gradients are multiplied by gradient_scale first.
 void sft_adamw(float *parameters, const float *gradients, float *m, float *v, size_t n, sft_adamw_factors factors);
 
-// y += x.
-void sft_add(const float *x, float *y, size_t n);
 // Each of rows × width: y += bias.
 void sft_add_bias(const float *bias, float *y, size_t rows, size_t width);
 // sums[j] += Σ over rows of x[row · stride + j], for j < columns.
