@@ -92,6 +92,15 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
 
+    // A world to know and to be asked about: the example data, and what the embedded model was trained on.
+    target("SmallWorld", ["Core"]),
+    .executableTarget(
+      name: "make-world",
+      dependencies: [
+        "Core", "Files", "JSON", "SmallWorld", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: swiftSettings),
+
     // Tests.
     .target(
       name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Models", "Weights"], path: "Tests/TestSupport",
@@ -126,6 +135,7 @@ let package = Package(
     tests("Templating", ["Core", "Files", "JSON", "Templating", "TestSupport"]),
     // Runs the built binary, so it has to be built first.
     tests("CommandLine", ["Core", "Files", "JSON", "TestSupport", "sft"]),
+    tests("SmallWorld", ["Core", "Evaluating", "Files", "SmallWorld", "TestSupport"]),
     tests("Layering", ["Core", "Files", "JSON", "TestSupport"]),
     tests("Tokenizing", ["Core", "Files", "JSON", "Tokenizing"], resources: [.copy("Fixtures")]),
   ],

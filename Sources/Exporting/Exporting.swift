@@ -11,6 +11,15 @@ public enum ExportFormat: String, Sendable, CaseIterable {
   case merged
 }
 
+/// What a merged model's weights are written as, in torch's words.
+public enum WeightType: String, Sendable, CaseIterable {
+  case float32
+  /// Rounded to nearest, ties to even.
+  case bfloat16
+
+  fileprivate var tensorType: TensorType { self == .float32 ? .f32 : .bf16 }
+}
+
 /// Writes `adapter` as a PEFT folder with the tokenizer's files beside it. `folder` is created, or replaced, as a whole.
 ///
 /// `baseModel` becomes `base_model_name_or_path`: where AutoPeftModel looks for the base.
@@ -27,28 +36,25 @@ public func exportAdapter(
   }
 }
 
-/// Writes the model with `adapter` merged in (or as it is, for nil): float32, in transformers' names. One merged weight is
+/// Writes the model with `adapter` merged in (or as it is, for nil), in transformers' names. One merged weight is
 /// in memory at a time.
 public func exportMerged(
   _ checkpoint: ModelCheckpoint, _ decoder: Decoder, adapter: Adapter?, tokenizerFiles: [String],
-  to folder: String, threads: Int
+  to folder: String, dtype: WeightType = .float32, threads: Int
 ) throws {
   let linears = Dictionary(
     uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.weightName, $0) })
   let tensors = checkpoint.configuration.expectedTensors.map { tensor in
-    TensorOutput(tensor.name, .f32, tensor.shape) { sink in
-      let values: FloatTensor
-      if let adapter, let linear = linears[tensor.name] {
-        values = decoder.mergedWeight(of: linear, with: adapter, threads: threads)
-      } else {
-        values = try checkpoint.tensor(tensor.name, shape: tensor.shape)
+    TensorOutput(tensor.name, tensor.shape, as: dtype.tensorType) {
+      guard let adapter, let linear = linears[tensor.name] else {
+        return try checkpoint.tensor(tensor.name, shape: tensor.shape)
       }
-      try values.withValues { try sink(UnsafeRawBufferPointer($0)) }
+      return decoder.mergedWeight(of: linear, with: adapter, threads: threads)
     }
   }
   try writeDirectoryAtomically(folder) { temporary in
     try writeSafetensors(tensors, to: temporary + "/model.safetensors")
-    try writeConfiguration(from: checkpoint.folder + "/config.json", to: temporary + "/config.json")
+    try writeConfiguration(from: checkpoint.folder + "/config.json", to: temporary + "/config.json", dtype: dtype.rawValue)
     try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
   }
 }

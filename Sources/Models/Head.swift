@@ -3,16 +3,18 @@ import Kernels
 
 /// Final norm, head and cross-entropy, in chunks of rows: N×V logits never exist.
 final class LossHead {
-  /// Rows of logits that exist at once, at most.
-  let chunkRows: Int
-
+  private let limit: Int
   private let normed = FloatBuffer()
   private let statistics = FloatBuffer()
   private let normedGradient = FloatBuffer()
   private let logits = FloatBuffer()
   private let panel: FloatBuffer
 
-  init(chunkRows: Int, panel: FloatBuffer) { (self.chunkRows, self.panel) = (chunkRows, panel) }
+  /// `logits`: how many may exist at once.
+  init(logits: Int, panel: FloatBuffer) { (limit, self.panel) = (logits, panel) }
+
+  /// Rows of logits that exist at once, at most: with few classes no more than the caches hold.
+  func chunkRows(classes: Int) -> Int { min(max(16, limit / classes), 512) }
 
   /// The loss over the batch's targets from x[S, C], the stream at the S supervised rows. Where `gradientScale` is given,
   /// `gradient` [S, C] is set to gradientScale · ∂loss/∂x, and the norm's and the head's own gradients are added to
@@ -36,7 +38,8 @@ final class LossHead {
     var totals = CrossEntropy.Totals()
     let dnormed = gradientScale == nil ? nil : normedGradient.ensure(count * width)
     // Chunks of about the same size: a small one at the end would cost almost as much as a full one.
-    let chunks = max(1, (count + chunkRows - 1) / chunkRows)
+    let most = chunkRows(classes: classes)
+    let chunks = max(1, (count + most - 1) / most)
     let rows = (count + chunks - 1) / chunks
     var cursor = 0
     for first in stride(from: 0, to: count, by: rows) {

@@ -17,8 +17,9 @@ public final class PassMemory {
   let dropped = FloatBuffer()
   let hiddenGradient = FloatBuffer()
 
-  /// `logitRows`: rows of logits that exist at once. Fewer take less memory and more time.
-  public init(logitRows: Int = 64) { head = LossHead(chunkRows: logitRows, panel: panel) }
+  /// `logits`: how many exist at once, about. Fewer take less memory and, as the head's weights are read for each chunk,
+  /// more time.
+  public init(logits: Int = 3 << 20) { head = LossHead(logits: logits, panel: panel) }
 
   /// Gives back what only a training step needs, so that validation and samples do not come on top of it.
   public func releaseActivations() {

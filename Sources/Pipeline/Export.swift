@@ -10,6 +10,8 @@ public struct ExportOptions: Sendable {
   public var format: ExportFormat?
   /// Folder to write.
   public var target: String
+  /// Of a merged model's weights.
+  public var dtype = WeightType.float32
   /// Whether it may hold an earlier export.
   public var replacing = false
   /// Whether to report how much of a merged adapter is left where the model is quantised again; nil for where the adapter
@@ -28,8 +30,11 @@ public struct ExportOptions: Sendable {
 public func export(_ session: InferenceSession, _ options: ExportOptions) throws -> RequantizationReport? {
   try checkTarget(options.target, replacing: options.replacing, base: session.base.folder)
   let format = options.format ?? session.exportFormat
+  guard format == .merged || options.dtype == .float32 else {
+    throw SFTError(.usage, "--dtype goes with --format merged: an adapter is written in float32")
+  }
   let report = format == .merged ? try requantizationReport(session, options) : nil
-  try write(session, format: format, to: options.target)
+  try write(session, options, format: format)
   return report
 }
 
@@ -94,8 +99,8 @@ func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
   else { throw SFTError(.cannotCreate, "is not an earlier export, so it is not replaced", file: folder) }
 }
 
-private func write(_ session: InferenceSession, format: ExportFormat, to folder: String) throws {
-  let base = session.base
+private func write(_ session: InferenceSession, _ options: ExportOptions, format: ExportFormat) throws {
+  let (base, folder) = (session.base, options.target)
   switch format {
   case .peft:
     guard let adapter = session.adapter else {
@@ -113,6 +118,6 @@ private func write(_ session: InferenceSession, format: ExportFormat, to folder:
     try checkMergeable(base)
     try exportMerged(
       base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: base.tokenizerFiles, to: folder,
-      threads: session.threads)
+      dtype: options.dtype, threads: session.threads)
   }
 }

@@ -50,7 +50,7 @@ struct TrainingJob {
   func callAsFunction(isResuming: Bool) throws -> TrainingOutcome {
     let settings = configuration.settings
     // Training and validation take turns.
-    let memory = PassMemory(logitRows: logitRows)
+    let memory = PassMemory(logits: logits)
     let compute = Compute(engine: settings.engine, threads: settings.threads)
     var charts: TensorBoardLog?
     let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
@@ -90,12 +90,12 @@ struct TrainingJob {
   }
 
   /// Where the head is trained, its whole gradient is read and written for every chunk of logits: fewer chunks are faster.
-  private var logitRows: Int {
+  private var logits: Int {
     switch (trained, configuration.settings.gradientCheckpointing) {
-    case (.adapter, false): 64
-    case (.adapter, true): 16
-    case (.weights, false): 256
-    case (.weights, true): 128
+    case (.adapter, false): 6 << 20
+    case (.adapter, true): 800 << 10
+    case (.weights, false): 12 << 20
+    case (.weights, true): 6 << 20
     }
   }
 

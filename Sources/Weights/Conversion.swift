@@ -46,6 +46,15 @@ private func convertBrainFloat(_ source: UnsafeRawPointer, _ target: UnsafeMutab
   }
 }
 
+/// `values` as BF16 elements, rounded to nearest, ties to even; NaN stays NaN.
+func roundToBrainFloat(_ values: UnsafeBufferPointer<Float>) -> [UInt16] {
+  values.map { value in
+    let bits = value.bitPattern
+    if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
+    return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ (bits >> 16 & 1)) >> 16).littleEndian
+  }
+}
+
 private func convertDouble(_ source: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>, _ count: Int) {
   for index in 0..<count {
     target[index] = Float(source.loadUnaligned(fromByteOffset: index &* 8, as: Double.self))

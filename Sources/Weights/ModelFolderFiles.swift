@@ -2,15 +2,15 @@ import Core
 import Files
 import JSON
 
-/// A model's `config.json` with the dtype of what was written, and perhaps one more member.
+/// A model's `config.json` with the dtype of what was written, in torch's words, and perhaps one more member.
 package func writeConfiguration(
-  from source: String, to path: String, adding member: (key: String, value: JSONValue)? = nil
+  from source: String, to path: String, dtype: String = "float32", adding member: (key: String, value: JSONValue)? = nil
 ) throws {
   guard var object = try parseJSONFile(source).object else {
     throw SFTError(.badData, "is not a JSON object", file: source)
   }
   object.members = object.members.filter { $0.key != member?.key }.map { member in
-    ["dtype", "torch_dtype"].contains(member.key) ? (member.key, .string("float32")) : member
+    ["dtype", "torch_dtype"].contains(member.key) ? (member.key, .string(dtype)) : member
   }
   if let member { object.members.append(member) }
   try writeAtomically(JSONValue.object(object).serialized + "\n", to: path)

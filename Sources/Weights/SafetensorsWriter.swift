@@ -29,6 +29,17 @@ public struct TensorOutput {
   public init(_ name: String, _ tensor: FloatTensor) {
     self.init(name, .f32, tensor.shape) { sink in try tensor.withValues { try sink(UnsafeRawBufferPointer($0)) } }
   }
+
+  /// A float32 tensor, as it is or rounded to `dtype`: F32 or BF16.
+  public init(_ name: String, _ shape: [Int], as dtype: TensorType, _ values: @escaping () throws -> FloatTensor) {
+    precondition(dtype == .f32 || dtype == .bf16, "floats are not written as \(dtype.rawValue)")
+    self.init(name, dtype, shape) { sink in
+      try values().withValues { values in
+        guard dtype == .bf16 else { return try sink(UnsafeRawBufferPointer(values)) }
+        try roundToBrainFloat(values).withUnsafeBytes { try sink($0) }
+      }
+    }
+  }
 }
 
 /// Writes a safetensors file as the reference implementation does: `__metadata__` first, tensors by dtype (widest first)

@@ -4,6 +4,7 @@ import Exporting
 import Pipeline
 
 extension ExportFormat: ExpressibleByArgument {}
+extension WeightType: ExpressibleByArgument {}
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -21,6 +22,9 @@ struct Export: ParsableCommand {
       that trained all weights).
       """)
   var format: ExportFormat?
+
+  @Option(name: .long, help: "float32 or bfloat16, for a merged model's weights (default: float32).")
+  var dtype: WeightType?
 
   @Option(name: .long, help: "Folder to write; it must be empty or not there.")
   var to: String
@@ -78,6 +82,7 @@ struct Export: ParsableCommand {
   private var exportOptions: ExportOptions {
     var options = ExportOptions(format, to: to)
     options.replacing = overwrite
+    options.dtype = dtype ?? .float32
     options.reportsRequantization = report ?? (model.quantization.quantized == false ? false : nil)
     options.quantization = model.quantization.options
     return options

@@ -204,6 +204,14 @@ import TestSupport
       let adapter = try sft.succeed("inspect", "adapter", "out/peft", "--json").json()
       #expect(base["digest"]?.string?.count == 64)
       #expect(base["digest"] == adapter["base_digest"])
+      // Half the bytes and nearly the same model.
+      try sft.succeed("export", "--format", "merged", "--dtype", "bfloat16", "--to", "out/half")
+      #expect(abs(try loss("--model", "out/half") - merged) < 0.02)
+      #expect(try sft.read("out/half/config.json").contains("\"bfloat16\""))
+      let sizes = try ["merged", "half"].map { try readFile(sft.path("out/\($0)/model.safetensors")).count }
+      #expect(Double(sizes[1]) < 0.55 * Double(sizes[0]))
+      try sft.fail(64, "--dtype goes with --format merged", "export", "--dtype", "bfloat16", "--to", "out/no")
+      #expect(!fileExists(sft.path("out/no")))
       try sft.fail(
         73, "out/peft: the folder is not empty. Give another --to, or replace an earlier export with --overwrite.",
         "export", "--to", "out/peft")

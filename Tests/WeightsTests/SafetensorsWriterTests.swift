@@ -43,6 +43,41 @@ import Weights
     #expect(try directoryEntries(folder.path) == ["config.json", "copy.safetensors", "model.safetensors"])
   }
 
+  /// A float32 is written as the nearest BF16, found here by trying both neighbours in double; of two as near, the even.
+  @Test func roundedToBrainFloat() throws {
+    var values: [Float] = [0, -0.0, 1, .infinity, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude]
+    values += [0x3f80_8000, 0x3f81_8000, 0x3f80_7fff, 0x3f80_8001, 0xbf81_8000, 0x0000_8000].map { Float(bitPattern: $0) }
+    var bits: UInt32 = 12345
+    for _ in 0..<500 {
+      bits = bits &* 1_664_525 &+ 1_013_904_223
+      if Float(bitPattern: bits).isFinite { values.append(Float(bitPattern: bits)) }
+    }
+    let folder = try TemporaryFolder()
+    let (path, all) = (folder.path + "/x", values)
+    try writeSafetensors(
+      [TensorOutput("w", [all.count], as: .bf16) { FloatTensor(shape: [all.count]) { _ = $0.update(from: all) } }],
+      to: path)
+    let file = try SafetensorsFile(path)
+    #expect(file.tensors["w"]?.dtype == .bf16)
+    for (value, rounded) in zip(values, try file.floats("w", shape: [values.count]).array) {
+      let below = Float(bitPattern: value.bitPattern & 0xffff_0000)
+      let above = Float(bitPattern: (value.bitPattern & 0xffff_0000) &+ 0x1_0000)
+      func distance(_ candidate: Float) -> Double {
+        // Past the largest, as if there were one more power of two.
+        abs(Double(value) - (candidate.isInfinite ? (candidate < 0 ? -0x1p128 : 0x1p128) : Double(candidate)))
+      }
+      let even = below.bitPattern >> 16 & 1 == 0
+      let nearest =
+        value.isInfinite || distance(below) < distance(above) || (distance(below) == distance(above) && even)
+        ? below : above
+      #expect(rounded.bitPattern == nearest.bitPattern, "\(value)")
+    }
+    try writeSafetensors(
+      [TensorOutput("w", [1], as: .bf16) { FloatTensor(shape: [1]) { $0[0] = Float(bitPattern: 0x7f80_0001) } }],
+      to: path)
+    #expect(try SafetensorsFile(path).floats("w", shape: [1]).array[0].isNaN)
+  }
+
   @Test func nothingToWrite() throws {
     let folder = try TemporaryFolder()
     try writeSafetensors([], metadata: [:], to: folder.path + "/x")
