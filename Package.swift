@@ -74,6 +74,12 @@ let package = Package(
     // Event files, as TensorBoard reads them.
     target("TensorBoard", ["Core", "Files"]),
 
+    // The model inside the program: Sources/CEmbedded/model, embedded as it is.
+    .target(
+      name: "CEmbedded", exclude: ["model"],
+      cSettings: [.unsafeFlags(["-std=c23", "-Wall", "-Wextra", "-Werror"])]),
+    target("Embedded", ["CEmbedded", "Files"]),
+
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
     target(
@@ -81,7 +87,7 @@ let package = Package(
       [
         "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing", "Masking", "Weights",
         "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging", "Reporting",
-        "TensorBoard",
+        "TensorBoard", "Embedded",
       ]),
     .executableTarget(
       name: "sft",
@@ -136,6 +142,7 @@ let package = Package(
     // Runs the built binary, so it has to be built first.
     tests("CommandLine", ["Core", "Files", "JSON", "TestSupport", "sft"]),
     tests("SmallWorld", ["Core", "Evaluating", "Files", "SmallWorld", "TestSupport"]),
+    tests("Embedded", ["Embedded", "Files", "TestSupport"]),
     tests("Layering", ["Core", "Files", "JSON", "TestSupport"]),
     tests("Tokenizing", ["Core", "Files", "JSON", "Tokenizing"], resources: [.copy("Fixtures")]),
   ],

@@ -9,6 +9,16 @@ public enum ExportFormat: String, Sendable, CaseIterable {
   case peft
   /// A whole model folder for transformers, the adapter merged into its weights.
   case merged
+  /// A model folder as it is, without an adapter.
+  case model
+}
+
+/// Writes the model's folder as it is: configuration, weights and tokenizer byte by byte, and nothing that is not the model's.
+public func exportModel(_ checkpoint: ModelCheckpoint, tokenizerFiles: [String], to folder: String) throws {
+  try writeDirectoryAtomically(folder) { temporary in
+    try copyFiles([checkpoint.folder + "/config.json"] + checkpoint.weights.paths, to: temporary)
+    try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
+  }
 }
 
 /// What a merged model's weights are written as, in torch's words.

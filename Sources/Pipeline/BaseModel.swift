@@ -8,9 +8,7 @@ import Weights
 
 /// A base model, open for use.
 public final class BaseModel {
-  /// As the user named it.
-  public let name: String
-  public let folder: String
+  private let location: ModelLocation
   public let checkpoint: ModelCheckpoint
   public let decoder: Decoder
   public let tokenizer: Tokenizer
@@ -20,14 +18,18 @@ public final class BaseModel {
   /// Kept in use for as long as its weights are mapped.
   private let quantized: Artifact<QuantizedStage.Summary>?
 
+  /// As the user named it.
+  public var name: String { location.name }
+  public var folder: String { location.folder }
+
   /// With `quantization` the linears are quantised first, or taken from the workspace where that was done before. Throws
   /// what is wrong with the folder, its weights, or its tokenizer.
   public init(
     _ name: String, workspace: Workspace, quantization: QuantizationOptions? = nil, compute: Compute
   ) throws {
-    self.name = name
     self.workspace = workspace
-    folder = try ModelFolder.resolve(name)
+    location = try workspace.model(name)
+    let folder = location.folder
     checkpoint = try ModelCheckpoint(folder: folder)
     tokenizer = try loadTokenizer(folder, for: checkpoint.configuration)
     if !checkpoint.quantizedNames.isEmpty {
@@ -65,12 +67,14 @@ public final class BaseModel {
     }
   }
 
-  /// How it is recorded, and what an adapter gives as its base: the folder's real path, or the name where it came from
-  /// the cache.
-  public var reference: String { recordedName(name, folder: folder) }
+  /// How it is recorded, and what an adapter gives as its base.
+  public var reference: String { location.recordedName }
+
+  /// Whether it is the model inside the program.
+  public var isEmbedded: Bool { location.isEmbedded }
 
   /// The paths of the tokenizer's files.
-  public var tokenizerFiles: [String] { Tokenizer.files(in: folder).map { folder + "/" + $0 } }
+  public var tokenizerFiles: [String] { location.tokenizerFiles }
 
   /// Reads an adapter and refuses one that was trained on another base; `force` insists, where the shapes allow.
   public func adapter(_ folder: String, force: Bool, notice: (String) -> Void) throws -> Adapter {
@@ -97,17 +101,6 @@ public final class BaseModel {
           + "\(words(quantization?.description)).")
     }
     return try AdapterFolder.read(folder, for: decoder)
-  }
-}
-
-extension Workspace {
-  /// The folder to take a tokenizer from: a folder with only tokenizer files will do. Without `model`, the newest run's
-  /// or prepared data's.
-  public func tokenizerFolder(_ model: String?) throws -> String {
-    guard let name = try model ?? recordedRun(nil)?.configuration.model ?? preparedSummary()?.model else {
-      throw SFTError(.usage, "no --model is given, and \(path) has no run and no prepared data to take it from")
-    }
-    return directoryExists(name) && !Tokenizer.files(in: name).isEmpty ? name : try ModelFolder.resolve(name)
   }
 }
 

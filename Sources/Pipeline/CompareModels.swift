@@ -51,6 +51,9 @@ public final class ModelComparison {
     self.options = options
     var inference = options.inference
     inference.baseOnly = options.otherModel != nil && inference.adapter == nil
+    if options.otherModel == nil, inference.adapter == nil, try workspace.recordedRun(inference.run) == nil {
+      throw Self.nothingToCompare
+    }
     let session = try InferenceSession(inference, workspace: workspace, notice: notice)
     self.session = session
     let first = Contestant(session: session, adapter: nil, template: session.template)
@@ -76,10 +79,7 @@ public final class ModelComparison {
       description = "comparing \(untuned.base.name) with the \(session.description)"
       return
     }
-    guard let adapter = session.adapter else {
-      throw SFTError(
-        .usage, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
-    }
+    guard let adapter = session.adapter else { throw Self.nothingToCompare }
     let further = try options.adapters.map {
       try session.base.adapter($0, force: inference.force, notice: notice)
     }
@@ -88,6 +88,10 @@ public final class ModelComparison {
       + ([adapter] + further).map { Contestant(session: session, adapter: $0, template: session.template) }
     let names = [session.description] + options.adapters.map { "adapter \($0)" }
     description = "comparing \(session.base.name) with itself and \(names.joined(separator: ", "))"
+  }
+
+  private static var nothingToCompare: SFTError {
+    SFTError(.usage, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
   }
 
   /// `metrics.jsonl` of the run that the tuned weights are from; nil where they are from elsewhere.

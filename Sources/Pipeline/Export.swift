@@ -6,7 +6,7 @@ import Tokenizing
 
 /// What `sft export` is asked for, besides the session.
 public struct ExportOptions: Sendable {
-  /// nil for an adapter, or a model where the run made one.
+  /// nil for an adapter; a merged model where the run trained all weights; the model where there is nothing else.
   public var format: ExportFormat?
   /// Folder to write.
   public var target: String
@@ -40,7 +40,7 @@ public func export(_ session: InferenceSession, _ options: ExportOptions) throws
 
 extension InferenceSession {
   /// What a session's weights are exported as where nothing is said.
-  public var exportFormat: ExportFormat { modelRun == nil ? .peft : .merged }
+  public var exportFormat: ExportFormat { adapter != nil ? .peft : modelRun != nil ? .merged : .model }
 }
 
 /// nil where none is asked for.
@@ -114,6 +114,8 @@ private func write(_ session: InferenceSession, _ options: ExportOptions, format
       adapter, for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),
       quantization: base.quantization?.description,
       tokenizerFiles: base.tokenizerFiles, to: folder)
+  case .model:
+    try exportModel(base.checkpoint, tokenizerFiles: base.tokenizerFiles, to: folder)
   case .merged:
     try checkMergeable(base)
     try exportMerged(

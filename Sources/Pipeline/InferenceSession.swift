@@ -30,7 +30,7 @@ public struct InferenceOptions: Sendable {
 }
 
 /// A model with its adapter and template, taken from the options, else from the newest run, else from the newest prepared
-/// data.
+/// data, else from what an adapter says of its base; without any of them it is the embedded model.
 public final class InferenceSession {
   public let base: BaseModel
   /// nil for the bare base, and for a run that trained all weights: `base` is then the model that it made.
@@ -58,7 +58,7 @@ public final class InferenceSession {
     let fromScratch = run?.configuration.settings.method == .pretrain
     let prepared = run == nil || fromScratch ? try workspace.preparedSummary() : nil
     let described = try options.adapter.map { try AdapterFolder.describe($0) }
-    let baseOfAdapter = described?.baseModel.flatMap { directoryExists($0) ? $0 : nil }
+    let baseOfAdapter = described?.baseModel.flatMap { $0.isEmpty ? nil : $0 }
     // The run's weights are wanted, unless a model or adapter is named and the run is not.
     let wanted =
       options.adapter == nil && (!options.baseOnly || fromScratch)
@@ -66,11 +66,12 @@ public final class InferenceSession {
       ? run : nil
     let tuned = try wanted.flatMap { $0.isModel ? try $0.weights(checkpoint: options.checkpoint) : nil }
     modelRun = tuned == nil ? nil : run
-    if tuned != nil, let name = options.model, let run { try Self.refuse(name, beside: run) }
+    if tuned != nil, let name = options.model, let run { try Self.refuse(name, beside: run, in: workspace) }
     let ofRunOrData = fromScratch ? prepared?.model : run?.configuration.model ?? prepared?.model
-    guard let model = tuned?.folder ?? options.model ?? ofRunOrData ?? baseOfAdapter else {
+    let named = tuned?.folder ?? options.model ?? ofRunOrData ?? baseOfAdapter
+    guard let model = named ?? (described == nil ? workspace.embeddedByDefault() : nil) else {
       throw SFTError(
-        .usage, "no --model is given, and \(workspace.path) has no run and no prepared data to take it from")
+        .usage, "the adapter does not say what its base is", file: options.adapter, advice: "Give it with --model")
     }
     let compute = Compute(engine: options.engine, threads: threads)
     let ofRun = options.model == nil || options.run != nil ? run?.configuration.quantization : nil
@@ -115,8 +116,8 @@ public final class InferenceSession {
   }
 
   /// Throws `usage` where a model is named beside a run that has its own and did not start from that one.
-  private static func refuse(_ model: String, beside run: RecordedRun) throws {
-    guard recordedName(model, folder: try ModelFolder.resolve(model)) != run.configuration.model else { return }
+  private static func refuse(_ model: String, beside run: RecordedRun, in workspace: Workspace) throws {
+    guard try workspace.model(model).recordedName != run.configuration.model else { return }
     throw SFTError(
       .usage, "run \(run.folder.name) has a whole model of its own, which --model \(model) has no part in",
       advice: "Leave --model out")

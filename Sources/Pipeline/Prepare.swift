@@ -1,5 +1,6 @@
 import Artifacts
 import Core
+import Embedded
 import Files
 import Masking
 import Templating
@@ -9,8 +10,8 @@ import Weights
 /// What `sft prepare` is asked for.
 public struct PrepareOptions: Sendable {
   public var files: [String]
-  /// Folder or name.
-  public var model: String
+  /// Folder or name; nil for the embedded model.
+  public var model: String?
   public var template: String
   /// nil for the model's context.
   public var maxLength: Int?
@@ -24,7 +25,7 @@ public struct PrepareOptions: Sendable {
   public var threads: Int
 
   public init(
-    files: [String], model: String, template: String = "alpaca", maxLength: Int? = nil,
+    files: [String], model: String?, template: String = "alpaca", maxLength: Int? = nil,
     overlong: OverlongPolicy = .error, validationShare: Double = 0.05, validationFile: String? = nil,
     seed: UInt64 = 42, dedupe: Bool = false, skipBad: Bool = false, onlyEmptyInput: Bool = false, threads: Int
   ) {
@@ -54,7 +55,7 @@ public struct StageReport: Sendable, Codable, Equatable {
 public func prepare(
   _ options: PrepareOptions, in workspace: Workspace, report: (StageReport) -> Void
 ) throws -> Artifact<PreparedSummary> {
-  let preparation = try Preparation(options)
+  let preparation = try Preparation(options, workspace)
   let data = try preparation.source(options.files, workspace.store, report)
   let validation = try options.validationFile.map { try preparation.source([$0], workspace.store, report) }
   let artifact = try workspace.store.artifact(preparation.key(data, validation)) { writer in
@@ -74,11 +75,13 @@ private struct Preparation {
   let endOfText: Int32
   let settings: PreparedStage.Settings
 
-  init(_ options: PrepareOptions) throws {
-    let folder = try ModelFolder.resolve(options.model)
+  init(_ options: PrepareOptions, _ workspace: Workspace) throws {
+    if options.model == nil { workspace.notice("No --model is given: the embedded model is used.") }
+    let location = try workspace.model(options.model ?? EmbeddedModel.name)
+    let folder = location.folder
     let configuration = try ModelConfiguration(path: folder + "/config.json")
     self.options = options
-    model = recordedName(options.model, folder: folder)
+    model = location.recordedName
     tokenizer = try loadTokenizer(folder, for: configuration)
     template = try PromptTemplate.named(options.template)
     guard let endOfText = tokenizer.endOfText else {
@@ -179,11 +182,6 @@ private struct Preparation {
       throw SFTError(.badData, "no record is left to validate on: all were too long", file: options.validationFile)
     }
   }
-}
-
-/// How a model is recorded: a folder by its real path, so that it is found from anywhere; a name of the cache as it is.
-func recordedName(_ name: String, folder: String) -> String {
-  name == folder ? canonicalPath(folder) ?? folder : name
 }
 
 /// The tokenizer of a model folder, checked against the model's vocabulary.

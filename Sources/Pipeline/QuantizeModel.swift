@@ -10,7 +10,7 @@ import Weights
 
 /// What `sft quantize` is asked for; nil means that the user did not say.
 public struct QuantizeOptions: Sendable {
-  public var model: String
+  public var model: String?
   public var quantization = QuantizationOptions()
   /// Folder to write.
   public var target: String?
@@ -24,7 +24,7 @@ public struct QuantizeOptions: Sendable {
   public var outputTokens = 4096
   public var threads = Compute.availableThreads
 
-  public init(model: String) { self.model = model }
+  public init(model: String?) { self.model = model }
 }
 
 /// Quantises a model's linears, writes the folder where a target is given, and measures.
@@ -34,7 +34,10 @@ public func quantizeModel(
   _ options: QuantizeOptions, in workspace: Workspace, notice: (String) -> Void
 ) throws -> QuantizationReport {
   let compute = Compute(threads: options.threads)
-  let folder = try ModelFolder.resolve(options.model)
+  let model = try workspace.modelOrDefault(options.model)
+  if options.model == nil { notice("quantising \(model)") }
+  let location = try workspace.model(model)
+  let folder = location.folder
   let opened = try ModelCheckpoint(folder: folder)
   guard opened.quantizedNames.isEmpty else {
     throw SFTError(.usage, "the model is stored in 4 bits already", file: folder)
@@ -42,7 +45,7 @@ public func quantizeModel(
   if let target = options.target { try checkTarget(target, replacing: options.replacing, base: folder) }
   let linears = opened.configuration.linears
   let names = try options.quantization.select(from: linears)
-  let data = try options.data.map { try QuantizationData($0, options, workspace, notice) }
+  let data = try options.data.map { try QuantizationData($0, of: model, options, workspace, notice) }
   // One mapping of the weights, where they are used twice.
   let checkpoint = data?.session.base.checkpoint ?? opened
   let settings = options.quantization.settings
@@ -52,7 +55,7 @@ public func quantizeModel(
   if let target = options.target {
     try exportQuantized(
       checkpoint, matrices, settings: settings, skipped: kept,
-      tokenizerFiles: Tokenizer.files(in: folder).map { folder + "/" + $0 }, to: target)
+      tokenizerFiles: location.tokenizerFiles, to: target)
   }
   let layers = try linears.compactMap { linear in
     try matrices[linear.weightName].map { try QuantizationReport.Layer($0, linear, checkpoint, compute) }
@@ -69,9 +72,11 @@ private struct QuantizationData {
   let session: InferenceSession
   let samples: [Sample]
 
-  init(_ file: String, _ options: QuantizeOptions, _ workspace: Workspace, _ notice: (String) -> Void) throws {
+  init(
+    _ file: String, of model: String, _ options: QuantizeOptions, _ workspace: Workspace, _ notice: (String) -> Void
+  ) throws {
     var inference = InferenceOptions()
-    inference.model = options.model
+    inference.model = model
     inference.baseOnly = true
     inference.template = options.template
     inference.threads = options.threads

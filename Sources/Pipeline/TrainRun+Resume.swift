@@ -114,7 +114,7 @@ extension TrainRun {
     }
     compare("--engine", options.engine?.rawValue, settings.engine.rawValue)
     if let model = options.model {
-      compare("--model", recordedName(model, folder: try ModelFolder.resolve(model)), configuration.model)
+      compare("--model", try workspace.model(model).recordedName, configuration.model)
     }
     if let folder = options.initialAdapter,
       try Digest(ofFile: folder + "/" + AdapterFolder.weightsFile).hex != settings.initialAdapter

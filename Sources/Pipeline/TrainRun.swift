@@ -46,7 +46,7 @@ public struct TrainRun {
     try workspace.checkFree(options.run, resuming: options.resume)
     guard let data = try workspace.preparedData(options.prepared, threads: threads) else {
       throw SFTError(
-        .usage, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare FILE --model DIR` first")
+        .usage, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare FILE` first")
     }
     let base = try BaseModel(
       options.model ?? data.summary.model, workspace: workspace, quantization: options.quantization,

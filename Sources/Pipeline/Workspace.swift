@@ -1,5 +1,6 @@
 import Artifacts
 import Core
+import Embedded
 import Files
 import Glibc
 import Training
@@ -8,7 +9,7 @@ import Training
 public struct Workspace: Sendable {
   public let path: String
   public let store: ArtifactStore
-  private let notice: @Sendable (String) -> Void
+  let notice: @Sendable (String) -> Void
 
   /// `explicit`, else `$SFT_WORKSPACE`, else `.sft`. Touches nothing yet. `notice` gets remarks for the user.
   public init(_ explicit: String?, notice: @escaping @Sendable (String) -> Void) {
@@ -70,7 +71,10 @@ public struct Workspace: Sendable {
   /// Artifacts that runs were made from, for `cache ls` and `cache gc`.
   public func references() throws -> [String: [Digest]] {
     Dictionary(
-      uniqueKeysWithValues: try runs().map { ("run \($0.folder.name)", [$0.configuration.prepared.digest]) })
+      uniqueKeysWithValues: try runs().map { run in
+        let base = run.configuration.model == EmbeddedModel.name ? [EmbeddedStage.key.digest] : []
+        return ("run \(run.folder.name)", [run.configuration.prepared.digest] + base)
+      })
   }
 }
 

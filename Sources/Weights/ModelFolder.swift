@@ -8,7 +8,7 @@ public enum ModelFolder {
   /// `org/name`, its snapshot in the local Hugging Face cache (`$HF_HUB_CACHE`, else `$HF_HOME/hub`, else
   /// `~/.cache/huggingface/hub`). Nothing is downloaded.
   ///
-  /// Throws `notFound`, naming the places looked in, and `usage` for `embedded`, which is reserved.
+  /// Throws `notFound`, naming the places looked in.
   public static func resolve(_ nameOrPath: String) throws -> String {
     try resolve(nameOrPath) { name in getenv(name).map { String(cString: $0) } }
   }
@@ -16,11 +16,6 @@ public enum ModelFolder {
   /// The same in a given environment.
   package static func resolve(_ nameOrPath: String, environment: (String) -> String?) throws -> String {
     guard !nameOrPath.isEmpty else { throw SFTError(.usage, "the model's name is empty") }
-    guard nameOrPath != "embedded" else {
-      throw SFTError(
-        .usage, "no model is embedded in this program yet",
-        advice: "Give --model a folder in Hugging Face layout or the name of a model in the local Hugging Face cache")
-    }
     if fileExists(nameOrPath + "/config.json") { return nameOrPath }
     let folder =
       directoryExists(nameOrPath)

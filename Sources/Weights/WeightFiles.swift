@@ -37,6 +37,12 @@ public final class WeightFiles: Sendable {
     names = owners.keys.sorted()
   }
 
+  /// The paths of the weights' files, and of their index where there is one.
+  public var paths: [String] {
+    let isSingle = files.map { lastPathComponent($0.path) } == [Self.single]
+    return files.map(\.path) + (isSingle ? [] : [folder + "/" + Self.index])
+  }
+
   /// A tensor's dtype, shape and place in its file; nil where there is none of that name.
   public func info(_ name: String) -> TensorInfo? { owners[name]?.tensors[name] }
 

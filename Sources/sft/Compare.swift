@@ -34,7 +34,9 @@ struct Compare: ParsableCommand {
   @Option(name: .long, help: "Adapter folder; may be given several times (default: the newest run's).")
   var adapter: [String] = []
 
-  @Option(name: .customLong("model-b"), help: "Compare with this model instead of with an adapter.")
+  @Option(
+    name: .customLong("model-b"),
+    help: "Compare with this model (a folder, a name, or embedded) instead of with an adapter.")
   var otherModel: String?
 
   @Option(name: .customLong("template-b"), help: "That model's template (default: the first model's).")

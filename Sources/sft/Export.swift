@@ -18,8 +18,9 @@ struct Export: ParsableCommand {
   @Option(
     name: .long,
     help: """
-      peft: an adapter folder; merged: a model folder with the adapter in its weights (default: peft, or merged for a run \
-      that trained all weights).
+      peft: an adapter folder; merged: a model folder in float32 with the adapter in its weights; model: the model as it \
+      is, without an adapter (default: peft, or merged for a run that trained all weights, or model where there is no run \
+      and no adapter, or --model alone is given).
       """)
   var format: ExportFormat?
 
@@ -47,6 +48,9 @@ struct Export: ParsableCommand {
 
   func validate() throws {
     if report == true, format != .merged { throw ValidationError("--report goes with --format merged.") }
+    if format == .model, adapter != nil || model.checkpoint != nil {
+      throw ValidationError("--format model writes the model alone: --adapter and --checkpoint have no part in it.")
+    }
   }
 
   private struct Report: Encodable {
@@ -63,10 +67,12 @@ struct Export: ParsableCommand {
     var options = InferenceOptions(model)
     options.adapter = adapter
     // An adapter is merged into the weights as they are, not into their 4-bit shadow.
-    if format == .merged { options.quantized = false }
+    if format == .merged || format == .model { options.quantized = false }
+    options.baseOnly = format == .model
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("exporting \(session.base.name) with \(session.description)")
     let report = try Pipeline.export(session, exportOptions)
+    Self.noteBase(session, format ?? session.exportFormat, progress)
     if common.json {
       try Terminal.printJSON(
         Report(
@@ -77,6 +83,14 @@ struct Export: ParsableCommand {
     }
     if let report { Self.show(report) }
     print("written to \(to)")
+  }
+
+  /// What PEFT needs besides the adapter, and cannot find by the base's name.
+  private static func noteBase(_ session: InferenceSession, _ format: ExportFormat, _ progress: Progress) {
+    guard format == .peft, session.base.isEmbedded else { return }
+    progress.note(
+      "The adapter's base is inside sft: `sft export --model \(session.base.name) --to DIR` writes it as the folder that "
+        + "PEFT puts the adapter on.")
   }
 
   private var exportOptions: ExportOptions {

@@ -76,7 +76,7 @@ struct InspectData: ParsableCommand {
       return
     }
     print(Prepare.text(data.summary))
-    let tokenizer = try Tokenizer(folder: try ModelFolder.resolve(data.summary.model))
+    let tokenizer = try workspace.tokenizer(of: data)
     let validation = Set(data.validation)
     for position in 0..<min(limit ?? 5, data.count) {
       let sample = data.sample(position)
@@ -115,7 +115,7 @@ struct InspectModel: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "model", abstract: "Configuration, tensors, parameters and bytes of a model folder.")
 
-  @Argument(help: "Model folder, or a name in the local Hugging Face cache.")
+  @Argument(help: "\(modelWords).")
   var path: String
 
   @OptionGroup var common: CommonOptions
@@ -146,7 +146,8 @@ struct InspectModel: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
-    let checkpoint = try ModelCheckpoint(folder: try ModelFolder.resolve(path))
+    let location = try workspace.model(path)
+    let checkpoint = try ModelCheckpoint(folder: location.folder)
     let configuration = checkpoint.configuration
     let infos = try configuration.expectedTensors.map { ($0.name, try checkpoint.info($0.name)) }
     let report = Report(
@@ -162,7 +163,7 @@ struct InspectModel: ParsableCommand {
       try Terminal.printJSON(report)
       return
     }
-    print("model       \(report.path)")
+    print("model       \(location.isEmbedded ? "\(path), laid out in " : "")\(report.path)")
     print(
       "decoder     \(report.architecture): \(report.layers) layers, width \(report.width), \(report.heads) heads, MLP "
         + "\(report.mlp_width), vocabulary \(grouped(report.vocabulary_size)), context \(grouped(report.context_length))"

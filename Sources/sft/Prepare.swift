@@ -13,7 +13,7 @@ struct Prepare: ParsableCommand {
   @Argument(help: "Alpaca-style JSONL files or JSON arrays.")
   var files: [String]
 
-  @Option(name: .long, help: "Model folder, or a name in the local Hugging Face cache.")
+  @Option(name: .long, help: "\(modelWords) (default: embedded).")
   var model: String?
 
   @Option(name: .long, help: "Shipped template (alpaca, short, chat, qa) or template file.")
@@ -54,10 +54,6 @@ struct Prepare: ParsableCommand {
   }
 
   func run() throws {
-    guard let model else {
-      throw SFTError(
-        .usage, "no --model is given", advice: "Give a folder in Hugging Face layout, or a name in the local cache")
-    }
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
     let options = PrepareOptions(

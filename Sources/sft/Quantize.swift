@@ -8,8 +8,8 @@ struct Quantize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a model with its linears in 4 bits, as bitsandbytes stores them, or report what that costs.")
 
-  @Option(name: .long, help: "Model folder, or a name in the local Hugging Face cache.")
-  var model: String
+  @Option(name: .long, help: "\(modelWords) (default: the newest run's, else the prepared data's, else embedded).")
+  var model: String?
 
   @Option(name: .long, help: "Folder to write; it must be empty or not there.")
   var to: String?

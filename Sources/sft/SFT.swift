@@ -42,6 +42,12 @@ struct SFT: ParsableCommand {
   }
 }
 
+/// What `--model` takes.
+let modelWords = """
+  Model folder, a name in the local Hugging Face cache, or embedded: the model inside sft; a folder of that name is \
+  ./embedded
+  """
+
 /// Where the artifacts and runs are, and how much is said.
 struct CommonOptions: ParsableArguments {
   @Option(name: .long, help: "Folder of artifacts and runs (default: $SFT_WORKSPACE, else .sft).")
@@ -56,7 +62,7 @@ struct CommonOptions: ParsableArguments {
 
 /// Which model, adapter and template to use.
 struct ModelOptions: ParsableArguments {
-  @Option(name: .long, help: "Model folder, or a name in the local Hugging Face cache (default: the newest run's).")
+  @Option(name: .long, help: "\(modelWords) (default: the newest run's, else the prepared data's, else embedded).")
   var model: String?
 
   @Option(name: .long, help: "Run whose adapter to use (default: the newest).")

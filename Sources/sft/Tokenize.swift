@@ -12,7 +12,12 @@ struct Tokenize: ParsableCommand {
   @Argument(help: "JSONL file.")
   var file: String
 
-  @Option(name: .long, help: "A folder with a tokenizer, or a name in the local cache (default: the newest run's).")
+  @Option(
+    name: .long,
+    help: """
+      A folder with a tokenizer, a name in the local Hugging Face cache, or embedded (default: the newest run's, else the \
+      prepared data's, else embedded).
+      """)
   var model: String?
 
   @Flag(name: .long, help: "Turn {\"ids\": […]} into {\"text\": …}.")
@@ -26,7 +31,7 @@ struct Tokenize: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
-    let tokenizer = try Tokenizer(folder: try workspace.tokenizerFolder(model))
+    let tokenizer = try workspace.tokenizer(model)
     let encoder = tokenizer.makeEncoder()
     let input = try MappedFile(file)
     var number = 0

@@ -9,7 +9,7 @@ struct Train: ParsableCommand {
       takes its settings from its record; they need not be given again.
       """)
 
-  @Option(name: .long, help: "Model folder or name (default: the prepared data's).")
+  @Option(name: .long, help: "\(modelWords) (default: the prepared data's).")
   var model: String?
 
   @Option(name: .long, help: "A folder that `sft prepare` printed (default: the newest prepared data).")

@@ -221,9 +221,6 @@ import TestSupport
       try refuse("--val is 1.0, expected at least 0 and below 1.", "--val", "1")
       try refuse("--val is nan, expected at least 0 and below 1.", "--val", "nan")
       try sft.fail(
-        64, "no --model is given. Give a folder in Hugging Face layout, or a name in the local cache.", "prepare",
-        SFTBinary.records)
-      try sft.fail(
         66,
         "there is no template and no file called \"nope\". Give the path of a template file, or one of alpaca, short, "
           + "chat, qa.", "prepare", SFTBinary.records, "--model", SFTBinary.model, "--template", "nope")

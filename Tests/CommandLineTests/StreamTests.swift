@@ -27,14 +27,10 @@ import TestSupport
 
   @Test func anEmptyWorkspaceIsSaidSoAndLeftEmpty() throws {
     try withSFT { sft in
-      let nothing = "no --model is given, and .sft has no run and no prepared data to take it from."
-      try sft.fail(64, nothing, "eval", "--data", SFTBinary.records)
-      try sft.fail(64, nothing, "generate", "--instruction", "x")
-      try sft.fail(64, nothing, "compare", "--questions", SFTBinary.records)
-      try sft.fail(64, nothing, "export", "--to", "out")
-      try sft.fail(64, nothing, "tokenize", SFTBinary.records)
       try sft.fail(
-        64, "there is no prepared data in .sft. Run `sft prepare FILE --model DIR` first.", "train")
+        64, "there is nothing to compare the base with. Train a run first, or give --adapter DIR.", "compare",
+        "--questions", SFTBinary.records)
+      try sft.fail(64, "there is no prepared data in .sft. Run `sft prepare FILE` first.", "train")
       try sft.fail(66, "there is no prepared data in .sft. Run `sft prepare` first.", "inspect", "data")
       #expect(try sft.succeed("runs").output == "no runs in .sft/runs\n")
       #expect(try sft.succeed("cache").output == "no artifacts in .sft\n")

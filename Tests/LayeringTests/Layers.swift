@@ -27,13 +27,13 @@ enum Layers {
     "Training": ["Kernels", "Models", "Packing"],
     "Evaluating": ["Kernels", "Masking", "Models", "Packing", "Templating", "Tokenizing"],
     "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": [],
-    "Auditing": [], "TensorBoard": [],
+    "Auditing": [], "TensorBoard": [], "Embedded": ["CEmbedded"],
   ]
 
   /// Where the foundations themselves must stop, and the C libraries.
   static let special: [String: Set<String>] = [
     "Core": [], "Files": ["Core"], "JSON": ["Core", "Files", "CJSON"], "CKernels": [], "CJSON": [], "COpenBLAS": [],
-    "CZstd": [],
+    "CZstd": [], "CEmbedded": [],
   ]
 
   /// Every breach, in words, sorted; none where all is well.

@@ -73,8 +73,7 @@ import Weights
     #expect(error?.message.contains("it is not a name such as gpt2 or org/name") == true)
   }
 
-  @Test func embeddedIsReserved() {
-    #expect(failure { _ = try resolve("embedded") }?.kind == .usage)
+  @Test func emptyName() {
     #expect(failure { _ = try resolve("") }?.kind == .usage)
   }
 }
