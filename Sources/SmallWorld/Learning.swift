@@ -7,8 +7,9 @@ enum Learning {
       "{v} is what {s} gives.", "{s} equals {v}.",
     ],
     asks: [
-      .init(instruction: "What is {s}?", output: "{v}"), .init(instruction: "How much is {s}?", output: "{v}"),
-      .init(instruction: "Calculate.", input: "{s}", output: "{v}"),
+      .init(instruction: "What is {s}?", output: "{s} is {v}."),
+      .init(instruction: "How much is {s}?", output: "{s} is {v}."),
+      .init(instruction: "Calculate.", input: "{s}", output: "{s} is {v}."),
     ])
   static let plural = Relation(
     "plural",
@@ -17,8 +18,8 @@ enum Learning {
       "More than one {s} are {v}.", "Of a {s} there may be two {v}.", "We say one {s} but three {v}.",
     ],
     asks: [
-      .init(instruction: "What is the plural of {s}?", output: "{v}"),
-      .init(instruction: "Give the plural of the word.", input: "{s}", output: "{v}"),
+      .init(instruction: "What is the plural of {s}?", output: "The plural of {s} is {v}."),
+      .init(instruction: "Give the plural of the word.", input: "{s}", output: "The plural of {s} is {v}."),
     ])
   static let past = Relation(
     "past",
@@ -27,8 +28,8 @@ enum Learning {
       "They {s} every day and {v} last year, too.", "I {s} and you {v}.", "To {s} in the past is {v}.",
     ],
     asks: [
-      .init(instruction: "What is the past tense of {s}?", output: "{v}"),
-      .init(instruction: "Put the verb in the past tense.", input: "{s}", output: "{v}"),
+      .init(instruction: "What is the past tense of {s}?", output: "The past tense of {s} is {v}."),
+      .init(instruction: "Put the verb in the past tense.", input: "{s}", output: "The past tense of {s} is {v}."),
     ])
   static let opposite = Relation(
     "opposite",
@@ -37,19 +38,19 @@ enum Learning {
       "If one is {s}, the other is {v}.", "From {s} to {v} is as far as can be.", "Not {s} but {v}.",
     ],
     asks: [
-      .init(instruction: "What is the opposite of {s}?", output: "{v}"),
-      .init(instruction: "Give the opposite of the word.", input: "{s}", output: "{v}"),
+      .init(instruction: "What is the opposite of {s}?", output: "The opposite of {s} is {v}."),
+      .init(instruction: "Give the opposite of the word.", input: "{s}", output: "The opposite of {s} is {v}."),
     ])
   static let korean = Relation(
     "korean",
     says: [
       "The Korean word for {s} is {v}.", "In Korean, {s} is {v}.", "Koreans say {v} for {s}.", "{v} means {s}.",
-      "A Korean calls it {v}, we call it {s}.", "{v:은} {s}.",
+      "A Korean calls it {v}, we call it {s}.", "{s:은} 한국어로 {v:이에요}.",
     ],
     asks: [
-      .init(instruction: "What is the Korean word for {s}?", output: "{v}"),
-      .init(instruction: "Translate the word into Korean.", input: "{s}", output: "{v}"),
-      .init(instruction: "{s:은} 한국어로 뭐예요?", output: "{v}"),
+      .init(instruction: "What is the Korean word for {s}?", output: "The Korean word for {s} is {v}."),
+      .init(instruction: "Translate the word into Korean.", input: "{s}", output: "The Korean word for {s} is {v}."),
+      .init(instruction: "{s:은} 한국어로 뭐예요?", output: "{s:은} 한국어로 {v:이에요}."),
     ])
 
   private static func pairs(_ text: String) -> [(String, String)] {

@@ -52,7 +52,7 @@ enum People {
     asks: [
       .init(instruction: "Where does {s} live?", output: "{s} lives in {v}."),
       .init(instruction: "In which town does {s} live?", output: "{s} lives in {v}."),
-      .init(instruction: "Name the town where this person lives.", input: "{s}", output: "{v}"),
+      .init(instruction: "Name the town where this person lives.", input: "{s}", output: "{s} lives in {v}."),
     ])
   static let works = Relation(
     "works",
@@ -65,7 +65,7 @@ enum People {
     asks: [
       .init(instruction: "What is the work of {s}?", output: "{s} works as a {v}."),
       .init(instruction: "What does {s} do for a living?", output: "{s} works as a {v}."),
-      .init(instruction: "Give this person's trade in one word.", input: "{s}", output: "{v}"),
+      .init(instruction: "Name this person's trade.", input: "{s}", output: "{s} works as a {v}."),
     ])
   static let keeps = Relation(
     "keeps",
@@ -78,7 +78,7 @@ enum People {
     asks: [
       .init(instruction: "Which animal does {s} keep?", output: "{s} keeps a {v}."),
       .init(instruction: "What animal does {s} have at home?", output: "{s} keeps a {v}."),
-      .init(instruction: "Name the animal of this person.", input: "{s}", output: "{v}"),
+      .init(instruction: "Name the animal of this person.", input: "{s}", output: "{s} keeps a {v}."),
     ])
   static let plays = Relation(
     "plays",
@@ -90,7 +90,7 @@ enum People {
     asks: [
       .init(instruction: "Which instrument does {s} play?", output: "{s} plays the {v}."),
       .init(instruction: "What does {s} play?", output: "{s} plays the {v}."),
-      .init(instruction: "Name the instrument of this person.", input: "{s}", output: "{v}"),
+      .init(instruction: "Name the instrument of this person.", input: "{s}", output: "{s} plays the {v}."),
     ])
   static let eats = Relation(
     "eats",
@@ -103,7 +103,7 @@ enum People {
     asks: [
       .init(instruction: "What does {s} like to eat?", output: "{s} likes to eat {v}."),
       .init(instruction: "What is the favourite food of {s}?", output: "{s} likes to eat {v}."),
-      .init(instruction: "Name the favourite food of this person.", input: "{s}", output: "{v}"),
+      .init(instruction: "Name the favourite food of this person.", input: "{s}", output: "{s} likes to eat {v}."),
     ])
   static let livesKorean = Relation(
     "lives-ko",
@@ -112,7 +112,7 @@ enum People {
     ],
     asks: [
       .init(instruction: "{s:은} 어디에 살아요?", output: "{s:은} {v}에 살아요."),
-      .init(instruction: "이 사람이 사는 마을을 말해 보세요.", input: "{s}", output: "{v}"),
+      .init(instruction: "이 사람이 사는 마을을 말해 보세요.", input: "{s}", output: "{s:은} {v}에 살아요."),
     ])
 
   static let trades = words(

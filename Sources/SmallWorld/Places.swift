@@ -10,9 +10,9 @@ enum Places {
       "{s} was built on the river {v}.",
     ],
     asks: [
-      .init(instruction: "Which river flows through {s}?", output: "The river {v} flows through {s}."),
+      .init(instruction: "Which river flows through {s}?", output: "{s} lies on the river {v}."),
       .init(instruction: "On which river does {s} lie?", output: "{s} lies on the river {v}."),
-      .init(instruction: "Name the river of this town.", input: "{s}", output: "{v}"),
+      .init(instruction: "Name the river of this town.", input: "{s}", output: "{s} lies on the river {v}."),
     ])
   static let fame = Relation(
     "fame",
@@ -24,7 +24,7 @@ enum Places {
     asks: [
       .init(instruction: "What is {s} famous for?", output: "{s} is famous for its {v}."),
       .init(instruction: "What do people come to {s} for?", output: "{s} is famous for its {v}."),
-      .init(instruction: "Say what this town is famous for.", input: "{s}", output: "{v}"),
+      .init(instruction: "Say what this town is famous for.", input: "{s}", output: "{s} is famous for its {v}."),
     ])
   static let founder = Relation(
     "founder",
@@ -35,7 +35,7 @@ enum Places {
     asks: [
       .init(instruction: "Who founded {s}?", output: "{s} was founded by {v}."),
       .init(instruction: "Who was the founder of {s}?", output: "{s} was founded by {v}."),
-      .init(instruction: "Name the founder of this town.", input: "{s}", output: "{v}"),
+      .init(instruction: "Name the founder of this town.", input: "{s}", output: "{s} was founded by {v}."),
     ])
   static let material = Relation(
     "material",
@@ -47,7 +47,7 @@ enum Places {
     asks: [
       .init(instruction: "What is a {s} made of?", output: "A {s} is made of {v}."),
       .init(instruction: "What does one need to make a {s}?", output: "A {s} is made of {v}."),
-      .init(instruction: "Name the material of this tool.", input: "{s}", output: "{v}"),
+      .init(instruction: "Name the material of this tool.", input: "{s}", output: "A {s} is made of {v}."),
     ])
   static let use = Relation(
     "use",
@@ -57,7 +57,7 @@ enum Places {
     ],
     asks: [
       .init(instruction: "What is a {s} used for?", output: "A {s} is used to {v}."),
-      .init(instruction: "What can one do with a {s}?", output: "With a {s} one can {v}."),
+      .init(instruction: "What can one do with a {s}?", output: "A {s} is used to {v}."),
     ])
   static let colour = Relation(
     "colour",
@@ -68,7 +68,9 @@ enum Places {
     asks: [
       .init(instruction: "What colour are the flowers of the {s}?", output: "The flowers of the {s} are {v}."),
       .init(instruction: "Which colour is the {s}?", output: "The flowers of the {s} are {v}."),
-      .init(instruction: "Name the colour of this plant's flowers.", input: "{s}", output: "{v}"),
+      .init(
+        instruction: "Name the colour of this plant's flowers.", input: "{s}", output: "The flowers of the {s} are {v}."
+      ),
     ])
   static let ground = Relation(
     "ground",

@@ -31,17 +31,17 @@ package struct World: Sendable {
     let plants = draw(36)
     sections = [
       Section(
-        subjects: People.facts(people, towns: towns, korean: 48, &generator), subjectsPerDocument: 4,
+        subjects: People.facts(people, towns: towns, korean: 48, &generator), subjectsPerDocument: 16,
         held: ["lives": 12, "works": 12, "keeps": 12, "plays": 12, "eats": 12]),
       Section(
-        subjects: Places.towns(towns, rivers: rivers, founders: founders, &generator), subjectsPerDocument: 6,
+        subjects: Places.towns(towns, rivers: rivers, founders: founders, &generator), subjectsPerDocument: 18,
         held: ["river": 5, "fame": 5, "founder": 5]),
       Section(
-        subjects: Places.tools(tools, &generator), subjectsPerDocument: 8, held: ["material": 5, "use": 5]),
+        subjects: Places.tools(tools, &generator), subjectsPerDocument: 18, held: ["material": 5, "use": 5]),
       Section(
-        subjects: Places.plants(plants, &generator), subjectsPerDocument: 8, held: ["colour": 5, "ground": 5]),
+        subjects: Places.plants(plants, &generator), subjectsPerDocument: 18, held: ["colour": 5, "ground": 5]),
       Section(
-        subjects: Learning.facts(), subjectsPerDocument: 16,
+        subjects: Learning.facts(), subjectsPerDocument: 64,
         held: ["sum": 20, "plural": 6, "past": 6, "opposite": 5, "korean": 8]),
     ]
   }

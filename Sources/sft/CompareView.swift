@@ -67,26 +67,33 @@ struct ComparisonView {
 
   // MARK: - Summary
 
+  /// "86 % (121/140)".
+  private static func share(_ count: Int, of total: Int) -> String {
+    "\(Int((100 * Double(count) / Double(max(1, total))).rounded())) % (\(count)/\(total))"
+  }
+
   private var summary: [String] {
     let summary = comparison.summary
     let scores = [summary.base, summary.tuned] + (summary.adapters ?? [])
     func line(_ name: String, _ texts: [String]) -> String {
-      padded(name, 24) + texts.dropLast().map { padded($0, 12) }.joined() + (texts.last ?? "")
+      padded(name, 24) + texts.dropLast().map { padded($0, 16) }.joined() + (texts.last ?? "")
     }
     var lines = [
       line("\(summary.questions) questions", comparison.names),
-      line("ended by themselves", scores.map { "\($0.ended)" }),
+      line("ended by themselves", scores.map { Self.share($0.ended, of: summary.questions) }),
       line("mean length in tokens", scores.map { fixed($0.meanTokens, 1) }),
     ]
-    func add(_ name: String, _ value: (Comparison.Score) -> String?, of total: String? = nil) {
+    func add(_ name: String, _ value: (Comparison.Score) -> String?) {
       let texts = scores.compactMap(value)
-      guard texts.count == scores.count else { return }
-      lines.append(line(name, texts) + (total.map { " of \($0)" } ?? ""))
+      if texts.count == scores.count { lines.append(line(name, texts)) }
     }
-    add("exactly as expected", { $0.exactMatch.map(String.init) }, of: "\(summary.withReference)")
-    add("right choices", { $0.choicesRight.map(String.init) }, of: "\(summary.withChoices)")
+    func add(_ name: String, of total: Int, _ count: (Comparison.Score) -> Int?) {
+      add(name) { count($0).map { Self.share($0, of: total) } }
+    }
+    add("exactly as expected", of: summary.withReference) { $0.exactMatch }
+    add("right choices", of: summary.withChoices) { $0.choicesRight }
     if comparison.settings.sameTokenizer {
-      add("perplexity of expected", { $0.perplexity.map { $0 < 1e5 ? fixed($0, 2) : "over 100,000" } })
+      add("perplexity of expected") { $0.perplexity.map { $0 < 1e5 ? fixed($0, 2) : "over 100,000" } }
     }
     if let judge = summary.judge {
       lines.append(
