@@ -4,19 +4,25 @@
 #   make test      install what is needed, build, and run all tests
 #   make bench     speed and memory on this machine, in about three minutes; ARGS="--full --peer PYTHON" for more
 #   make build     build .build/release/sft
+#   make install   build one self-contained binary and put it into PREFIX/bin; PREFIX=/usr/local DESTDIR=
+#   make uninstall remove it from there
+#   make standalone  build that binary only: .build-install/sft
 #   make lint      check the format of the Swift sources
 #   make format    put the Swift sources into that format
 #   make clean     remove what was built and the demo's workspace
 
 SWIFT ?= swift
 SFT = .build/release/sft
+PREFIX ?= /usr/local
+BIN = $(DESTDIR)$(PREFIX)/bin
+STANDALONE = .build-install
 # curl carries what is asked of a judge; nothing else needs it.
 DEBIAN_PACKAGES = libopenblas-dev libjson-c-dev libzstd-dev pkg-config curl
 DEMO_MODEL = Tests/Fixtures/gpt2-tiny/model
 DEMO_WORKSPACE = .sft-demo
 
 .DEFAULT_GOAL := menu
-.PHONY: menu dependencies build demo test bench lint format clean
+.PHONY: menu dependencies build install uninstall standalone demo test bench lint format clean
 
 menu:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -37,6 +43,44 @@ dependencies:
 
 build: dependencies
 	$(SWIFT) build -c release --product sft
+
+# Everything but glibc is linked in: the linker looks first into a folder that holds nothing but static libraries, by
+# copies of the pkg-config files that name it. libgcc_s is what unwinds; its static half is called libgcc_eh.
+STATIC_LIBRARIES = openblas:openblas json-c:json-c zstd:libzstd
+STATIC_FILES = libopenblas.a:libopenblas.a libjson-c.a:libjson-c.a libzstd.a:libzstd.a libstdc++.a:libstdc++.a libgcc_eh.a:libgcc_s.a
+
+standalone: dependencies
+	@rm -rf $(STANDALONE)/lib && mkdir -p $(STANDALONE)/lib
+	@compiler=$$(command -v clang || command -v gcc || command -v cc); \
+	for file in $(STATIC_FILES); do \
+	  path=$$("$$compiler" -print-file-name=$${file%:*}); \
+	  [ -f "$$path" ] || { echo "There is no $${file%:*}: install that static library and run this again." >&2; exit 1; }; \
+	  ln -s "$$path" $(STANDALONE)/lib/$${file#*:}; \
+	done
+	@for library in $(STATIC_LIBRARIES); do \
+	  name=$${library#*:}; folder=$$(pkg-config --variable=pcfiledir $$name); \
+	  sed -e "s|\$${pcfiledir}|$$folder|g" -e "s|^Libs:.*|Libs: -L$(CURDIR)/$(STANDALONE)/lib -l$${library%:*}|" \
+	    "$$folder/$$name.pc" >$(STANDALONE)/lib/$$name.pc; \
+	done
+	PKG_CONFIG_PATH='$(CURDIR)/$(STANDALONE)/lib' $(SWIFT) build -c release --product sft \
+	  --scratch-path $(STANDALONE) --static-swift-stdlib -Xlinker -s
+	@cp $(STANDALONE)/release/sft $(STANDALONE)/sft.new && mv $(STANDALONE)/sft.new $(STANDALONE)/sft
+
+# Whether it can be installed is asked before it is built.
+install:
+	@place='$(BIN)'; while [ ! -e "$$place" ]; do place=$$(dirname "$$place"); done; \
+	if [ ! -d "$$place" ] || [ ! -w "$$place" ]; then \
+	  echo "$$place cannot be written. Give a place of your own: make install PREFIX=\$$HOME/.local" >&2; \
+	  echo "Or build it as yourself and copy it as root: make standalone && sudo install -D -m 755 $(STANDALONE)/sft '$(BIN)/sft'" >&2; \
+	  exit 1; \
+	fi
+	@$(MAKE) --no-print-directory standalone
+	@install -D -m 755 $(STANDALONE)/sft '$(BIN)/sft.new' && mv '$(BIN)/sft.new' '$(BIN)/sft'
+	@echo "installed $(BIN)/sft"
+	@case ":$$PATH:" in *':$(PREFIX)/bin:'*) ;; *) echo "$(PREFIX)/bin is not on the PATH.";; esac
+
+uninstall:
+	@if [ -e '$(BIN)/sft' ]; then rm '$(BIN)/sft' && echo "removed $(BIN)/sft"; else echo "there is no $(BIN)/sft"; fi
 
 demo: build
 	@rm -rf $(DEMO_WORKSPACE)
@@ -59,4 +103,4 @@ format:
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
 
 clean:
-	rm -rf .build $(DEMO_WORKSPACE)
+	rm -rf .build $(STANDALONE) $(DEMO_WORKSPACE)

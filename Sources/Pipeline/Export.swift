@@ -93,7 +93,8 @@ func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
       .cannotCreate, "the folder is not empty", file: folder,
       advice: "Give another --to, or replace an earlier export with --overwrite")
   }
-  let isExport = !Set(names).isDisjoint(with: ["adapter_config.json", "model.safetensors"])
+  let isExport = !Set(names).isDisjoint(
+    with: ["adapter_config.json", "model.safetensors", "model.safetensors.index.json"])
   let hasFolders = names.contains { FileStatus(folder + "/" + $0)?.kind != .file }
   guard isExport, !hasFolders, let own = canonicalPath(folder), own != canonicalPath(base), own != canonicalPath(".")
   else { throw SFTError(.cannotCreate, "is not an earlier export, so it is not replaced", file: folder) }
