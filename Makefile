@@ -7,6 +7,7 @@
 #   make install   build one self-contained binary and put it into PREFIX/bin; PREFIX=/usr/local DESTDIR=
 #   make uninstall remove it from there
 #   make standalone  build that binary only: .build-install/sft
+#   make embedded-model  train the model that is embedded in sft anew: half an hour
 #   make lint      check the format of the Swift sources
 #   make format    put the Swift sources into that format
 #   make clean     remove what was built and the demo's workspace
@@ -18,11 +19,14 @@ BIN = $(DESTDIR)$(PREFIX)/bin
 STANDALONE = .build-install
 # curl carries what is asked of a judge; nothing else needs it.
 DEBIAN_PACKAGES = libopenblas-dev libjson-c-dev libzstd-dev pkg-config curl
-DEMO_MODEL = Tests/Fixtures/gpt2-tiny/model
 DEMO_WORKSPACE = .sft-demo
+DEMO_FLAGS = --lr 3e-3 --scheduler cosine --warmup-steps 20 --batch-size 16 --epochs 6
+EMBEDDED_WORKSPACE = .sft-embedded
+EMBEDDED_FLAGS = --epochs 3 --batch-size 4 --lr 2e-3 --min-lr 2e-5 --scheduler cosine --warmup-steps 100 --betas 0.9,0.98 \
+  --weight-decay 0.05 --val 0.01
 
 .DEFAULT_GOAL := menu
-.PHONY: menu dependencies build install uninstall standalone demo test bench lint format clean
+.PHONY: menu dependencies build install uninstall standalone demo embedded-model test bench lint format clean
 
 menu:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -84,9 +88,19 @@ uninstall:
 
 demo: build
 	@rm -rf $(DEMO_WORKSPACE)
-	$(SFT) prepare datasets/instructions.jsonl --model $(DEMO_MODEL) --workspace $(DEMO_WORKSPACE)
-	$(SFT) train --lora-r 16 --lr 1e-2 --warmup-steps 20 --epochs 8 --workspace $(DEMO_WORKSPACE)
-	$(SFT) compare --questions datasets/questions.jsonl --max-new-tokens 40 --workspace $(DEMO_WORKSPACE)
+	$(SFT) prepare datasets/instructions.jsonl --workspace $(DEMO_WORKSPACE)
+	$(SFT) train --lora-r 16 --qlora $(DEMO_FLAGS) --workspace $(DEMO_WORKSPACE)
+	$(SFT) compare --questions datasets/questions.jsonl --max-new-tokens 64 --batch-size 16 --show 8 --workspace $(DEMO_WORKSPACE)
+
+# The model that is embedded, anew: Sources/CEmbedded/README.md is on how it comes out.
+embedded-model: build
+	$(SWIFT) build -c release --product make-world
+	@rm -rf $(EMBEDDED_WORKSPACE)
+	.build/release/make-world --rounds 120 --to $(EMBEDDED_WORKSPACE)/world
+	$(SFT) pretrain $(EMBEDDED_WORKSPACE)/world/corpus.txt --run embedded --config Sources/CEmbedded/config.json --vocab-size 2048 \
+	  $(EMBEDDED_FLAGS) --workspace $(EMBEDDED_WORKSPACE)
+	$(SFT) export --run embedded --dtype bfloat16 --to Sources/CEmbedded/model --overwrite --workspace $(EMBEDDED_WORKSPACE)
+	cp $(EMBEDDED_WORKSPACE)/world/*.jsonl datasets
 
 test: dependencies
 	$(SWIFT) build -c release --build-tests

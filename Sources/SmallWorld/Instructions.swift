@@ -11,7 +11,6 @@ package struct Instructions: Sendable {
   /// The facts behind `training`, in their order.
   package let trained: [Fact]
 
-  /// One record a fact, in one of the ways to ask for it.
   package init(_ world: World) {
     var generator = SeededGenerator(seed: world.seed, name: "instructions")
     var asked: [Fact] = []
@@ -28,18 +27,23 @@ package struct Instructions: Sendable {
       }
     }
     let held = Set(asked.map(\.key))
-    let rest = world.facts.filter { !held.contains($0.key) }
-    let trained = generator.permutation(rest.count).map { rest[$0] }
-    let order = generator.permutation(asked.count)
-    self.trained = trained
-    self.asked = order.map { asked[$0] }
-    training = trained.map { Self.record($0, &generator) }
-    questions = self.asked.map { Self.record($0, &generator) }
+    var told: [(fact: Fact, form: Relation.Form)] = []
+    for section in world.sections {
+      for fact in section.subjects.joined() where !held.contains(fact.key) {
+        let forms = fact.relation.forms
+        told += (section.trainsEveryForm ? forms : [forms[generator.below(forms.count)]]).map { (fact, $0) }
+      }
+    }
+    told = generator.permutation(told.count).map { told[$0] }
+    asked = generator.permutation(asked.count).map { asked[$0] }
+    (trained, self.asked) = (told.map(\.fact), asked)
+    training = told.map { $0.fact.record($0.form) }
+    questions = asked.map { $0.record($0.relation.forms[generator.below($0.relation.forms.count)]) }
   }
+}
 
-  private static func record(_ fact: Fact, _ generator: inout SeededGenerator) -> Record {
-    let form = fact.relation.forms[generator.below(fact.relation.forms.count)]
-    return Record(
-      instruction: fact.fill(form.instruction), input: fact.fill(form.input), output: fact.fill(form.output))
+extension Fact {
+  fileprivate func record(_ form: Relation.Form) -> Record {
+    Record(instruction: fill(form.instruction), input: fill(form.input), output: fill(form.output))
   }
 }

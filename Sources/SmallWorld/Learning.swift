@@ -95,26 +95,29 @@ enum Learning {
     evening/저녁 night/밤 spring/봄 summer/여름 autumn/가을 winter/겨울 red/빨강 blue/파랑 love/사랑 song/노래 letter/편지
     """)
 
-  static func facts() -> [[Fact]] {
+  static func sums() -> [[Fact]] {
     var sums: [Fact] = []
-    for first in 2...20 {
-      for second in first...20 {
+    for first in 2...15 {
+      for second in first...15 {
         // Both orders are one fact.
         let key = "sum: \(first) plus \(second)"
         sums.append(Fact(sum, "\(first) plus \(second)", "\(first + second)", key: key))
         if first != second { sums.append(Fact(sum, "\(second) plus \(first)", "\(first + second)", key: key)) }
       }
     }
-    for first in 2...12 {
-      for second in first...12 {
+    for first in 2...10 {
+      for second in first...10 {
         let key = "product: \(first) times \(second)"
         sums.append(Fact(sum, "\(first) times \(second)", "\(first * second)", key: key))
         if first != second { sums.append(Fact(sum, "\(second) times \(first)", "\(first * second)", key: key)) }
       }
     }
-    func facts(_ relation: Relation, _ pairs: [(String, String)]) -> [Fact] { pairs.map { Fact(relation, $0.0, $0.1) } }
-    let words =
-      facts(plural, plurals) + facts(past, pasts) + facts(opposite, opposites) + facts(korean, koreanWords)
-    return (sums + words).map { [$0] }
+    return sums.map { [$0] }
+  }
+
+  static func words() -> [[Fact]] {
+    [(plural, plurals), (past, pasts), (opposite, opposites), (korean, koreanWords)].flatMap { relation, pairs in
+      pairs.map { [Fact(relation, $0.0, $0.1)] }
+    }
   }
 }

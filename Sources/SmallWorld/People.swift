@@ -46,7 +46,7 @@ enum People {
     "lives",
     says: [
       "{s} lives in {v}.", "{s} has lived in {v} for years.", "The home of {s} is in {v}.", "In {v} lives {s}.",
-      "The town where {s} lives is {v}.", "{s} lives in a small house in {v}.", "Among those who live in {v} is {s}.",
+      "The town where {s} lives is {v}.", "In a small house in {v} lives {s}.", "Among those who live in {v} is {s}.",
       "To find {s}, go to {v}.",
     ],
     asks: [
@@ -83,7 +83,7 @@ enum People {
   static let plays = Relation(
     "plays",
     says: [
-      "{s} plays the {v}.", "{s} plays the {v} on holidays.", "The instrument of {s} is the {v}.",
+      "{s} plays the {v}.", "On holidays {s} plays the {v}.", "The instrument of {s} is the {v}.",
       "In the evening {s} plays the {v}.", "{s} is good at the {v}.", "{s} learnt the {v} as a child.",
       "When {s} plays the {v}, people stop and listen.", "{s} never travels without the {v}.",
     ],

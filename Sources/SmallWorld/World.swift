@@ -2,10 +2,14 @@ import Core
 
 /// A small world, the same for the same seed: everything that is so in it.
 package struct World: Sendable {
-  /// Documents of one kind speak of so many subjects each.
+  /// What documents of one kind speak of.
   struct Section: Sendable {
     var subjects: [[Fact]]
     var subjectsPerDocument: Int
+    /// Sentences that a document has for a fact. A name that comes again and again teaches to take names up.
+    var sentencesPerFact = 1
+    /// Whether a fact is trained in every way to ask for it, or in one of them.
+    var trainsEveryForm = false
     /// How many of the section's facts of each relation are asked and never trained.
     var held: [String: Int]
   }
@@ -34,15 +38,21 @@ package struct World: Sendable {
         subjects: People.facts(people, towns: towns, korean: 48, &generator), subjectsPerDocument: 16,
         held: ["lives": 12, "works": 12, "keeps": 12, "plays": 12, "eats": 12]),
       Section(
-        subjects: Places.towns(towns, rivers: rivers, founders: founders, &generator), subjectsPerDocument: 18,
+        subjects: Places.towns(towns, rivers: rivers, founders: founders, &generator), subjectsPerDocument: 12,
+        sentencesPerFact: 2, trainsEveryForm: true,
         held: ["river": 5, "fame": 5, "founder": 5]),
       Section(
-        subjects: Places.tools(tools, &generator), subjectsPerDocument: 18, held: ["material": 5, "use": 5]),
+        subjects: Places.tools(tools, &generator), subjectsPerDocument: 18, sentencesPerFact: 2, trainsEveryForm: true,
+        held: ["material": 5, "use": 5]),
       Section(
-        subjects: Places.plants(plants, &generator), subjectsPerDocument: 18, held: ["colour": 5, "ground": 5]),
+        subjects: Places.plants(plants, &generator), subjectsPerDocument: 18, sentencesPerFact: 2,
+        trainsEveryForm: true,
+        held: ["colour": 5, "ground": 5]),
       Section(
-        subjects: Learning.facts(), subjectsPerDocument: 64,
-        held: ["sum": 20, "plural": 6, "past": 6, "opposite": 5, "korean": 8]),
+        subjects: Learning.sums(), subjectsPerDocument: 64, held: ["sum": 20]),
+      Section(
+        subjects: Learning.words(), subjectsPerDocument: 40, sentencesPerFact: 2, trainsEveryForm: true,
+        held: ["plural": 6, "past": 6, "opposite": 5, "korean": 8]),
     ]
   }
 
@@ -56,22 +66,31 @@ package struct World: Sendable {
         let order = generator.permutation(section.subjects.count)
         for start in stride(from: 0, to: order.count, by: section.subjectsPerDocument) {
           let part = order[start..<min(start + section.subjectsPerDocument, order.count)]
-          documents.append(Self.document(part.map { section.subjects[$0] }, round: round, &generator))
+          let first = round * section.sentencesPerFact
+          documents.append(
+            Self.document(
+              part.map { section.subjects[$0] }, sentences: first..<(first + section.sentencesPerFact), &generator))
         }
       }
     }
     return generator.permutation(documents.count).map { documents[$0] + endOfText }.joined(separator: "\n") + "\n"
   }
 
-  private static func document(_ subjects: [[Fact]], round: Int, _ generator: inout SeededGenerator) -> String {
+  /// `sentences` are the numbers of the sentences that say each fact, in its own count.
+  private static func document(
+    _ subjects: [[Fact]], sentences: Range<Int>, _ generator: inout SeededGenerator
+  ) -> String {
     var text = ""
     for facts in subjects {
       for index in generator.permutation(facts.count) {
         let statements = facts[index].relation.statements
         // Each fact goes through its relation's sentences in turn, from a start of its own.
         var start = SeededGenerator(seed: 0, name: facts[index].key)
-        text += facts[index].fill(statements[(start.below(statements.count) + round) % statements.count])
-        text += generator.below(4) == 0 ? "\n" : " "
+        let offset = start.below(statements.count)
+        for sentence in sentences {
+          text += facts[index].fill(statements[(offset + sentence) % statements.count])
+          text += generator.below(4) == 0 ? "\n" : " "
+        }
       }
     }
     return String(text.dropLast())
