@@ -35,3 +35,19 @@ public func byteCount(_ bytes: Int) -> String {
   }
   return unit == 0 ? "\(bytes) bytes" : "\(fixed(value, 1)) \(units[unit])"
 }
+
+/// A number with the fewest digits that read back the same, and its power of ten: 0.00012 → "1.2e-4", 1 → "1e0".
+public func scientific(_ value: Double) -> String {
+  guard value.isFinite, value != 0 else { return "\(value)" }
+  // Seventeen digits always do.
+  for digits in 0...16 {
+    let text = withVaList([Int32(digits), value]) { arguments in
+      var buffer = [CChar](repeating: 0, count: 64)
+      let length = vsnprintf(&buffer, buffer.count, "%.*e", arguments)
+      return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+    let parts = text.split(separator: "e")
+    if Double(text) == value, parts.count == 2, let exponent = Int(parts[1]) { return "\(parts[0])e\(exponent)" }
+  }
+  return "\(value)"
+}
