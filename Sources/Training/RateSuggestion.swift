@@ -5,9 +5,11 @@ import Glibc
 /// The losses are smoothed by a local line about each point: Gaussian weights over a twentieth of the points to either
 /// side, so unlike a running mean the curve does not lag behind. A loss above the start counts no more than the fall below
 /// it, so that what comes after the turn does not move the turn.
-/// Two rates are read from the curve, as is usual: where it falls the fastest, per factor of the rate, and a tenth of
-/// the rate where it is lowest. The lower of the two is suggested: a rate that is too low costs some time, one that is too
-/// high costs the run.
+/// Only the first valley counts: the lowest loss before it rises by more than it varies from update to update. Beyond that a
+/// loss may fall again, to where it answers all alike.
+/// Two rates are read from the curve, as is usual: where it falls the fastest, per factor of the rate, and where it is
+/// lowest. Halfway between them, by their logarithms, is suggested, but no more than a third of the second: a rate that is
+/// too low costs some time, one that is too high costs the run.
 public struct RateSuggestion: Sendable, Equatable {
   /// To two digits; nil where the curve gives no answer.
   public private(set) var rate: Double?
@@ -19,7 +21,7 @@ public struct RateSuggestion: Sendable, Equatable {
   public private(set) var lowest: Double?
   /// The smoothed loss at each point.
   public private(set) var smoothed: [Double] = []
-  /// Losses from the smoothed minimum to as far above the start as that is below it: what is worth showing.
+  /// From the lowest loss to the highest, or to as far above the start as the lowest is below it: what is worth showing.
   public private(set) var shown: ClosedRange<Double>?
 
   /// The fewest points that are a curve.
@@ -32,18 +34,20 @@ public struct RateSuggestion: Sendable, Equatable {
       reason = Self.tooFew(test)
       return
     }
-    // What the curve falls from.
-    let start = mean(points.prefix(max(3, points.count / 10)).map(\.loss))
+    var start = mean(points.prefix(max(3, points.count / 10)).map(\.loss))
     let deepest = points.reduce(start) { min($0, $1.loss) }
     let ceiling = start + (start - deepest)
     let losses = points.map { min($0.loss, max(ceiling, start)) }
     let curve = LocalLines(losses)
     smoothed = curve.values
-    let minimum = curve.values.indices.min { curve.values[$0] < curve.values[$1] } ?? 0
-    shown = curve.values[minimum]...max(ceiling, start, curve.values[minimum])
-    let fall = start - curve.values[minimum]
+    // What a loss differs from the curve by.
     let noise = max(spread(zip(losses, curve.values).map { $0 - $1 }), 1e-3 * abs(start))
-    guard fall > noise else {
+    // What the curve falls from; where it rises at once, its first value.
+    start = min(start, curve.values[0])
+    let minimum = firstValley(curve.values, from: start, noise: noise)
+    shown = (losses.min() ?? start)...(losses.max() ?? start)
+    let fall = start - curve.values[minimum]
+    guard fall > 2 * noise else {
       let rose = test.end != .finished || (curve.values.last ?? start) - start > noise
       reason = rose ? Self.onlyRose : Self.neverFell
       return
@@ -56,7 +60,7 @@ public struct RateSuggestion: Sendable, Equatable {
         "The loss is lowest at the end of the range, so it may fall further. Test higher rates with a larger --lr-to"
       return
     }
-    let suggested = min(points[turn].lr, points[minimum].lr / 10)
+    let suggested = min((points[turn].lr * points[minimum].lr).squareRoot(), points[minimum].lr / 3)
     guard turn > 0, suggested >= points[0].lr else {
       reason =
         "The loss falls at the lowest rates already, so better ones may lie below. Test lower rates with a smaller "
@@ -111,6 +115,16 @@ private struct LocalLines {
       slopes.append((w * wxy - wx * wy) / determinant)
     }
   }
+}
+
+/// The lowest place before the curve rises by more than `noise` again, having fallen by more than twice that.
+private func firstValley(_ values: [Double], from start: Double, noise: Double) -> Int {
+  var lowest = 0
+  for (index, value) in values.enumerated() {
+    if value < values[lowest] { lowest = index }
+    if start - values[lowest] > 2 * noise, value - values[lowest] > noise { break }
+  }
+  return lowest
 }
 
 private func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(1, values.count)) }

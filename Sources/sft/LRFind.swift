@@ -12,8 +12,9 @@ struct LRFind: ParsableCommand {
       --lr-from to --lr-to, and nothing is kept but the curve of losses: no run. It ends early where the loss, as a running
       mean, is above four times its minimum, or is not a finite number.
 
-      The suggestion is the lower of two rates: where the smoothed loss falls the fastest, and a tenth of that where it is
-      lowest. Where the curve gives no answer, that is said, and what to change.
+      The suggestion lies halfway, by logarithms, between the rate where the smoothed loss falls the fastest and the one
+      where it is lowest in its first valley, and at most at a third of the latter. Where the curve gives no answer, that is
+      said, and what to change.
       """)
 
   @Option(name: .long, help: "The first update's rate.")

@@ -73,7 +73,8 @@ struct RangeView {
     let labels = Dictionary(roundValues(losses, about: 5).map { (row($0), short($0)) }) { first, _ in first }
     for (index, row) in cells.enumerated() {
       let label = labels[index]
-      lines.append(paddedLeft(label ?? "", Self.labels - 1) + " " + (label == nil ? "│" : "┤") + trimmed(String(row)))
+      lines.append(
+        paddedLeft(label ?? "", Self.labels - 1) + " " + (label == nil ? "│" : "┤") + trimmedRight(String(row)))
     }
     return lines + rateAxis
   }
@@ -103,7 +104,7 @@ struct RangeView {
       guard start > labels.count || labels.allSatisfy({ $0 == " " }) else { continue }
       labels = padded(labels, start) + text
     }
-    return [String(repeating: " ", count: Self.labels) + "└" + String(axis), trimmed(labels)]
+    return [String(repeating: " ", count: Self.labels) + "└" + String(axis), trimmedRight(labels)]
   }
 
   private func column(_ rate: Double) -> Int {
@@ -116,10 +117,4 @@ struct RangeView {
     let share = (loss - losses.lowerBound) / (losses.upperBound - losses.lowerBound)
     return min(Int(((1 - min(max(share, -1), 2)) * Double(Self.height - 1)).rounded()), Self.height - 1)
   }
-}
-
-private func trimmed(_ text: String) -> String {
-  var text = text[...]
-  while text.last == " " { text = text.dropLast() }
-  return String(text)
 }

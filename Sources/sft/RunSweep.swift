@@ -27,7 +27,7 @@ func runSweep(
     },
     train: { try train(workspace, $0, $1, $2) })
   progress.close()
-  if common.json { try Terminal.printJSON(result) } else { print(sweepTable(result)) }
+  if common.json { try Terminal.printJSON(result) } else { print(sweepTable(result, verb: verb)) }
   // Said last: the table says where.
   if result.best == nil {
     throw SFTError(.internalError, "every run diverged", advice: "Try lower rates; `sft lr-find` suggests one")
@@ -35,7 +35,7 @@ func runSweep(
 }
 
 /// A row for each rate, and what to do with the best.
-private func sweepTable(_ result: SweepResult) -> String {
+private func sweepTable(_ result: SweepResult, verb: String) -> String {
   let hasValidation = result.runs.contains { $0.bestLoss != nil }
   func figure(_ value: Double?, _ decimals: Int) -> String { value.map { fixed($0, decimals) } ?? "–" }
   let head =
@@ -46,12 +46,17 @@ private func sweepTable(_ result: SweepResult) -> String {
       + (hasValidation ? [figure(run.bestLoss, 4), run.bestStep.map(String.init) ?? "–"] : [])
       + ["\(run.steps)\(run.stoppedEarly ? " (early)" : "")", figure(run.tokensPerSecond, 0), run.run]
   }
-  var lines = tableLines([head] + rows)
+  // Names to the left, as they are read.
+  let table = [head] + rows
+  let nameWidth = table.map { displayWidth($0[$0.count - 1]) }.max() ?? 0
+  var lines = tableLines(table.map { $0.dropLast() + [padded($0[$0.count - 1], nameWidth)] }).map(trimmedRight)
   if let best = result.best {
     let measure = hasValidation ? "lowest validation loss" : "lowest last loss, over the same records in each run"
+    // A model from scratch has no base to be compared with.
+    let use = verb == "pretrain" ? "sft generate --prompt TEXT" : "sft compare --questions FILE"
     lines += [
-      "* \(measure). The other verbs take the newest run; for this one say",
-      "  sft compare --questions FILE --run \(best)", "  sft export --to DIR --run \(best)",
+      "* \(measure). The other verbs take the newest run; for this one say", "  \(use) --run \(best)",
+      "  sft export --to DIR --run \(best)",
     ]
   }
   return lines.joined(separator: "\n")
