@@ -5,13 +5,7 @@
 #endif
 
 /// `value` with a fixed number of decimals, whatever the locale.
-public func fixed(_ value: Double, _ decimals: Int) -> String {
-  withVaList([Int32(decimals), value]) { arguments in
-    var buffer = [CChar](repeating: 0, count: 352)
-    let length = vsnprintf(&buffer, buffer.count, "%.*f", arguments)
-    return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-}
+public func fixed(_ value: Double, _ decimals: Int) -> String { formatted("%.*f", value, decimals) }
 
 /// 1234567 → "1,234,567".
 public func grouped(_ value: Int) -> String {
@@ -38,16 +32,27 @@ public func byteCount(_ bytes: Int) -> String {
 
 /// A number with the fewest digits that read back the same, and its power of ten: 0.00012 → "1.2e-4", 1 → "1e0".
 public func scientific(_ value: Double) -> String {
-  guard value.isFinite, value != 0 else { return "\(value)" }
   // Seventeen digits always do.
-  for digits in 0...16 {
-    let text = withVaList([Int32(digits), value]) { arguments in
-      var buffer = [CChar](repeating: 0, count: 64)
-      let length = vsnprintf(&buffer, buffer.count, "%.*e", arguments)
-      return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-    let parts = text.split(separator: "e")
-    if Double(text) == value, parts.count == 2, let exponent = Int(parts[1]) { return "\(parts[0])e\(exponent)" }
+  for decimals in 0...16 {
+    let text = scientific(value, decimals)
+    if Double(text) == value { return text }
   }
   return "\(value)"
+}
+
+/// The same with a fixed number of decimals: 0.0123456 → "1.23e-2".
+public func scientific(_ value: Double, _ decimals: Int) -> String {
+  let text = formatted("%.*e", value, decimals)
+  let parts = text.split(separator: "e")
+  guard parts.count == 2, let exponent = Int(parts[1]) else { return text }
+  return "\(parts[0])e\(exponent)"
+}
+
+/// As C prints it; the format takes the decimals and the value.
+private func formatted(_ format: String, _ value: Double, _ decimals: Int) -> String {
+  withVaList([Int32(decimals), value]) { arguments in
+    var buffer = [CChar](repeating: 0, count: 352)
+    let length = vsnprintf(&buffer, buffer.count, format, arguments)
+    return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
 }

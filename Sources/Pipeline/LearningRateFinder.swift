@@ -144,7 +144,7 @@ public struct RangeReport: Encodable {
   private var chart: RateChart {
     RateChart(
       title: "Loss by learning rate",
-      subtitle: suggestion.map { "suggested: \(scientific($0))" } ?? "no suggestion: \(reason ?? "")",
+      subtitle: suggestion.map { "suggested: \(scientific($0))" } ?? "no suggestion: \(reason ?? "").",
       dots: points.map { ($0.lr, $0.loss) }, curve: points.map { ($0.lr, $0.smoothed) }, shown: shown,
       marks: [suggestion.map { ($0, "suggested \(scientific($0))") }, lowest.map { ($0, "lowest") }].compactMap { $0 })
   }

@@ -40,7 +40,7 @@ public struct RateChart {
       parts.append("<text x=\"22\" y=\"\(46 + 15 * index)\">\(Page.escaped(line))</text>")
     }
     parts += axes()
-    for mark in marks { parts += self.mark(mark.rate, mark.text) }
+    for (row, mark) in marks.enumerated() { parts += self.mark(mark.rate, mark.text, row: row) }
     parts += dots.map {
       "<circle cx=\"\(x($0.rate))\" cy=\"\(y($0.loss))\" r=\"2.2\" fill=\"#8a6d1f\" opacity=\"0.55\"/>"
     }
@@ -72,12 +72,13 @@ public struct RateChart {
     return parts
   }
 
-  private func mark(_ rate: Double, _ text: String) -> [String] {
+  /// A line with its text, which stands below those of the rows before.
+  private func mark(_ rate: Double, _ text: String, row: Int) -> [String] {
     let isLeft = position(rate) < 0.8
     return [
       "<line x1=\"\(x(rate))\" y1=\"\(fixed(Self.top, 1))\" x2=\"\(x(rate))\" y2=\"\(fixed(Self.height - Self.bottom, 1))\" "
         + "stroke=\"#1d7a46\" stroke-width=\"1.4\" stroke-dasharray=\"5 4\"/>",
-      "<text x=\"\(x(rate))\" y=\"\(fixed(Self.top + 14, 1))\" dx=\"\(isLeft ? 6 : -6)\" "
+      "<text x=\"\(x(rate))\" y=\"\(fixed(Self.top + 14 + 16 * Double(row), 1))\" dx=\"\(isLeft ? 6 : -6)\" "
         + "text-anchor=\"\(isLeft ? "start" : "end")\" fill=\"#1d7a46\">\(Page.escaped(text))</text>",
     ]
   }

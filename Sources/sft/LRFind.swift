@@ -36,7 +36,7 @@ struct LRFind: ParsableCommand {
     guard lrFrom < lrTo else { throw ValidationError("--lr-from must be below --lr-to.") }
     // Fewer could never be a curve.
     try atLeast(RateSuggestion.fewest, steps, "--steps")
-    try atMost(1_000_000, steps, "--steps")
+    try atMost(10_000, steps, "--steps")
     try adapter.refuseFlagsOfAdapters(try options())
   }
 
@@ -59,7 +59,7 @@ struct LRFind: ParsableCommand {
     let every = max(1, steps / 10)
     let report = try finder { point in
       progress.update(
-        point.step, of: steps, "lr \(brief(point.lr))  loss \(fixed(point.loss, 4))",
+        point.step, of: steps, "lr \(scientific(point.lr, 2))  loss \(fixed(point.loss, 4))",
         isMilestone: point.step == 1 || point.step == steps || point.step % every == 0)
     }
     progress.close()
@@ -70,11 +70,4 @@ struct LRFind: ParsableCommand {
       if common.json { progress.note(place) } else { print(place) }
     }
   }
-}
-
-/// Three digits of a rate: 0.000123456 → "1.23e-4".
-func brief(_ rate: Double) -> String {
-  let text = scientific(rate).split(separator: "e")
-  guard text.count == 2, let mantissa = Double(text[0]) else { return scientific(rate) }
-  return "\(fixed(mantissa, 2))e\(text[1])"
 }

@@ -29,17 +29,19 @@ struct RangeView {
     let name = { (label: String) in padded(label, 12) }
     if let failure = report.failure {
       lines.append(
-        name("ended") + "update \(failure.step), lr \(brief(failure.lr)): loss or gradient is not a finite number")
+        name("ended")
+          + "update \(failure.step), lr \(scientific(failure.lr, 2)): loss or gradient is not a finite number")
     } else if report.end == .diverged, let last = report.points.last {
       lines.append(
-        name("ended") + "update \(last.step), lr \(brief(last.lr)): the loss is above four times its minimum")
+        name("ended") + "update \(last.step), lr \(scientific(last.lr, 2)): the loss is above four times its minimum")
     }
-    if let steepest = report.steepest { lines.append(name("steepest") + brief(steepest)) }
-    if let lowest = report.lowest { lines.append(name("lowest") + brief(lowest)) }
+    if let steepest = report.steepest { lines.append(name("steepest") + scientific(steepest, 2)) }
+    if let lowest = report.lowest { lines.append(name("lowest") + scientific(lowest, 2)) }
     if let rate = report.suggestion {
       lines.append(name("suggested") + Terminal.style(scientific(rate), "1"))
       lines.append(name("try") + "sft train --lr \(scientific(rate))")
       lines.append(name("compare") + "sft train --lr \(neighbours(rate).map(scientific).joined(separator: ","))")
+      lines.append(name("") + "with the other options as they were here")
     } else if let reason = report.reason {
       lines += wrapped("no suggestion: \(reason).", max(30, width + Self.labels))
     }
@@ -48,13 +50,7 @@ struct RangeView {
 
   /// About a third of it, itself, and about three times that.
   private func neighbours(_ rate: Double) -> [Double] {
-    [rate / 3, rate, rate * 3].map { Double(fixed1($0)) ?? $0 }
-  }
-
-  private func fixed1(_ value: Double) -> String {
-    let parts = scientific(value).split(separator: "e")
-    guard parts.count == 2, let mantissa = Double(parts[0]) else { return "\(value)" }
-    return "\(fixed(mantissa, 1))e\(parts[1])"
+    [rate / 3, rate, rate * 3].map { Double(scientific($0, 1)) ?? $0 }
   }
 
   // MARK: - The plot

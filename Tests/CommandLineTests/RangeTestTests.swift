@@ -113,6 +113,7 @@ import Testing
       try refuse("--lr-to must be above 0.", "--lr-to", "nan")
       try refuse("--lr-to must be above 0.", "--lr-to", "inf")
       try refuse("--steps must be at least 10.", "--steps", "9")
+      try refuse("--steps must be at most 10,000.", "--steps", "10001")
       try refuse("--batch-size must be at least 1.", "--batch-size", "0")
       try refuse(
         "--lora-r does not go with --full, which trains all weights instead of an adapter.", "--full", "--lora-r", "4")
@@ -128,7 +129,7 @@ import Testing
   @Test func stoppingItLeavesNothing() throws {
     try withSFT { sft in
       try sft.prepare("--val", "0")
-      let running = try sft.start(["lr-find", "--steps", "1000000"])
+      let running = try sft.start(["lr-find", "--steps", "10000"])
       while running.process.isRunning, try readFile(running.errorPath).count(where: { $0 == 10 }) < 2 { usleep(1000) }
       kill(running.process.processIdentifier, SIGINT)
       #expect(try running.finish().code == 130)
