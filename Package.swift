@@ -93,7 +93,7 @@ let package = Package(
       name: "sft",
       dependencies: [
         "Core", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Masking", "Models",
-        "Pipeline", "Quantizing",
+        "Pipeline", "Quantizing", "Reporting",
         "Tokenizing", "Training", "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),

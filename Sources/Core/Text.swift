@@ -5,13 +5,7 @@
 #endif
 
 /// `value` with a fixed number of decimals, whatever the locale.
-public func fixed(_ value: Double, _ decimals: Int) -> String {
-  withVaList([Int32(decimals), value]) { arguments in
-    var buffer = [CChar](repeating: 0, count: 352)
-    let length = vsnprintf(&buffer, buffer.count, "%.*f", arguments)
-    return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-}
+public func fixed(_ value: Double, _ decimals: Int) -> String { formatted("%.*f", value, decimals) }
 
 /// 1234567 → "1,234,567".
 public func grouped(_ value: Int) -> String {
@@ -34,4 +28,31 @@ public func byteCount(_ bytes: Int) -> String {
     unit += 1
   }
   return unit == 0 ? "\(bytes) bytes" : "\(fixed(value, 1)) \(units[unit])"
+}
+
+/// A number with the fewest digits that read back the same, and its power of ten: 0.00012 → "1.2e-4", 1 → "1e0".
+public func scientific(_ value: Double) -> String {
+  // Seventeen digits always do.
+  for decimals in 0...16 {
+    let text = scientific(value, decimals)
+    if Double(text) == value { return text }
+  }
+  return "\(value)"
+}
+
+/// The same with a fixed number of decimals: 0.0123456 → "1.23e-2".
+public func scientific(_ value: Double, _ decimals: Int) -> String {
+  let text = formatted("%.*e", value, decimals)
+  let parts = text.split(separator: "e")
+  guard parts.count == 2, let exponent = Int(parts[1]) else { return text }
+  return "\(parts[0])e\(exponent)"
+}
+
+/// As C prints it; the format takes the decimals and the value.
+private func formatted(_ format: String, _ value: Double, _ decimals: Int) -> String {
+  withVaList([Int32(decimals), value]) { arguments in
+    var buffer = [CChar](repeating: 0, count: 352)
+    let length = vsnprintf(&buffer, buffer.count, format, arguments)
+    return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
 }

@@ -9,25 +9,31 @@ extension Workspace {
   /// many processes try. With `resuming` one that was killed before it recorded its settings may be there. One that has
   /// event files in the folder `charts` from before is not free.
   func newRun(_ name: String?, resuming: Bool, charts: String?) throws -> RunFolder {
-    func hasEvents(_ name: String) throws -> Bool {
-      try charts.map { try !eventFiles(in: "\($0)/\(name)").isEmpty } ?? false
-    }
     if let name {
       let folder = try run(name)
-      if let charts, try hasEvents(name) {
-        throw SFTError(
-          .usage, "holds event files of another run already", file: "\(charts)/\(name)",
-          advice: "Remove them, or give another --run or --tensorboard")
-      }
+      try checkUncharted(name, charts)
       guard try createNewDirectory(folder.path) || resuming else { throw taken(name) }
       return folder
     }
     var number = 1
     while true {
       let folder = try run("run-\(number)")
-      if try !hasEvents(folder.name) && createNewDirectory(folder.path) { return folder }
+      if try !hasEvents(folder.name, charts) && createNewDirectory(folder.path) { return folder }
       number += 1
     }
+  }
+
+  /// Whether a run of that name has event files in the folder `charts`.
+  private func hasEvents(_ name: String, _ charts: String?) throws -> Bool {
+    try charts.map { try !eventFiles(in: "\($0)/\(name)").isEmpty } ?? false
+  }
+
+  /// Throws where another run of that name has event files in the folder `charts`.
+  func checkUncharted(_ name: String, _ charts: String?) throws {
+    guard let charts, try hasEvents(name, charts) else { return }
+    throw SFTError(
+      .usage, "holds event files of another run already", file: "\(charts)/\(name)",
+      advice: "Remove them, or give another --run or --tensorboard")
   }
 
   /// Throws where a run of that name is there: found out before anything long is done, settled by `newRun`.

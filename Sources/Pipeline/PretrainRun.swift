@@ -17,12 +17,15 @@ public struct PretrainRun {
   private let options: TrainOptions
   private let shouldStop: () -> Bool
   private let event: (TrainEvent) -> Void
+  private let sibling: RecordedRun?
 
+  /// A new run with a `sibling` has all of its settings but the learning rate, and its text.
   public init(
-    workspace: Workspace, source: PretrainSource?, options: TrainOptions, shouldStop: @escaping () -> Bool,
-    event: @escaping (TrainEvent) -> Void
+    workspace: Workspace, source: PretrainSource?, options: TrainOptions, sibling: RecordedRun? = nil,
+    shouldStop: @escaping () -> Bool, event: @escaping (TrainEvent) -> Void
   ) {
     self.workspace = workspace
+    self.sibling = sibling
     self.source = source
     self.options = options
     self.shouldStop = shouldStop
@@ -39,8 +42,9 @@ public struct PretrainRun {
         }
         return try resume(recorded)
       }
-      event(.note("Run \(options.run ?? "") has no checkpoint: it starts at step 0."))
+      if sibling == nil { event(.note("Run \(options.run ?? "") has no checkpoint: it starts at step 0.")) }
     }
+    if let sibling { return try start(like: sibling) }
     guard let source else {
       throw SFTError(
         .usage, "there is nothing to train", advice: "Give files of text, --config, and --tokenizer or --vocab-size")
@@ -93,6 +97,24 @@ public struct PretrainRun {
     return (folder, try workspace.start(try job(folder, configuration, model, tokenizer, windows)))
   }
 
+  /// A run that differs from a recorded one in its rate alone.
+  private func start(like sibling: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
+    try refuseOtherVerb(sibling)
+    var configuration = sibling.configuration.withRate(options.learningRate)
+    try workspace.checkFree(options.run, resuming: options.resume)
+    if options.resume { try refuseChanges(configuration, options.run ?? "of that rate") }
+    let (model, tokenizer, windows) = try open(RecordedRun(folder: sibling.folder, configuration: configuration))
+    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
+    configuration.linearAlgebra = LinearAlgebra.report()
+    let folder = try workspace.newRun(options.run, resuming: options.resume, charts: configuration.tensorboard)
+    try writeDirectoryAtomically(folder.blueprint) { temporary in
+      try copyFiles(
+        try directoryEntries(sibling.folder.blueprint).map { sibling.folder.blueprint + "/" + $0 }, to: temporary)
+    }
+    configuration.model = canonicalPath(folder.blueprint) ?? folder.blueprint
+    return (folder, try workspace.start(try job(folder, configuration, model, tokenizer, windows)))
+  }
+
   private func describe(_ corpus: CorpusStage.Summary, _ windows: Windows, _ model: ModelConfiguration) {
     event(
       .note(
@@ -132,14 +154,8 @@ public struct PretrainRun {
   private func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
     let folder = recorded.folder
     var configuration = recorded.configuration
-    guard configuration.settings.method == .pretrain, let pretrained = configuration.pretrained else {
-      throw SFTError(
-        .usage, "run \(folder.name) was started by `sft train`",
-        advice: "Go on with it with `\(configuration.resumeCommand(folder))`")
-    }
-    let training = TrainRun(workspace: workspace, options: options, shouldStop: shouldStop, event: event)
-    try training.refuseChanges(
-      configuration, folder, more: source.map { $0 == pretrained ? [] : ["the files or the model's flags"] } ?? [])
+    try refuseOtherVerb(recorded)
+    try refuseChanges(configuration, folder.name)
     let lock = try workspace.lock(folder)
     defer { withExtendedLifetime(lock) {} }
     try folder.removeLeftovers()
@@ -147,6 +163,16 @@ public struct PretrainRun {
       event(.note("Run \(folder.name) is finished; there is nothing to do."))
       return (folder, nil)
     }
+    let (model, tokenizer, windows) = try open(recorded)
+    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
+    // The newest run is the one whose configuration was written last.
+    try configuration.write(folder)
+    return (folder, try job(folder, configuration, model, tokenizer, windows)(isResuming: true))
+  }
+
+  /// What a run is made from, as its folder and its configuration have it. Throws what is gone or has changed.
+  private func open(_ recorded: RecordedRun) throws -> (ModelConfiguration, Tokenizer, Windows) {
+    let (folder, configuration) = (recorded.folder, recorded.configuration)
     let threads = configuration.settings.threads
     guard let corpus = try workspace.store.existing(configuration.prepared, CorpusStage.Summary.self) else {
       throw SFTError(
@@ -162,10 +188,23 @@ public struct PretrainRun {
     }
     let windows = try Windows(
       try CorpusStage.tokens(corpus, threads: threads), length: model.contextLength,
-      stride: pretrained.stride ?? model.contextLength, validationShare: pretrained.validationShare)
-    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
-    // The newest run is the one whose configuration was written last.
-    try configuration.write(folder)
-    return (folder, try job(folder, configuration, model, tokenizer, windows)(isResuming: true))
+      stride: configuration.pretrained?.stride ?? model.contextLength,
+      validationShare: configuration.pretrained?.validationShare ?? 0)
+    return (model, tokenizer, windows)
+  }
+
+  private func refuseOtherVerb(_ recorded: RecordedRun) throws {
+    let (folder, configuration) = (recorded.folder, recorded.configuration)
+    guard configuration.settings.method == .pretrain, configuration.pretrained != nil else {
+      throw SFTError(
+        .usage, "run \(folder.name) was started by `sft train`",
+        advice: "Go on with it with `\(configuration.resumeCommand(folder))`")
+    }
+  }
+
+  private func refuseChanges(_ configuration: RunConfiguration, _ name: String) throws {
+    let training = TrainRun(workspace: workspace, options: options, shouldStop: shouldStop, event: event)
+    let isChanged = source.map { $0 != configuration.pretrained } ?? false
+    try training.refuseChanges(configuration, name, more: isChanged ? ["the files or the model's flags"] : [])
   }
 }

@@ -37,6 +37,13 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     "sft \(settings.method == .pretrain ? "pretrain" : "train") --run \(run.name) --resume"
   }
 
+  /// The same with another learning rate.
+  func withRate(_ rate: Double?) -> RunConfiguration {
+    var configuration = self
+    if let rate { configuration.settings.schedule.learningRate = rate }
+    return configuration
+  }
+
   static func read(_ run: RunFolder) throws -> RunConfiguration {
     let data = Data(try readFile(run.configuration, limit: 16 << 20))
     do {

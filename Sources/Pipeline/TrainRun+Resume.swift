@@ -9,12 +9,8 @@ extension TrainRun {
   func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
     let folder = recorded.folder
     var configuration = recorded.configuration
-    guard configuration.settings.method != .pretrain else {
-      throw SFTError(
-        .usage, "run \(folder.name) was started by `sft pretrain`",
-        advice: "Go on with it with `\(configuration.resumeCommand(folder))`")
-    }
-    try refuseChanges(configuration, folder)
+    guard configuration.settings.method != .pretrain else { throw otherVerb(recorded.folder, configuration) }
+    try refuseChanges(configuration, folder.name)
     let lock = try workspace.lock(folder)
     defer { withExtendedLifetime(lock) {} }
     try folder.removeLeftovers()
@@ -22,20 +18,7 @@ extension TrainRun {
       event(.note("Run \(folder.name) is finished; there is nothing to do."))
       return (folder, nil)
     }
-    let threads = configuration.settings.threads
-    guard let data = try workspace.preparedData(configuration.prepared, threads: threads) else {
-      throw SFTError(
-        .notFound, "the data that run \(folder.name) was prepared with is gone",
-        advice: "Run the same `sft prepare` again")
-    }
-    let base = try BaseModel(
-      configuration.model, workspace: workspace, quantization: configuration.quantization,
-      compute: Compute(engine: configuration.settings.engine, threads: threads))
-    try base.check(against: data)
-    guard try base.digest() == configuration.baseDigest else {
-      throw SFTError(
-        .badData, "the model is not the one that run \(folder.name) was started on", file: base.folder)
-    }
+    let (data, base) = try open(configuration, folder.name)
     if configuration.settings.initialAdapter != nil, folder.checkpointSteps().isEmpty {
       throw SFTError(
         .notFound, "run \(folder.name) started from another adapter and has no checkpoint to go on from",
@@ -44,8 +27,7 @@ extension TrainRun {
     configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
     let job: TrainingJob
     if let lora = configuration.settings.lora {
-      let adapter = try Adapter(lora, for: base.decoder.linears)
-      adapter.initialize(seed: configuration.settings.seed)
+      let adapter = try freshAdapter(lora, configuration.settings.seed, base)
       job = self.job(folder, configuration, data, base, base.decoder, .adapter(adapter))
     } else {
       let weights = try trainable(base)
@@ -56,8 +38,30 @@ extension TrainRun {
     return (folder, try job(isResuming: true))
   }
 
+  func otherVerb(_ folder: RunFolder, _ configuration: RunConfiguration) -> SFTError {
+    SFTError(
+      .usage, "run \(folder.name) was started by `sft pretrain`",
+      advice: "Go on with it with `\(configuration.resumeCommand(folder))`")
+  }
+
+  /// The data and the base that a configuration records, for the run of that name. Throws what is gone or has changed.
+  func open(_ configuration: RunConfiguration, _ name: String) throws -> (PreparedData, BaseModel) {
+    let threads = configuration.settings.threads
+    guard let data = try inputs.data(configuration.prepared, workspace, threads: threads) else {
+      throw SFTError(
+        .notFound, "the data that run \(name) was prepared with is gone", advice: "Run the same `sft prepare` again")
+    }
+    let base = try inputs.base(
+      configuration.model, configuration.quantization,
+      Compute(engine: configuration.settings.engine, threads: threads), for: data, workspace)
+    guard try base.digest() == configuration.baseDigest else {
+      throw SFTError(.badData, "the model is not the one that run \(name) was started on", file: base.folder)
+    }
+    return (data, base)
+  }
+
   /// A resumed run has the recorded settings; flags that say otherwise are refused by name.
-  func refuseChanges(_ configuration: RunConfiguration, _ folder: RunFolder, more: [String] = []) throws {
+  func refuseChanges(_ configuration: RunConfiguration, _ name: String, more: [String] = []) throws {
     let settings = configuration.settings
     var changed = more
     func compare<Value: Equatable>(_ flag: String, _ given: Value?, _ recorded: Value) {
@@ -123,7 +127,7 @@ extension TrainRun {
     }
     guard changed.isEmpty else {
       throw SFTError(
-        .usage, "run \(folder.name) cannot go on with changed settings: \(changed.joined(separator: ", "))",
+        .usage, "run \(name) cannot go on with changed settings: \(changed.joined(separator: ", "))",
         advice: "Leave them out, or start a new run")
     }
   }

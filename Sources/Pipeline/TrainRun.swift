@@ -10,13 +10,18 @@ public struct TrainRun {
   public let options: TrainOptions
   public let event: (TrainEvent) -> Void
   public let shouldStop: () -> Bool
+  let inputs: TrainingInputs
+  private let sibling: RecordedRun?
 
+  /// A new run with a `sibling` has all of its settings but the learning rate. `inputs` are kept for the runs after it.
   public init(
-    workspace: Workspace, options: TrainOptions, shouldStop: @escaping () -> Bool,
-    event: @escaping (TrainEvent) -> Void
+    workspace: Workspace, options: TrainOptions, inputs: TrainingInputs = TrainingInputs(),
+    sibling: RecordedRun? = nil, shouldStop: @escaping () -> Bool, event: @escaping (TrainEvent) -> Void
   ) {
     self.workspace = workspace
     self.options = options
+    self.inputs = inputs
+    self.sibling = sibling
     self.shouldStop = shouldStop
     self.event = event
   }
@@ -33,48 +38,87 @@ public struct TrainRun {
       if fileExists(try workspace.run(name).configuration), let recorded = try workspace.recordedRun(name) {
         return try resume(recorded)
       }
-      event(.note("Run \(name) has no checkpoint: it starts at step 0."))
+      if sibling == nil { event(.note("Run \(name) has no checkpoint: it starts at step 0.")) }
     }
-    return try start()
+    try workspace.checkFree(options.run, resuming: options.resume)
+    return try sibling.map { try start(like: $0) } ?? start()
   }
 
   // MARK: - A new run
 
-  private func start() throws -> (RunFolder, TrainingOutcome?) {
+  /// What a new training starts with.
+  struct SetUp {
+    var data: PreparedData
+    var base: BaseModel
+    /// Initialised.
+    var trained: TrainedParameters
+    var settings: TrainingSettings
+
+    func decoder() throws -> Decoder { try trained.weights?.decoder() ?? base.decoder }
+  }
+
+  /// Opens and initialises all that the options name; leaves nothing in the workspace but artifacts.
+  func setUp() throws -> SetUp {
     let threads = options.threads ?? Compute.availableThreads
     guard threads >= 1 else { throw SFTError(.usage, "--threads must be at least 1") }
-    try workspace.checkFree(options.run, resuming: options.resume)
-    guard let data = try workspace.preparedData(options.prepared, threads: threads) else {
+    let reference = try workspace.preparedReference(options.prepared)
+    guard let data = try inputs.data(reference, workspace, threads: threads) else {
       throw SFTError(
         .usage, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare FILE` first")
     }
-    let base = try BaseModel(
-      options.model ?? data.summary.model, workspace: workspace, quantization: options.quantization,
-      compute: Compute(engine: options.engine ?? .auto, threads: threads))
-    try base.check(against: data)
+    let base = try inputs.base(
+      options.model ?? data.summary.model, options.quantization,
+      Compute(engine: options.engine ?? .auto, threads: threads), for: data, workspace)
     let (lora, initial, trained) = try newParameters(base)
-    var settings = try options.settings(
+    let settings = try options.settings(
       options.full ? .full : .adapter, lora: lora, initialAdapter: initial, samples: data.training.count,
       hasValidation: !data.validation.isEmpty, threads: threads,
       lengths: { data.training.map { data.sample($0).tokens.count } })
+    return SetUp(data: data, base: base, trained: trained, settings: settings)
+  }
+
+  private func start() throws -> (RunFolder, TrainingOutcome?) {
+    var start = try setUp()
+    let (data, base) = (start.data, start.base)
     let charts = try options.tensorboard.map(TensorBoardLog.folder)
-    if let adapter = trained.adapter {
+    if let adapter = start.trained.adapter {
       let decision = TrunkDecision(
-        settings, data, lowestLayer: adapter.lowestLayer, width: base.decoder.configuration.width,
+        start.settings, data, lowestLayer: adapter.lowestLayer, width: base.decoder.configuration.width,
         limit: options.trunkCache, freeBytes: workspace.freeBytes)
-      settings.trunkLayer = decision.layer
+      start.settings.trunkLayer = decision.layer
       if let note = decision.note { event(.note(note)) }
     }
     let configuration = RunConfiguration(
       format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
       tokenizer: base.tokenizer.digest, templateName: data.summary.templateName, template: data.summary.template,
-      maxLength: data.summary.maxLength, prepared: data.reference, settings: settings,
+      maxLength: data.summary.maxLength, prepared: data.reference, settings: start.settings,
       quantization: base.quantization,
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
       epochs: options.recordedEpochs, tensorboard: charts, linearAlgebra: LinearAlgebra.report())
-    let decoder = try trained.weights?.decoder() ?? base.decoder
-    let folder = try workspace.newRun(options.run, resuming: options.resume, charts: charts)
-    return (folder, try workspace.start(job(folder, configuration, data, base, decoder, trained)))
+    return try train(start, configuration)
+  }
+
+  /// A run that differs from a recorded one in its rate alone.
+  private func start(like sibling: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
+    let name = options.run ?? "of that rate"
+    let recorded = sibling.configuration
+    guard recorded.settings.method != .pretrain else { throw otherVerb(sibling.folder, recorded) }
+    var configuration = recorded.withRate(options.learningRate)
+    if options.resume { try refuseChanges(configuration, name) }
+    let (data, base) = try open(configuration, name)
+    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
+    configuration.linearAlgebra = LinearAlgebra.report()
+    let trained = try newParameters(configuration.settings, name, base)
+    return try train(SetUp(data: data, base: base, trained: trained, settings: configuration.settings), configuration)
+  }
+
+  private func train(_ start: SetUp, _ configuration: RunConfiguration) throws -> (RunFolder, TrainingOutcome?) {
+    let decoder = try start.decoder()
+    let folder = try workspace.newRun(options.run, resuming: options.resume, charts: configuration.tensorboard)
+    return (
+      folder,
+      try workspace.start(job(folder, configuration, start.data, start.base, decoder, start.trained))
+    )
   }
 
   func job(
@@ -120,54 +164,5 @@ public struct TrainRun {
         "trunk       outputs of the layers below \(layer) are \(artifact.reused ? "there" : "stored"): "
           + "\(byteCount(artifact.bytes))"))
     return try TrunkStage.open(artifact, data, layer: layer)
-  }
-
-  /// The base's weights, to be trained themselves. Throws `usage` where they are stored in 4 bits.
-  func trainable(_ base: BaseModel) throws -> TrainableWeights {
-    guard base.checkpoint.quantizedNames.isEmpty else {
-      throw SFTError(
-        .usage, "the model is stored in 4 bits, which --full cannot train", file: base.folder,
-        advice: "Give --model the folder that it was quantised from, or train an adapter")
-    }
-    return try TrainableWeights(base.checkpoint)
-  }
-
-  /// What is trained, as it is at the start; the adapter's configuration, and the digest of the one that it starts from.
-  private func newParameters(_ base: BaseModel) throws -> (LoRAConfiguration?, String?, TrainedParameters) {
-    if options.full { return (nil, nil, .weights(try trainable(base))) }
-    if let folder = options.initialAdapter {
-      let adapter = try base.adapter(folder, force: options.force) { event(.note($0)) }
-      let lora = adapter.configuration
-      try refuseConflicts(with: lora, folder)
-      event(.note("Starting from the adapter \(folder): r \(lora.rank), alpha \(lora.alpha)."))
-      return (lora, try Digest(ofFile: folder + "/" + AdapterFolder.weightsFile).hex, .adapter(adapter))
-    }
-    let lora = LoRAConfiguration(
-      rank: options.rank ?? 16, alpha: options.alpha ?? 16, dropout: options.dropout ?? 0,
-      rankStabilized: options.rankStabilized ?? false, targets: options.targets ?? [LoRAConfiguration.allLinear],
-      layers: options.layers)
-    let adapter = try Adapter(lora, for: base.decoder.linears)
-    adapter.initialize(seed: options.seed ?? TrainOptions.standardSeed)
-    return (lora, nil, .adapter(adapter))
-  }
-
-  private func refuseConflicts(with lora: LoRAConfiguration, _ folder: String) throws {
-    func refuse(_ flag: String, _ own: some CustomStringConvertible, _ its: some CustomStringConvertible) -> SFTError {
-      SFTError(
-        .usage, "\(flag) is \(own), but the adapter to start from has \(its)", file: folder,
-        advice: "Leave \(flag) out: an adapter brings its own")
-    }
-    if let rank = options.rank, rank != lora.rank { throw refuse("--lora-r", rank, lora.rank) }
-    if let alpha = options.alpha, alpha != lora.alpha { throw refuse("--lora-alpha", alpha, lora.alpha) }
-    if let dropout = options.dropout, dropout != lora.dropout { throw refuse("--lora-dropout", dropout, lora.dropout) }
-    if let targets = options.targets, targets.sorted() != lora.targets.sorted() {
-      throw refuse("--lora-targets", targets.joined(separator: ","), lora.targets.joined(separator: ","))
-    }
-    if let layers = options.layers, layers != lora.layers ?? [] {
-      throw refuse("--lora-layers", "\(layers)", lora.layers.map { "\($0)" } ?? "all")
-    }
-    if let stabilized = options.rankStabilized, stabilized != lora.rankStabilized {
-      throw refuse("--rslora", stabilized, lora.rankStabilized)
-    }
   }
 }

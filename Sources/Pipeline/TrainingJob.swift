@@ -1,6 +1,7 @@
 import Core
 import Evaluating
 import Files
+import FoundationEssentials
 import Kernels
 import Models
 import Tokenizing
@@ -14,6 +15,8 @@ public enum TrainEvent {
   case metric(Metric)
   /// So many of the training records are gone through before the first step.
   case trunk(done: Int, of: Int)
+  /// Loss or gradient of this update is not finite, which ends the run with an error.
+  case diverged(step: Int)
   /// Where the time went, after the last step.
   case profile(Profile)
 }
@@ -50,19 +53,22 @@ struct TrainingJob {
   func callAsFunction(isResuming: Bool) throws -> TrainingOutcome {
     let settings = configuration.settings
     // Training and validation take turns.
-    let memory = PassMemory(logits: logits)
+    let memory = trained.passMemory(checkpointing: settings.gradientCheckpointing)
     let compute = Compute(engine: settings.engine, threads: settings.threads)
     var charts: TensorBoardLog?
     let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
     let profiler = profile ? RunProfiler(threads: settings.threads) : nil
     let trainer = Trainer(
-      decoder, trained, count: data.count, samples: data.sample, settings: settings, run: folder, identity: identity,
-      saveEvery: configuration.saveEvery, keptCheckpoints: configuration.keepCheckpoints,
+      TrainingParts(
+        decoder, trained, count: data.count, samples: data.sample, memory: memory,
+        trunk: try trunk(profiler?.profiler)),
+      settings: settings, run: folder, identity: identity, saveEvery: configuration.saveEvery,
+      keptCheckpoints: configuration.keepCheckpoints,
       hooks: hooks(inference) {
         event(.metric($0))
         try charts?.write($0)
       },
-      memory: memory, profiler: profiler?.profiler, trunk: try trunk(profiler?.profiler))
+      profiler: profiler?.profiler)
     let firstStep = isResuming ? try resume(trainer) : 0
     event(.started(folder, configuration, firstStep: firstStep))
     let outcome: TrainingOutcome
@@ -81,7 +87,7 @@ struct TrainingJob {
       event(.profile(profile))
     }
     if !outcome.interrupted {
-      let mark = Finished(
+      let mark = FinishedMark(
         steps: outcome.steps, stopped_early: outcome.stoppedEarly, best_loss: outcome.bestLoss,
         best_step: outcome.bestStep)
       try writeAtomically(Array(try jsonEncoder().encode(mark)) + [UInt8(ascii: "\n")], to: folder.finishedMark)
@@ -89,19 +95,10 @@ struct TrainingJob {
     return outcome
   }
 
-  /// Where the head is trained, its whole gradient is read and written for every chunk of logits: fewer chunks are faster.
-  private var logits: Int {
-    switch (trained, configuration.settings.gradientCheckpointing) {
-    case (.adapter, false): 6 << 20
-    case (.adapter, true): 800 << 10
-    case (.weights, false): 12 << 20
-    case (.weights, true): 6 << 20
-    }
-  }
-
   private func hooks(_ inference: InferencePass, report: @escaping (Metric) throws -> Void) -> TrainingHooks {
     var hooks = TrainingHooks(
-      describeRecord: data.place, report: report, notice: { event(.note($0)) }, shouldStop: shouldStop)
+      describeRecord: data.place, report: report, notice: { event(.note($0)) },
+      diverged: { event(.diverged(step: $0)) }, shouldStop: shouldStop)
     if data.validationCount > 0 {
       hooks.validate = {
         let result = try evaluate(inference, count: data.validationCount, samples: data.validationSample)
@@ -127,17 +124,41 @@ struct TrainingJob {
     return 0
   }
 
-  private struct Finished: Codable {
-    var steps: Int
-    var stopped_early: Bool
-    var best_loss: Double?
-    var best_step: Int?
-  }
-
   private func sampleText(_ inference: InferencePass) throws -> (prompt: String, text: String) {
     let text = try tokenizer.decode(data.samplePrompt, skipSpecialTokens: false)
     guard (1..<decoder.configuration.contextLength).contains(data.samplePrompt.count) else { return (text, "") }
     let generator = try Generator(inference, tokenizer)
     return (text, try generator.generate(data.samplePrompt, GenerationSettings(maxNewTokens: 64)).text)
+  }
+}
+
+/// `finished.json`.
+struct FinishedMark: Codable {
+  var steps: Int
+  var stopped_early: Bool
+  var best_loss: Double?
+  var best_step: Int?
+
+  /// nil where the run is not finished.
+  static func read(_ run: RunFolder) throws -> FinishedMark? {
+    guard fileExists(run.finishedMark) else { return nil }
+    do {
+      return try JSONDecoder().decode(FinishedMark.self, from: Data(try readFile(run.finishedMark, limit: 1 << 20)))
+    } catch is DecodingError {
+      throw SFTError(.badData, "is not a run's mark of its end", file: run.finishedMark)
+    }
+  }
+}
+
+extension TrainedParameters {
+  /// What training them computes in. Where the head is trained, its whole gradient is read and written for every chunk of
+  /// logits: fewer chunks are faster.
+  func passMemory(checkpointing: Bool) -> PassMemory {
+    switch (self, checkpointing) {
+    case (.adapter, false): PassMemory(logits: 6 << 20)
+    case (.adapter, true): PassMemory(logits: 800 << 10)
+    case (.weights, false): PassMemory(logits: 12 << 20)
+    case (.weights, true): PassMemory(logits: 6 << 20)
+    }
   }
 }

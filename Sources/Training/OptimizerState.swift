@@ -77,15 +77,16 @@ package final class OptimizerState {
   /// parameters; `count` of both. `step` is 1-based. Returns the norm before clipping; does nothing but that where it is
   /// not finite.
   package func update(
-    _ parameters: MutableFloats, gradients: Floats, settings: TrainingSettings, step: Int, _ compute: Compute
+    _ parameters: MutableFloats, gradients: Floats, settings: TrainingSettings, learningRate: Double, step: Int,
+    _ compute: Compute
   ) -> Double {
     let norm = Elementwise.sumOfSquares(gradients, count: count, compute).squareRoot()
     guard norm.isFinite else { return norm }
     let limit = settings.maxGradientNorm
     let update = AdamWStep(
       gradientScale: limit > 0 ? Float(min(1, limit / (norm + 1e-6))) : 1,
-      learningRate: settings.schedule.rate(at: step - 1, of: settings.steps), beta1: settings.beta1,
-      beta2: settings.beta2, weightDecay: settings.weightDecay, step: step)
+      learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, weightDecay: settings.weightDecay,
+      step: step)
     apply(update, parameters, gradients, compute)
     return norm
   }

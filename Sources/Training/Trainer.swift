@@ -17,6 +17,8 @@ public struct TrainingHooks {
   public var report: (Metric) throws -> Void
   /// A remark for the user.
   public var notice: (String) -> Void
+  /// Called with the update whose loss or gradient is not finite, before that is thrown.
+  public var diverged: (Int) -> Void
   /// Asked after each update.
   public var shouldStop: () -> Bool
 
@@ -24,13 +26,14 @@ public struct TrainingHooks {
     validate: (() throws -> (loss: Double, accuracy: Double))? = nil,
     sample: (() throws -> (prompt: String, text: String))? = nil, describeRecord: @escaping (Int) -> String,
     report: @escaping (Metric) throws -> Void = { _ in }, notice: @escaping (String) -> Void = { _ in },
-    shouldStop: @escaping () -> Bool = { false }
+    diverged: @escaping (Int) -> Void = { _ in }, shouldStop: @escaping () -> Bool = { false }
   ) {
     self.validate = validate
     self.sample = sample
     self.describeRecord = describeRecord
     self.report = report
     self.notice = notice
+    self.diverged = diverged
     self.shouldStop = shouldStop
   }
 }
@@ -50,37 +53,25 @@ public struct TrainingOutcome: Sendable, Equatable {
 /// After any stop, a run resumed from a checkpoint goes through the same bits as one that never stopped: the order of
 /// records, dropout masks and schedule are functions of seed and step, and everything else is in the checkpoint.
 public final class Trainer {
-  private let pass: TrainingPass
-  private let updates: UpdateQueue
+  private let update: Updater
   private let settings: TrainingSettings
   private let run: RunFolder
   private let identity: RunIdentity
   private let hooks: TrainingHooks
   private let saveEvery: Int
   private let keptCheckpoints: Int
-  private let optimizer: OptimizerState
   private let memory: PassMemory
   private let profiler: Profiler?
   private var state = TrainingState()
 
-  /// `trained` must be initialised, and `decoder` is that of the weights where they are trained; a checkpoint found by
-  /// `resume` replaces the values. `count` training records are given by `samples`, on any thread. `memory` may be shared
-  /// with what the hooks compute on. `profiler` is told where the time goes. `trunk` holds what the blocks below the lowest
-  /// adapted one give for each record.
+  /// A checkpoint found by `resume` replaces the values of what is trained. `profiler` is told where the time goes.
   public init(
-    _ decoder: Decoder, _ trained: TrainedParameters, count: Int, samples: @escaping @Sendable (Int) -> Sample,
-    settings: TrainingSettings, run: RunFolder, identity: RunIdentity, saveEvery: Int, keptCheckpoints: Int,
-    hooks: TrainingHooks,
-    memory: PassMemory = PassMemory(), profiler: Profiler? = nil, trunk: TrunkOutputs? = nil
+    _ parts: TrainingParts, settings: TrainingSettings, run: RunFolder, identity: RunIdentity, saveEvery: Int,
+    keptCheckpoints: Int, hooks: TrainingHooks, profiler: Profiler? = nil
   ) {
     self.profiler = profiler
-    pass = TrainingPass(
-      decoder, trained, Compute(engine: settings.engine, threads: settings.threads, profiler: profiler),
-      checkpointing: settings.gradientCheckpointing, dropout: settings.dropout, memory: memory)
-    optimizer = OptimizerState(
-      settings.optimizer, trained.tensors, decaysMatricesOnly: settings.method.decaysMatricesOnly)
-    self.memory = memory
-    updates = UpdateQueue(settings, count: count, cost: decoder.batchCost, trunk: trunk, samples: samples)
+    update = Updater(parts, settings: settings, profiler: profiler)
+    memory = parts.memory
     self.settings = settings
     self.run = run
     self.identity = identity
@@ -89,12 +80,14 @@ public final class Trainer {
     self.hooks = hooks
   }
 
+  private var pass: TrainingPass { update.pass }
+
   /// Takes up the newest sound checkpoint; damaged ones are passed over with a notice. Returns its step, or nil where there
   /// is none. Throws `usage` where the checkpoint is sound but another optimiser's.
   public func resume() throws -> Int? {
     for step in run.checkpointSteps().reversed() {
       do {
-        state = try Checkpoint.read(run.checkpoint(step), pass.trained, optimizer, decoder: pass.decoder)
+        state = try Checkpoint.read(run.checkpoint(step), pass.trained, update.optimizer, decoder: pass.decoder)
         return step
       } catch let error as SFTError where error.kind == .badData || error.kind == .notFound {
         hooks.notice("checkpoint step-\(step) is passed over: \(error)")
@@ -115,7 +108,7 @@ public final class Trainer {
     if settings.initialAdapter != nil, state.step == 0, run.checkpointSteps().isEmpty { try save(log) }
     while state.step < settings.steps, !state.stoppedEarly {
       let began = clock.now
-      var metric = try update()
+      var metric = try nextUpdate()
       metric.seconds = seconds(clock.now - began)
       metric.elapsed = seconds(clock.now - start)
       metric.tokens_per_second = Double(metric.tokens) / max(metric.seconds, 1e-9)
@@ -140,39 +133,14 @@ public final class Trainer {
   }
 
   /// One update; times are left at zero.
-  private func update() throws -> TrainMetric {
-    let timing = profiler?.time(.batches)
-    let update = updates.take(state.step)
-    timing?.end()
-    let rate = settings.schedule.rate(at: state.step, of: settings.steps)
-    let scale = 1 / Float(max(1, update.supervised))
-    pass.clearGradients()
-    var totals = CrossEntropy.Totals()
-    for (index, batch) in update.batches.enumerated() {
-      // A stream for each micro-batch of each update.
-      let stream = UInt64(state.step) << 20 | UInt64(index)
-      var generator = SeededGenerator(seed: settings.seed ^ 0x6472_6f70, stream: stream)
-      totals += pass.accumulate(
-        batch, scale: scale, dropoutSeed: generator.next(),
-        trunk: update.trunks.isEmpty ? nil : update.trunks[index])
+  private func nextUpdate() throws -> TrainMetric {
+    let result = update(state.step, rate: settings.schedule.rate(at: state.step, of: settings.steps))
+    guard result.isFinite else {
+      hooks.diverged(result.metric.step)
+      throw divergence(result.records, loss: result.metric.loss)
     }
-    let loss = totals.loss / max(1, totals.weight)
-    let norm = loss.isFinite ? updateParameters() : .nan
-    guard loss.isFinite, norm.isFinite else { throw divergence(update.records, loss: loss) }
     state.step += 1
-    return TrainMetric(
-      step: state.step, loss: loss, accuracy: totals.correct / max(1, totals.weight), lr: rate, grad_norm: norm,
-      tokens: update.tokens, supervised_tokens: update.supervised, seconds: 0, elapsed: 0,
-      tokens_per_second: 0)
-  }
-
-  /// Returns the gradient's norm.
-  private func updateParameters() -> Double {
-    let timing = profiler?.time(.optimizer)
-    defer { timing?.end() }
-    return optimizer.update(
-      pass.trained.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, step: state.step + 1,
-      pass.compute)
+    return result.metric
   }
 
   private func divergence(_ indices: [Int], loss: Double) -> SFTError {
@@ -228,7 +196,7 @@ public final class Trainer {
     defer { timing?.end() }
     try log.sync()
     try Checkpoint.write(
-      state, pass.trained, optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))
+      state, pass.trained, update.optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))
     try writeWeights(to: pass.trained.adapter == nil ? run.model : run.adapter)
     // Those of later steps were passed over when the run was resumed, and do not count among the kept.
     let sound = run.checkpointSteps().filter { $0 <= state.step }

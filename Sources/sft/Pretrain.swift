@@ -65,9 +65,15 @@ struct Pretrain: ParsableCommand {
     options.resume = resume
     try training.apply(to: &options)
     let asked = options
-    try runTraining(common) { workspace, shouldStop, event in
+    let train: TrainingCommand = { workspace, options, sibling, event in
       try PretrainRun(
-        workspace: workspace, source: source, options: asked, shouldStop: shouldStop, event: event)()
+        workspace: workspace, source: source, options: options ?? asked, sibling: sibling,
+        shouldStop: { Interrupt.requested }, event: event)()
+    }
+    if let rates = training.sweep {
+      try runSweep(rates, asked, verb: "pretrain", common, train)
+    } else {
+      try runTraining(common, train)
     }
   }
 }

@@ -16,8 +16,8 @@ struct SFT: ParsableCommand {
       """,
     version: "sft 0.1.0",
     subcommands: [
-      Prepare.self, Inspect.self, Tokenize.self, TokenizerCommand.self, Train.self, Pretrain.self, Eval.self,
-      Generate.self, Compare.self, Export.self,
+      Prepare.self, Inspect.self, Tokenize.self, TokenizerCommand.self, LRFind.self, Train.self, Pretrain.self,
+      Eval.self, Generate.self, Compare.self, Export.self,
       Quantize.self, Report.self, Runs.self, Cache.self, Doctor.self,
     ])
 

@@ -33,6 +33,13 @@ func paddedLeft(_ text: String, _ width: Int) -> String {
   String(repeating: " ", count: max(0, width - displayWidth(text))) + text
 }
 
+/// Without spaces at its end.
+func trimmedRight(_ text: String) -> String {
+  var text = text[...]
+  while text.last == " " { text = text.dropLast() }
+  return String(text)
+}
+
 /// Columns that text takes on a terminal: two for East Asian wide characters and emoji, none for what joins the one before.
 func displayWidth(_ text: some StringProtocol) -> Int {
   text.reduce(0) { sum, character in

@@ -27,6 +27,7 @@ final class TrainDisplay {
     case .trunk(let done, let total):
       progress.update(done, of: total, "records through the frozen layers", isMilestone: done == total)
     case .profile(let profile): self.profile = profile
+    case .diverged: break
     case .metric(.eval(let metric)):
       progress.note(
         "step \(metric.step)  validation: loss \(fixed(metric.loss, 4)), perplexity \(fixed(metric.perplexity, 2)), "

@@ -94,9 +94,9 @@ struct Bench {
       report: { log.metrics.append($0) }, notice: { log.notices.append($0) },
       shouldStop: { log.metrics.last?.step == stop })
     let trainer = Trainer(
-      try weights?.decoder() ?? decoder, trained, count: samples.count, samples: { [samples] in samples[$0] },
-      settings: settings,
-      run: folder,
+      TrainingParts(
+        try weights?.decoder() ?? decoder, trained, count: samples.count, samples: { [samples] in samples[$0] }),
+      settings: settings, run: folder,
       identity: RunIdentity(baseModel: "random", baseDigest: Digest(of: "random"), modelFolder: modelFolder),
       saveEvery: saveEvery,
       keptCheckpoints: keptCheckpoints, hooks: hooks)
@@ -105,7 +105,7 @@ struct Bench {
     return try trainer.train()
   }
 
-  private func fresh() throws -> Adapter {
+  func fresh() throws -> Adapter {
     let adapter = try Adapter(settings.lora ?? LoRAConfiguration(), for: decoder.linears)
     adapter.initialize(seed: settings.seed)
     return adapter

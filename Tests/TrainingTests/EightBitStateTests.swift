@@ -54,7 +54,8 @@ import Weights
   ) throws {
     for step in steps {
       let norm = state.update(
-        &parameters, gradients: gradients(step: step), settings: settings, step: step, compute)
+        &parameters, gradients: gradients(step: step), settings: settings,
+        learningRate: settings.schedule.rate(at: step - 1, of: settings.steps), step: step, compute)
       #expect((norm > 1) == (step != 4))
       try after(step)
     }
@@ -75,7 +76,8 @@ import Weights
       var parameters = noise(12_100, seed: 1)
       for step in 1...3 {
         _ = state.update(
-          &parameters, gradients: noise(12_100, seed: UInt64(1 + step)), settings: settings, step: step, Compute())
+          &parameters, gradients: noise(12_100, seed: UInt64(1 + step)), settings: settings,
+          learningRate: settings.schedule.rate(at: step - 1, of: settings.steps), step: step, Compute())
       }
       return parameters
     }

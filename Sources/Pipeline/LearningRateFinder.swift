@@ -1,0 +1,151 @@
+import Core
+import Files
+import JSON
+import Kernels
+import Models
+import Reporting
+import Training
+
+/// A learning-rate range test on prepared data: what `sft train` would start with, trained at rising rates. Nothing of it is
+/// kept but the curve.
+public struct LearningRateFinder {
+  private let start: TrainRun.SetUp
+  private let range: RateRange
+  /// What the curve depends on besides the rates; names nothing by where it lies.
+  public let settings: Settings
+
+  /// As `lr-find.json` has them.
+  public struct Settings: Sendable, Equatable, Encodable {
+    public var model: String
+    public var baseDigest: Digest
+    public var quantization: String?
+    public var prepared: String
+    public var method: TrainingMethod
+    public var lora: LoRAConfiguration?
+    public var initialAdapter: String?
+    public var batchSize: Int?
+    public var batchTokens: Int?
+    public var gradientAccumulation: Int
+    public var optimizer: Optimizer
+    public var betas: [Double]
+    public var weightDecay: Double
+    public var maxGradientNorm: Double
+    public var dropout: Double?
+    public var shuffle: Bool
+    public var seed: UInt64
+    public var engine: Engine
+    public var threads: Int
+    public var lrFrom: Double
+    public var lrTo: Double
+    public var steps: Int
+
+    init(_ start: TrainRun.SetUp, _ range: RateRange) throws {
+      let training = start.settings
+      model = start.base.reference
+      baseDigest = try start.base.digest()
+      quantization = start.base.quantization?.description
+      prepared = start.data.reference.description
+      (method, lora, initialAdapter) = (training.method, training.lora, training.initialAdapter)
+      (batchSize, batchTokens) = (training.batchTokens == nil ? training.batchSize : nil, training.batchTokens)
+      gradientAccumulation = training.gradientAccumulation
+      (optimizer, betas) = (training.optimizer, [training.beta1, training.beta2])
+      (weightDecay, maxGradientNorm) = (training.weightDecay, training.maxGradientNorm)
+      (dropout, shuffle, seed) = (training.dropout, training.shuffle, training.seed)
+      (engine, threads) = (training.engine, training.threads)
+      (lrFrom, lrTo, steps) = (range.lowest, range.highest, range.steps)
+    }
+  }
+
+  /// Opens everything; `options.maxSteps` is the range's. Throws what `sft train` would.
+  public init(_ options: TrainOptions, range: RateRange, workspace: Workspace, note: @escaping (String) -> Void) throws
+  {
+    var options = options
+    options.maxSteps = range.steps
+    let run = TrainRun(workspace: workspace, options: options, shouldStop: { false }) {
+      if case .note(let text) = $0 { note(text) }
+    }
+    start = try run.setUp()
+    self.range = range
+    settings = try Settings(start, range)
+  }
+
+  /// Runs the test; `progress` gets each of its points.
+  public func callAsFunction(progress: (RangePoint) -> Void) throws -> RangeReport {
+    let data = start.data
+    let parts = TrainingParts(
+      try start.decoder(), start.trained, count: data.training.count, samples: { data.sample(data.training[$0]) },
+      memory: start.trained.passMemory(checkpointing: start.settings.gradientCheckpointing))
+    return RangeReport(settings, RangeTest(parts, settings: start.settings, range: range, progress: progress))
+  }
+}
+
+/// A range test and what it says, as files and as one value.
+public struct RangeReport: Encodable {
+  public struct Point: Encodable {
+    public var step: Int
+    public var lr: Double
+    public var loss: Double
+    /// What the suggestion is read from.
+    public var smoothed: Double
+    public var runningLoss: Double
+  }
+
+  public var settings: LearningRateFinder.Settings
+  public var points: [Point]
+  public var end: RangeEnd
+  /// Where loss or gradient was not finite.
+  public var failure: RangeTest.Failure?
+  /// nil where the curve gives no answer, for the `reason`.
+  public var suggestion: Double?
+  public var reason: String?
+  /// The rates where the smoothed loss falls the fastest, and where it is lowest.
+  public var steepest: Double?
+  public var lowest: Double?
+  /// Losses worth showing; the file need not have them.
+  public let shown: ClosedRange<Double>?
+
+  private enum CodingKeys: CodingKey {
+    case settings, points, end, failure, suggestion, reason, steepest, lowest
+  }
+
+  init(_ settings: LearningRateFinder.Settings, _ test: RangeTest) {
+    let suggestion = RateSuggestion(test)
+    self.settings = settings
+    points = zip(test.points, suggestion.smoothed).map {
+      Point(step: $0.step, lr: $0.lr, loss: $0.loss, smoothed: $1, runningLoss: $0.runningLoss)
+    }
+    (end, failure) = (test.end, test.failure)
+    (self.suggestion, reason) = (suggestion.rate, suggestion.reason)
+    (steepest, lowest, shown) = (suggestion.steepest, suggestion.lowest, suggestion.shown)
+  }
+
+  /// What `write` writes.
+  public static let files = ["lr-find.json", "lr-find.csv", "lr-find.svg"]
+
+  /// Writes `lr-find.json`, `lr-find.csv` and `lr-find.svg` into `lr-find/ID` of the workspace, where the ID is of the
+  /// JSON's content, so the same test has the same place. Returns the folder.
+  public func write(to workspace: Workspace) throws -> String {
+    let json = Array(try reportEncoder(pretty: true).encode(self)) + [UInt8(ascii: "\n")]
+    let folder = "\(workspace.path)/lr-find/\(json.withUnsafeBytes { Digest(of: $0) }.short)"
+    try writeDirectoryAtomically(folder) { temporary in
+      try writeAtomically(json, to: temporary + "/lr-find.json")
+      try writeAtomically(csv, to: temporary + "/lr-find.csv")
+      try writeAtomically(chart.svg, to: temporary + "/lr-find.svg")
+    }
+    return folder
+  }
+
+  /// The points, as RFC 4180 has it.
+  private var csv: String {
+    (["step,lr,loss,smoothed,running_loss"]
+      + points.map { "\($0.step),\($0.lr),\($0.loss),\($0.smoothed),\($0.runningLoss)" }).map { $0 + "\r\n" }.joined()
+  }
+
+  private var chart: RateChart {
+    RateChart(
+      title: "Loss by learning rate",
+      subtitle: suggestion.map { "suggested: \(scientific($0))" } ?? "no suggestion: \(reason ?? "").",
+      dots: points.map { ($0.lr, $0.loss) }, curve: points.map { ($0.lr, $0.smoothed) }, shown: shown,
+      marks: [suggestion.map { ($0, "suggested \(scientific($0))") }, lowest.map { ($0, "lowest") }].compactMap { $0 })
+  }
+}

@@ -1,0 +1,44 @@
+import Artifacts
+import Core
+import Files
+import Kernels
+import Weights
+
+/// Prepared data and base of a training. What one run of a command opened, the command's later runs get again: a base is
+/// mapped, quantised and given its tokenizer once, however many learning rates are tried on it.
+public final class TrainingInputs {
+  private var data: PreparedData?
+  private var base: (folder: String, compute: Compute, model: BaseModel)?
+
+  public init() {}
+
+  /// nil where the data is gone, or where there is none.
+  func data(_ reference: ArtifactReference?, _ workspace: Workspace, threads: Int) throws -> PreparedData? {
+    guard let reference else { return nil }
+    if let data, data.reference == reference { return data }
+    data = try workspace.preparedData(reference, threads: threads)
+    return data
+  }
+
+  /// The base, which has to fit the data.
+  func base(
+    _ name: String, _ quantization: QuantizationOptions?, _ compute: Compute, for data: PreparedData,
+    _ workspace: Workspace
+  ) throws -> BaseModel {
+    let resolved = try ModelFolder.resolve(name)
+    let folder = canonicalPath(resolved) ?? resolved
+    if let base, base.folder == folder, base.compute.engine == compute.engine, base.compute.threads == compute.threads,
+      // One that is stored in 4 bits is no other for being asked for so.
+      base.model.quantization == quantization || !base.model.checkpoint.quantizedNames.isEmpty
+    {
+      try base.model.check(against: data)
+      return base.model
+    }
+    // Two bases need not be in memory at once.
+    base = nil
+    let model = try BaseModel(name, workspace: workspace, quantization: quantization, compute: compute)
+    try model.check(against: data)
+    base = (folder, compute, model)
+    return model
+  }
+}

@@ -1,0 +1,73 @@
+import ArgumentParser
+import Core
+import Pipeline
+import Training
+
+struct LRFind: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "lr-find",
+    abstract: "Suggest a learning rate: a short training at rising rates, and its losses.",
+    discussion: """
+      Trains as `sft train` with the same options would begin, but each update has a higher rate than the one before, from
+      --lr-from to --lr-to, and nothing is kept but the curve of losses: no run. It ends early where the loss, as a running
+      mean, is above four times its minimum, or is not a finite number.
+
+      The suggestion lies halfway, by logarithms, between the rate where the smoothed loss falls the fastest and the one
+      where it is lowest in its first valley, and at most at a third of the latter. Where the curve gives no answer, that is
+      said, and what to change.
+      """)
+
+  @Option(name: .long, help: "The first update's rate.")
+  var lrFrom = 1e-6
+
+  @Option(name: .long, help: "The last update's rate.")
+  var lrTo = 1.0
+
+  @Option(name: .long, help: "Updates, if it does not end early.")
+  var steps = 100
+
+  @OptionGroup var adapter: AdapterFlags
+  @OptionGroup var update: UpdateFlags
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    try positive(lrFrom, "--lr-from")
+    try positive(lrTo, "--lr-to")
+    guard lrFrom < lrTo else { throw ValidationError("--lr-from must be below --lr-to.") }
+    // Fewer could never be a curve.
+    try atLeast(RateSuggestion.fewest, steps, "--steps")
+    try atMost(10_000, steps, "--steps")
+    try adapter.refuseFlagsOfAdapters(try options())
+  }
+
+  private func options() throws -> TrainOptions {
+    var options = TrainOptions()
+    try adapter.apply(to: &options)
+    try update.apply(to: &options)
+    return options
+  }
+
+  func run() throws {
+    let progress = Progress(quiet: common.quiet)
+    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let finder = try LearningRateFinder(
+      try options(), range: RateRange(lowest: lrFrom, highest: lrTo, steps: steps), workspace: workspace
+    ) { progress.note($0) }
+    let settings = finder.settings
+    progress.note(
+      "range test  \(steps) updates at rates from \(scientific(lrFrom)) to \(scientific(lrTo)), on \(settings.model)")
+    let every = max(1, steps / 10)
+    let report = try finder { point in
+      progress.update(
+        point.step, of: steps, "lr \(scientific(point.lr, 2))  loss \(fixed(point.loss, 4))",
+        isMilestone: point.step == 1 || point.step == steps || point.step % every == 0)
+    }
+    progress.close()
+    let folder = try report.write(to: workspace)
+    if common.json { try Terminal.printJSON(report) } else { print(RangeView(report, columns: Terminal.columns).text) }
+    for name in RangeReport.files {
+      let place = "written to \(folder)/\(name)"
+      if common.json { progress.note(place) } else { print(place) }
+    }
+  }
+}
