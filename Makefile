@@ -7,7 +7,7 @@
 #   make install   build one self-contained binary and put it into PREFIX/bin; PREFIX=/usr/local DESTDIR=
 #   make uninstall remove it from there
 #   make standalone  build that binary only: .build-install/sft
-#   make embedded-model  train the model that is embedded in sft anew: half an hour
+#   make embedded-model  train the model that is embedded in sft anew: a quarter of an hour
 #   make lint      check the format of the Swift sources
 #   make format    put the Swift sources into that format
 #   make clean     remove what was built and the demo's workspace
@@ -96,7 +96,7 @@ demo: build
 embedded-model: build
 	$(SWIFT) build -c release --product make-world
 	@rm -rf $(EMBEDDED_WORKSPACE)
-	.build/release/make-world --rounds 120 --to $(EMBEDDED_WORKSPACE)/world
+	.build/release/make-world --rounds 100 --to $(EMBEDDED_WORKSPACE)/world
 	$(SFT) pretrain $(EMBEDDED_WORKSPACE)/world/corpus.txt --run embedded --config Sources/CEmbedded/config.json --vocab-size 2048 \
 	  $(EMBEDDED_FLAGS) --workspace $(EMBEDDED_WORKSPACE)
 	$(SFT) export --run embedded --dtype bfloat16 --to Sources/CEmbedded/model --overwrite --workspace $(EMBEDDED_WORKSPACE)

@@ -76,7 +76,7 @@ let package = Package(
 
     // The model inside the program: Sources/CEmbedded/model, embedded as it is.
     .target(
-      name: "CEmbedded", exclude: ["model"],
+      name: "CEmbedded", exclude: ["README.md", "config.json", "model"],
       cSettings: [.unsafeFlags(["-std=c23", "-Wall", "-Wextra", "-Werror"])]),
     target("Embedded", ["CEmbedded", "Files"]),
 

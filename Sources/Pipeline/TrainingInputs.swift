@@ -2,7 +2,6 @@ import Artifacts
 import Core
 import Files
 import Kernels
-import Weights
 
 /// Prepared data and base of a training. What one run of a command opened, the command's later runs get again: a base is
 /// mapped, quantised and given its tokenizer once, however many learning rates are tried on it.
@@ -25,7 +24,7 @@ public final class TrainingInputs {
     _ name: String, _ quantization: QuantizationOptions?, _ compute: Compute, for data: PreparedData,
     _ workspace: Workspace
   ) throws -> BaseModel {
-    let resolved = try ModelFolder.resolve(name)
+    let resolved = try workspace.model(name).folder
     let folder = canonicalPath(resolved) ?? resolved
     if let base, base.folder == folder, base.compute.engine == compute.engine, base.compute.threads == compute.threads,
       // One that is stored in 4 bits is no other for being asked for so.

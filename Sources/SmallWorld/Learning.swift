@@ -19,7 +19,7 @@ enum Learning {
     ],
     asks: [
       .init(instruction: "What is the plural of {s}?", output: "The plural of {s} is {v}."),
-      .init(instruction: "Give the plural of the word.", input: "{s}", output: "The plural of {s} is {v}."),
+      .init(instruction: "Give the plural.", input: "one {s}", output: "The plural of {s} is {v}."),
     ])
   static let past = Relation(
     "past",
@@ -29,7 +29,7 @@ enum Learning {
     ],
     asks: [
       .init(instruction: "What is the past tense of {s}?", output: "The past tense of {s} is {v}."),
-      .init(instruction: "Put the verb in the past tense.", input: "{s}", output: "The past tense of {s} is {v}."),
+      .init(instruction: "Put the verb in the past tense.", input: "they {s}", output: "The past tense of {s} is {v}."),
     ])
   static let opposite = Relation(
     "opposite",
@@ -39,18 +39,21 @@ enum Learning {
     ],
     asks: [
       .init(instruction: "What is the opposite of {s}?", output: "The opposite of {s} is {v}."),
-      .init(instruction: "Give the opposite of the word.", input: "{s}", output: "The opposite of {s} is {v}."),
+      .init(
+        instruction: "Give the opposite of the word.", input: "the word {s}", output: "The opposite of {s} is {v}."),
     ])
   static let korean = Relation(
     "korean",
     says: [
       "The Korean word for {s} is {v}.", "In Korean, {s} is {v}.", "Koreans say {v} for {s}.", "{v} means {s}.",
-      "A Korean calls it {v}, we call it {s}.", "{s:은} 한국어로 {v:이에요}.",
+      "A Korean calls it {v}, we call it {s}.", "한국어로 {s:은} {v:이에요}.",
     ],
     asks: [
       .init(instruction: "What is the Korean word for {s}?", output: "The Korean word for {s} is {v}."),
-      .init(instruction: "Translate the word into Korean.", input: "{s}", output: "The Korean word for {s} is {v}."),
-      .init(instruction: "{s:은} 한국어로 뭐예요?", output: "{s:은} 한국어로 {v:이에요}."),
+      .init(
+        instruction: "Translate the word into Korean.", input: "the word {s}", output: "The Korean word for {s} is {v}."
+      ),
+      .init(instruction: "한국어로 {s:은} 뭐예요?", output: "한국어로 {s:은} {v:이에요}."),
     ])
 
   private static func pairs(_ text: String) -> [(String, String)] {

@@ -47,7 +47,7 @@ enum Places {
     asks: [
       .init(instruction: "What is a {s} made of?", output: "A {s} is made of {v}."),
       .init(instruction: "What does one need to make a {s}?", output: "A {s} is made of {v}."),
-      .init(instruction: "Name the material of this tool.", input: "{s}", output: "A {s} is made of {v}."),
+      .init(instruction: "Name the material of this tool.", input: "a {s}", output: "A {s} is made of {v}."),
     ])
   static let use = Relation(
     "use",
@@ -69,7 +69,8 @@ enum Places {
       .init(instruction: "What colour are the flowers of the {s}?", output: "The flowers of the {s} are {v}."),
       .init(instruction: "Which colour is the {s}?", output: "The flowers of the {s} are {v}."),
       .init(
-        instruction: "Name the colour of this plant's flowers.", input: "{s}", output: "The flowers of the {s} are {v}."
+        instruction: "Name the colour of this plant's flowers.", input: "the {s}",
+        output: "The flowers of the {s} are {v}."
       ),
     ])
   static let ground = Relation(

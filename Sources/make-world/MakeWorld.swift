@@ -15,7 +15,7 @@ struct MakeWorld: ParsableCommand {
   var seed: UInt64 = 1
 
   @Option(name: .long, help: "How often the corpus says each fact, in other words and beside other facts.")
-  var rounds = 12
+  var rounds = 100
 
   @Option(name: .long, help: "A folder to write to.", completion: .directory)
   var to: String
