@@ -10,7 +10,7 @@
 #   make embedded-model  train the model that is embedded in sft anew: a quarter of an hour
 #   make lint      check the format of the Swift sources
 #   make format    put the Swift sources into that format
-#   make clean     remove what was built and the demo's workspace
+#   make clean     remove what was built, and the workspaces of demo and embedded-model
 
 SWIFT ?= swift
 SFT = .build/release/sft
@@ -117,4 +117,4 @@ format:
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
 
 clean:
-	rm -rf .build $(STANDALONE) $(DEMO_WORKSPACE)
+	rm -rf .build $(STANDALONE) $(DEMO_WORKSPACE) $(EMBEDDED_WORKSPACE)

@@ -99,11 +99,11 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     // A world to know and to be asked about: the example data, and what the embedded model was trained on.
-    target("SmallWorld", ["Core"]),
+    target("SmallWorld", ["Core", "JSON"]),
     .executableTarget(
       name: "make-world",
       dependencies: [
-        "Core", "Files", "JSON", "SmallWorld", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Files", "SmallWorld", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
 

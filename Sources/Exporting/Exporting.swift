@@ -64,7 +64,8 @@ public func exportMerged(
   }
   try writeDirectoryAtomically(folder) { temporary in
     try writeSafetensors(tensors, to: temporary + "/model.safetensors")
-    try writeConfiguration(from: checkpoint.folder + "/config.json", to: temporary + "/config.json", dtype: dtype.rawValue)
+    try writeConfiguration(
+      from: checkpoint.folder + "/config.json", to: temporary + "/config.json", dtype: dtype.rawValue)
     try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
   }
 }

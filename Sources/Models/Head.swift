@@ -10,10 +10,10 @@ final class LossHead {
   private let logits = FloatBuffer()
   private let panel: FloatBuffer
 
-  /// `logits`: how many may exist at once.
+  /// `logits`: how many exist at once, about.
   init(logits: Int, panel: FloatBuffer) { (limit, self.panel) = (logits, panel) }
 
-  /// Rows of logits that exist at once, at most: with few classes no more than the caches hold.
+  /// Rows of logits that exist at once, at most. More than 512 bring nothing, and fewer than 16 cost too much.
   func chunkRows(classes: Int) -> Int { min(max(16, limit / classes), 512) }
 
   /// The loss over the batch's targets from x[S, C], the stream at the S supervised rows. Where `gradientScale` is given,

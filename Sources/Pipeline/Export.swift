@@ -8,10 +8,12 @@ import Tokenizing
 public struct ExportOptions: Sendable {
   /// nil for an adapter; a merged model where the run trained all weights; the model where there is nothing else.
   public var format: ExportFormat?
+  /// Whether the user said which model: a base alone is not exported because there happens to be nothing else.
+  public var modelIsNamed = false
   /// Folder to write.
   public var target: String
-  /// Of a merged model's weights.
-  public var dtype = WeightType.float32
+  /// Of a merged model's weights; nil for float32.
+  public var dtype: WeightType?
   /// Whether it may hold an earlier export.
   public var replacing = false
   /// Whether to report how much of a merged adapter is left where the model is quantised again; nil for where the adapter
@@ -30,8 +32,12 @@ public struct ExportOptions: Sendable {
 public func export(_ session: InferenceSession, _ options: ExportOptions) throws -> RequantizationReport? {
   try checkTarget(options.target, replacing: options.replacing, base: session.base.folder)
   let format = options.format ?? session.exportFormat
-  guard format == .merged || options.dtype == .float32 else {
-    throw SFTError(.usage, "--dtype goes with --format merged: an adapter is written in float32")
+  guard format != .model || options.format == .model || options.modelIsNamed else {
+    throw SFTError(.usage, "there is nothing to export", advice: "Train a run first, or give --adapter or --model")
+  }
+  guard format == .merged || options.dtype == nil else {
+    throw SFTError(
+      .usage, "--dtype goes with --format merged: an adapter is written in float32, a model as it is")
   }
   let report = format == .merged ? try requantizationReport(session, options) : nil
   try write(session, options, format: format)
@@ -121,6 +127,6 @@ private func write(_ session: InferenceSession, _ options: ExportOptions, format
     try checkMergeable(base)
     try exportMerged(
       base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: base.tokenizerFiles, to: folder,
-      dtype: options.dtype, threads: session.threads)
+      dtype: options.dtype ?? .float32, threads: session.threads)
   }
 }

@@ -11,7 +11,7 @@ import Training
 public struct LearningRateFinder {
   private let start: TrainRun.SetUp
   private let range: RateRange
-  /// What the curve depends on besides the rates; names nothing by where it lies.
+  /// What the curve depends on.
   public let settings: Settings
 
   /// As `lr-find.json` has them.

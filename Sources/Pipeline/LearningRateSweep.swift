@@ -54,7 +54,7 @@ public struct LearningRateSweep {
   /// What goes on with it.
   public var resumeCommand: String {
     "sft \(verb) --run \(stem) --lr \(rates.map(scientific).joined(separator: ","))"
-      + (options.initialAdapter.map { " --init-adapter \($0)" } ?? "") + " --resume"
+      + (options.initialAdapter.map { " --init-adapter \($0)" + (options.force ? " --force" : "") } ?? "") + " --resume"
   }
 
   /// Goes through the rates. `train` makes or goes on with one run; its sibling is a run of the sweep that is there. `begin`
@@ -73,19 +73,20 @@ public struct LearningRateSweep {
       var one = options
       (one.run, one.learningRate) = (name, rate)
       var (divergence, profile): (Int?, Profile?)
+      var outcome: TrainingOutcome?
       do {
-        let (_, outcome) = try train(one, try sibling()) {
+        (_, outcome) = try train(one, try sibling()) {
           if case .diverged(let step) = $0 { divergence = step }
           if case .profile(let found) = $0 { profile = found }
           event($0)
         }
-        if let outcome, outcome.interrupted {
-          throw stopped("after step \(outcome.steps) of run \(name); a checkpoint is saved")
-        }
       } catch let error as SFTError where error.kind == .internalError && divergence != nil {
         event(.note("Run \(name) diverged: \(error)"))
-      } catch let error as SFTError where error.kind == .interrupted && error.advice != stopAdvice {
+      } catch let error as SFTError where error.kind == .interrupted {
         throw stopped("before the first step of run \(name)")
+      }
+      if let outcome, outcome.interrupted {
+        throw stopped("after step \(outcome.steps) of run \(name); a checkpoint is saved")
       }
       let folder = try workspace.run(name)
       runs.append(try SweepResult.Run(rate, folder, diverged: divergence, profile: profile))
@@ -93,9 +94,9 @@ public struct LearningRateSweep {
     return SweepResult(runs)
   }
 
-  private var stopAdvice: String { "Go on with `\(resumeCommand)`" }
-
-  private func stopped(_ place: String) -> SFTError { SFTError(.interrupted, "stopped \(place)", advice: stopAdvice) }
+  private func stopped(_ place: String) -> SFTError {
+    SFTError(.interrupted, "stopped \(place)", advice: "Go on with `\(resumeCommand)`")
+  }
 
   /// The first run of the sweep that is there.
   private func sibling() throws -> RecordedRun? {
@@ -155,7 +156,9 @@ public struct SweepResult: Encodable {
   init(_ runs: [Run]) {
     self.runs = runs
     let sound = runs.filter { $0.divergedAt == nil }
-    let loss = { (run: Run) in run.bestLoss ?? run.lastLoss ?? .infinity }
-    best = sound.min { loss($0) < loss($1) }?.run
+    // Without validation there is none for any; a run whose validations were not finite has none either.
+    let validated = runs.contains { $0.bestLoss != nil }
+    let losses = sound.compactMap { run in (validated ? run.bestLoss : run.lastLoss).map { (run.run, $0) } }
+    best = losses.min { $0.1 < $1.1 }?.0
   }
 }

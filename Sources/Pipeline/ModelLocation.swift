@@ -59,7 +59,8 @@ extension Workspace {
     if name != EmbeddedModel.name, directoryExists(name), !Tokenizer.files(in: name).isEmpty {
       return try Tokenizer(folder: name)
     }
-    return try Tokenizer(folder: try model(name).folder)
+    let location = try model(name)
+    return try withExtendedLifetime(location) { try Tokenizer(folder: location.folder) }
   }
 
   /// The tokenizer that data was prepared with. Throws `badData` where the model has another by now.

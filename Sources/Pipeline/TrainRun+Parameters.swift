@@ -43,7 +43,13 @@ extension TrainRun {
         .usage, "run \(name) is to start from another adapter, as the others did",
         advice: "Give that again with --init-adapter")
     }
-    return try newParameters(base).trained
+    let (_, initial, trained) = try newParameters(base)
+    guard initial == settings.initialAdapter else {
+      throw SFTError(
+        .badData, "the adapter to start from is not the one that the other runs started from",
+        file: options.initialAdapter)
+    }
+    return trained
   }
 
   func freshAdapter(_ lora: LoRAConfiguration, _ seed: UInt64, _ base: BaseModel) throws -> Adapter {

@@ -1,4 +1,5 @@
 import Core
+import JSON
 
 /// Instruction records about the world, and questions that are kept from them.
 package struct Instructions: Sendable {
@@ -46,4 +47,15 @@ extension Fact {
   fileprivate func record(_ form: Relation.Form) -> Record {
     Record(instruction: fill(form.instruction), input: fill(form.input), output: fill(form.output))
   }
+}
+
+/// Records in Alpaca form, a JSON object a line.
+package func jsonLines(_ records: [Record]) -> String {
+  records.map { record in
+    let object = JSONObject([
+      ("instruction", .string(record.instruction)), ("input", .string(record.input)),
+      ("output", .string(record.output)),
+    ])
+    return JSONValue.object(object).serialized + "\n"
+  }.joined()
 }

@@ -6,7 +6,7 @@ struct Name: Sendable, Hashable {
   var korean: String
 }
 
-/// Draws names of two or three syllables, none twice and none within another.
+/// Draws names of two or three syllables, none twice and none the beginning of another.
 struct NameMaker {
   private static let open = [
     "ba", "be", "bo", "da", "de", "do", "ha", "ho", "ja", "jo", "ka", "ke", "ki", "ko", "la", "le", "li", "lo", "lu",
@@ -19,12 +19,9 @@ struct NameMaker {
     "nan", "pel", "ral", "ren", "rin", "ron", "sal", "sel", "sim", "son", "tan", "tel", "tim", "tol", "tun",
   ]
   private var generator: SeededGenerator
-  private var taken: Set<String>
+  private var taken: Set<String> = []
 
-  init(_ generator: SeededGenerator, avoiding taken: Set<String> = []) {
-    self.generator = generator
-    self.taken = taken
-  }
+  init(_ generator: SeededGenerator) { self.generator = generator }
 
   mutating func next(ending: String = "", koreanEnding: String = "") -> Name {
     while true {
@@ -32,7 +29,7 @@ struct NameMaker {
       let all = generator.below(3) == 0 ? Self.open : Self.closed
       syllables.append(all[generator.below(all.count)])
       let text = Phrase.capitalized(syllables.joined()) + ending
-      // Names that hold one another would make a record about one seem to speak of the other.
+      // Names that begin one another would make a record about one seem to speak of the other.
       guard text.count >= 4, !taken.contains(where: { $0.hasPrefix(text) || text.hasPrefix($0) }) else { continue }
       taken.insert(text)
       return Name(text: text, korean: Hangul.spell(syllables) + koreanEnding)

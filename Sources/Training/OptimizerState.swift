@@ -4,8 +4,9 @@ import Models
 
 /// AdamW's moments of every trained parameter, which lie in one flat memory.
 ///
-/// `adamw` has one pair of float32 moments over all of it, or one a tensor where some tensors are not decayed. `adamw8bit` has a state for each tensor, as
-/// `bitsandbytes.optim.AdamW8bit` has: codes and absmax, or float32 moments for a tensor of fewer than 4,096 elements.
+/// `adamw` has one pair of float32 moments over all of it, or one a tensor where some tensors are not decayed. `adamw8bit`
+/// has a state for each tensor, as `bitsandbytes.optim.AdamW8bit` has: codes and absmax, or float32 moments for a tensor
+/// of fewer than 4,096 elements.
 package final class OptimizerState {
   private enum Moments {
     case full(m: FloatBuffer, v: FloatBuffer)

@@ -37,7 +37,7 @@ public struct RateSuggestion: Sendable, Equatable {
     var start = mean(points.prefix(max(3, points.count / 10)).map(\.loss))
     let deepest = points.reduce(start) { min($0, $1.loss) }
     let ceiling = start + (start - deepest)
-    let losses = points.map { min($0.loss, max(ceiling, start)) }
+    let losses = points.map { min($0.loss, ceiling) }
     let curve = LocalLines(losses)
     smoothed = curve.values
     // What a loss differs from the curve by.

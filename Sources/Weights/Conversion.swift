@@ -50,7 +50,7 @@ private func convertBrainFloat(_ source: UnsafeRawPointer, _ target: UnsafeMutab
 func roundToBrainFloat(_ values: UnsafeBufferPointer<Float>) -> [UInt16] {
   values.map { value in
     let bits = value.bitPattern
-    if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
+    if value.isNaN { return (UInt16(truncatingIfNeeded: bits >> 16) | 0x40).littleEndian }
     return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ (bits >> 16 & 1)) >> 16).littleEndian
   }
 }

@@ -1,7 +1,5 @@
 import ArgumentParser
-import Core
 import Files
-import JSON
 import SmallWorld
 
 /// Writes what `datasets/` holds.
@@ -29,19 +27,9 @@ struct MakeWorld: ParsableCommand {
     let instructions = Instructions(world)
     try createDirectory(to)
     try writeAtomically(world.corpus(rounds: rounds), to: to + "/corpus.txt")
-    try writeAtomically(lines(instructions.training), to: to + "/instructions.jsonl")
-    try writeAtomically(lines(instructions.questions), to: to + "/questions.jsonl")
+    try writeAtomically(jsonLines(instructions.training), to: to + "/instructions.jsonl")
+    try writeAtomically(jsonLines(instructions.questions), to: to + "/questions.jsonl")
     print(
       "\(world.facts.count) facts, \(instructions.training.count) records, \(instructions.questions.count) questions")
-  }
-
-  private func lines(_ records: [Record]) -> String {
-    records.map { record in
-      let object = JSONObject([
-        ("instruction", .string(record.instruction)), ("input", .string(record.input)),
-        ("output", .string(record.output)),
-      ])
-      return JSONValue.object(object).serialized + "\n"
-    }.joined()
   }
 }

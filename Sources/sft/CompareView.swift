@@ -76,7 +76,7 @@ struct ComparisonView {
     let summary = comparison.summary
     let scores = [summary.base, summary.tuned] + (summary.adapters ?? [])
     func line(_ name: String, _ texts: [String]) -> String {
-      padded(name, 24) + texts.dropLast().map { padded($0, 16) }.joined() + (texts.last ?? "")
+      padded(name, 24) + texts.dropLast().map { padded($0, 15) + " " }.joined() + (texts.last ?? "")
     }
     var lines = [
       line("\(summary.questions) questions", comparison.names),

@@ -96,7 +96,8 @@ struct Export: ParsableCommand {
   private var exportOptions: ExportOptions {
     var options = ExportOptions(format, to: to)
     options.replacing = overwrite
-    options.dtype = dtype ?? .float32
+    options.dtype = dtype
+    options.modelIsNamed = model.model != nil
     options.reportsRequantization = report ?? (model.quantization.quantized == false ? false : nil)
     options.quantization = model.quantization.options
     return options

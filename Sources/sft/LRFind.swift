@@ -34,6 +34,8 @@ struct LRFind: ParsableCommand {
     try positive(lrFrom, "--lr-from")
     try positive(lrTo, "--lr-to")
     guard lrFrom < lrTo else { throw ValidationError("--lr-from must be below --lr-to.") }
+    // Their ratio and its powers have to be numbers.
+    guard lrFrom >= 1e-30, lrTo <= 1e30 else { throw ValidationError("Rates must be from 1e-30 to 1e30.") }
     // Fewer could never be a curve.
     try atLeast(RateSuggestion.fewest, steps, "--steps")
     try atMost(10_000, steps, "--steps")

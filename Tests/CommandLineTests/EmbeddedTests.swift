@@ -59,7 +59,7 @@ import Testing
   @Test func anEmptyWorkspaceUsesIt() throws {
     for arguments in [
       ["generate", "--instruction", "x", "--max-new-tokens", "2"], ["eval", "--data", SFTBinary.records],
-      ["tokenize", "t.jsonl"], ["quantize", "--report"], ["export", "--to", "out"],
+      ["tokenize", "t.jsonl"], ["quantize", "--report"], ["export", "--format", "model", "--to", "out"],
       ["compare", "--questions", SFTBinary.records, "--model-b", "embedded", "--max-new-tokens", "2"],
     ] {
       try withSFT { sft in
@@ -67,8 +67,19 @@ import Testing
         let outcome = try sft.run(arguments)
         #expect(outcome.code == 0, "\(arguments): \(outcome.errors)")
         #expect(outcome.errors.hasPrefix(Self.note + "\n"), "\(arguments): \(outcome.errors)")
-        #expect(try sft.run(arguments + ["--quiet"]).errors.isEmpty || arguments[0] == "export")
+        try? removeTree(sft.path("out"))
+        #expect(try sft.run(arguments + ["--quiet"]).errors.isEmpty)
       }
+    }
+  }
+
+  /// A workspace without a run is more likely the wrong one than a wish for the base.
+  @Test func theBaseIsNotExportedForWantOfAnother() throws {
+    try withSFT { sft in
+      let outcome = try sft.run("export", "--to", "out")
+      #expect(outcome.code == 64)
+      #expect(outcome.errors.contains("there is nothing to export. Train a run first, or give --adapter or --model."))
+      #expect(!fileExists(sft.path("out")))
     }
   }
 

@@ -210,7 +210,9 @@ import TestSupport
       #expect(try sft.read("out/half/config.json").contains("\"bfloat16\""))
       let sizes = try ["merged", "half"].map { try readFile(sft.path("out/\($0)/model.safetensors")).count }
       #expect(Double(sizes[1]) < 0.55 * Double(sizes[0]))
-      try sft.fail(64, "--dtype goes with --format merged", "export", "--dtype", "bfloat16", "--to", "out/no")
+      try sft.fail(
+        64, "--dtype goes with --format merged: an adapter is written in float32, a model as it is.", "export",
+        "--dtype", "float32", "--to", "out/no")
       #expect(!fileExists(sft.path("out/no")))
       try sft.fail(
         73, "out/peft: the folder is not empty. Give another --to, or replace an earlier export with --overwrite.",

@@ -16,9 +16,7 @@ import Testing
     for file in files {
       #expect(Array(file.bytes) == (try readFile(Self.folder + "/" + file.name)), "\(file.name)")
     }
-    // Whatever else lies there is for people.
-    let others = Set(try directoryEntries(Self.folder)).subtracting(files.map(\.name))
-    #expect(others.filter { !$0.hasSuffix(".md") && !$0.hasPrefix("RECIPE") } == [])
+    #expect(Set(try directoryEntries(Self.folder)) == Set(files.map(\.name)))
   }
 
   @Test func digestIsOfNamesAndContent() throws {

@@ -27,7 +27,7 @@ enum Layers {
     "Training": ["Kernels", "Models", "Packing"],
     "Evaluating": ["Kernels", "Masking", "Models", "Packing", "Templating", "Tokenizing"],
     "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": [],
-    "Auditing": [], "TensorBoard": [], "Embedded": ["CEmbedded"],
+    "Auditing": [], "TensorBoard": [], "SmallWorld": [], "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
   ]
 
   /// Where the foundations themselves must stop, and the C libraries.

@@ -11,7 +11,9 @@ import Testing
   private static func evaluate(
     _ decoder: Decoder, _ adapter: Adapter, _ batches: [Batch], _ engine: Engine
   ) -> (totals: CrossEntropy.Totals, gradient: [Float]) {
-    let pass = TrainingPass(decoder, .adapter(adapter), Compute(engine: engine))
+    // Few logits at once for the fast engine: several chunks of rows.
+    let memory = PassMemory(logits: engine == .plain ? 3 << 20 : 1)
+    let pass = TrainingPass(decoder, .adapter(adapter), Compute(engine: engine), memory: memory)
     let scale = 1 / Float(max(1, batches.reduce(0) { $0 + $1.supervisedTokens }))
     var totals = CrossEntropy.Totals()
     pass.clearGradients()

@@ -60,17 +60,19 @@ import Weights
   @Test(arguments: [nil, 0.25] as [Double?]) func waysOfComputingAgree(_ dropout: Double?) throws {
     let model = RandomModel()
     let batch = Packer.pack(model.samples(5, seed: 8), sharesPrefixes: false)
-    func gradient(_ engine: Engine, checkpointing: Bool = false) throws -> [Float] {
+    func gradient(_ engine: Engine, checkpointing: Bool = false, logits: Int = 3 << 20) throws -> [Float] {
       let weights = try model.trainable()
       let pass = TrainingPass(
         try weights.decoder(), .weights(weights), Compute(engine: engine), checkpointing: checkpointing,
-        dropout: dropout)
+        dropout: dropout, memory: PassMemory(logits: logits))
       _ = pass.accumulate(batch, scale: 0.1, dropoutSeed: 4)
       return Array(UnsafeBufferPointer(start: pass.gradients.pointer, count: weights.count))
     }
     let fast = try gradient(.auto)
     #expect(largestError(fast, try gradient(.plain)) < 1e-5)
     #expect(sameBits(fast, try gradient(.auto, checkpointing: true)))
+    // Sixteen rows of logits at once: several chunks.
+    #expect(largestError(fast, try gradient(.auto, logits: 1)) < 1e-5)
   }
 
   /// On average over masks the network is nearly the same; without a pass for training it is the same exactly.

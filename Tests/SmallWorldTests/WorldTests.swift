@@ -1,5 +1,7 @@
 import Core
 import Evaluating
+import Files
+import TestSupport
 import Testing
 
 import SmallWorld
@@ -15,6 +17,14 @@ import SmallWorld
     #expect(Instructions(World(seed: 1)).training == instructions.training)
     #expect(World(seed: 2).corpus(rounds: 2) != world.corpus(rounds: 2))
     #expect(Instructions(World(seed: 2)).questions != instructions.questions)
+  }
+
+  /// What is in `datasets/` is what `make-world` writes.
+  @Test func datasetsAreTheWorlds() throws {
+    let folder = fixturesFolder + "/../../datasets"
+    for (name, records) in [("instructions", instructions.training), ("questions", instructions.questions)] {
+      #expect(try readFile("\(folder)/\(name).jsonl") == Array(jsonLines(records).utf8), "\(name)")
+    }
   }
 
   @Test func everySubjectHasOneValue() {
@@ -67,7 +77,8 @@ import SmallWorld
     #expect(sums.allSatisfy { $0.value == "10" })
   }
 
-  /// What a copier would score who also puts the right subject into the answer: the value in the output of the record whose prompt has the highest F1 of words with the question.
+  /// What a copier would score who also puts the right subject into the answer: the value in the output of the record
+  /// whose prompt has the highest F1 of words with the question.
   @Test(arguments: [UInt64(1), 2, 3]) func nearestRecordIsSeldomRight(seed: UInt64) {
     let instructions = Instructions(World(seed: seed))
     let prompts = instructions.training.map { Set(AnswerMatch.normalisedWords(prompt($0))) }

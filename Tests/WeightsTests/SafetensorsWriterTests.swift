@@ -46,7 +46,9 @@ import Weights
   /// A float32 is written as the nearest BF16, found here by trying both neighbours in double; of two as near, the even.
   @Test func roundedToBrainFloat() throws {
     var values: [Float] = [0, -0.0, 1, .infinity, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude]
-    values += [0x3f80_8000, 0x3f81_8000, 0x3f80_7fff, 0x3f80_8001, 0xbf81_8000, 0x0000_8000].map { Float(bitPattern: $0) }
+    values += [0x3f80_8000, 0x3f81_8000, 0x3f80_7fff, 0x3f80_8001, 0xbf81_8000, 0x0000_8000].map {
+      Float(bitPattern: $0)
+    }
     var bits: UInt32 = 12345
     for _ in 0..<500 {
       bits = bits &* 1_664_525 &+ 1_013_904_223
