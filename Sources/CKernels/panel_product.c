@@ -2,17 +2,6 @@
 
 #include "transpose.h"
 
-static inline void fetch_ahead(sft_ahead *ahead) {
-  for (size_t i = 0; i < ahead->lines && ahead->rows; i++) {
-    __builtin_prefetch(ahead->run + ahead->at, 0, 2);
-    ahead->at += 64;
-    if (ahead->at < ahead->bytes) continue;
-    ahead->at = 0;
-    ahead->run += ahead->step;
-    ahead->rows--;
-  }
-}
-
 #if defined(__x86_64__)
 #define LEVEL(name) name##_512
 #define TARGET __attribute__((target("arch=x86-64-v4"), min_vector_width(512)))

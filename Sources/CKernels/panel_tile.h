@@ -27,7 +27,6 @@ TARGET static inline __attribute__((always_inline)) void LEVEL(tile)(const sft_p
   const float *a = p->a + row * p->a_row, *b = p->b + column;
   const size_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;
   for (size_t x = p->k; x > 0; x--, a += a_step, b += b_row) {
-    if (x % SFT_AHEAD_STEPS == 0 && p->ahead) fetch_ahead(p->ahead);
     LEVEL(vector) columns[SLICE];
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < vectors; j++) columns[j] = *(const LEVEL(vector) *)(b + j * LANES);

@@ -18,10 +18,10 @@ extension ProductSum {
         values: c + rows.lowerBound * stride, stride: stride, rows: rows,
         addend: sum.addend.map { ($0, sum.addendStride) },
         bias: sum.bias, level: level)
-      destination.add(sum.first, panels, columns: sum.n, next: grid.panel(likelyAfter: task, threads), own)
+      destination.add(sum.first, panels, columns: sum.n, own)
       destination.addend = (Floats(c), stride)
       destination.bias = nil
-      if let second = sum.second { destination.add(second, panels, columns: sum.n, next: nil, own) }
+      if let second = sum.second { destination.add(second, panels, columns: sum.n, own) }
     }
   }
 
@@ -50,11 +50,6 @@ private struct TaskGrid {
   private var rowTasks: Int { (rows + rowsPerTask - 1) / rowsPerTask }
   var count: Int { (panels + panelsPerTask - 1) / panelsPerTask * rowTasks }
 
-  /// The panel that whoever does task `index` is likely to need next.
-  func panel(likelyAfter index: Int, _ threads: Int) -> Int? {
-    index + threads < count ? task(index + threads).panels.lowerBound : nil
-  }
-
   func task(_ index: Int) -> (panels: Range<Int>, rows: Range<Int>) {
     let firstPanel = index / rowTasks * panelsPerTask
     let firstRow = index % rowTasks * rowsPerTask
@@ -76,10 +71,7 @@ private struct PanelDestination {
   let level: Int32
 
   /// The first pass over k starts from addend and bias, the later ones from what is there.
-  /// `next` is the panel that is likely to be needed after these.
-  mutating func add(
-    _ term: ProductTerm, _ panels: Range<Int>, columns: Int, next: Int?, _ scratch: MutableFloats
-  ) {
+  mutating func add(_ term: ProductTerm, _ panels: Range<Int>, columns: Int, _ scratch: MutableFloats) {
     let passes = max(1, (term.k + ProductSum.panelSteps - 1) / ProductSum.panelSteps)
     let steps = ((term.k + passes - 1) / passes + 15) / 16 * 16
     var from = 0
@@ -89,18 +81,7 @@ private struct PanelDestination {
         let column = panel * ProductSum.panelColumns
         let width = min(ProductSum.panelColumns, columns - column)
         let b = term.panel(span, column: column, width: width, rows: rows.count, scratch, level: level)
-        var ahead = sft_ahead()
-        if panel + 1 < panels.upperBound {
-          ahead = term.ahead(span, panel: panel + 1, columns: columns)
-        } else if span.upperBound < term.k {
-          let after = span.upperBound..<min(span.upperBound + steps, term.k)
-          ahead = term.ahead(after, panel: panels.lowerBound, columns: columns)
-        } else if let next {
-          ahead = term.ahead(0..<min(steps, term.k), panel: next, columns: columns)
-        }
-        let calls = max(1, (rows.count + 5) / 6 * (span.count / Int(SFT_AHEAD_STEPS)))
-        ahead.lines = (ahead.rows * ((ahead.bytes + 63) / 64) + calls - 1) / calls
-        multiply(term, span, b, column: column, width: width, &ahead)
+        multiply(term, span, b, column: column, width: width)
       }
       addend = (Floats(values) - rows.lowerBound * stride, stride)
       bias = nil
@@ -108,42 +89,19 @@ private struct PanelDestination {
     } while from < term.k
   }
 
-  private func multiply(
-    _ term: ProductTerm, _ span: Range<Int>, _ b: (Floats, Int), column: Int, width: Int, _ ahead: inout sft_ahead
-  ) {
-    withUnsafeMutablePointer(to: &ahead) { ahead in
-      var product = sft_panel_product(
-        a: term.a + rows.lowerBound * term.rowStride + span.lowerBound * term.step, a_row: term.rowStride,
-        a_step: term.step, b: b.0, b_row: b.1, c: values + column, c_row: stride,
-        addend: addend.map { $0.values + rows.lowerBound * $0.stride + column }, addend_row: addend?.stride ?? 0,
-        bias: bias.map { $0 + column }, m: rows.count, n: width, k: span.count,
-        ahead: ahead.pointee.rows > 0 ? ahead : nil)
-      sft_panel_multiply(level, &product)
-    }
+  private func multiply(_ term: ProductTerm, _ span: Range<Int>, _ b: (Floats, Int), column: Int, width: Int) {
+    var product = sft_panel_product(
+      a: term.a + rows.lowerBound * term.rowStride + span.lowerBound * term.step, a_row: term.rowStride,
+      a_step: term.step, b: b.0, b_row: b.1, c: values + column, c_row: stride,
+      addend: addend.map { $0.values + rows.lowerBound * $0.stride + column }, addend_row: addend?.stride ?? 0,
+      bias: bias.map { $0 + column }, m: rows.count, n: width, k: span.count)
+    sft_panel_multiply(level, &product)
   }
 }
 
 extension ProductTerm {
   /// Rows up to which reading B where it lies costs less than laying it out.
   private static let directRows = 32
-
-  /// Where `span` of a panel lies, to be fetched ahead; nothing for 4-bit weights, which are short.
-  fileprivate func ahead(_ span: Range<Int>, panel: Int, columns: Int) -> sft_ahead {
-    let column = panel * ProductSum.panelColumns
-    let width = min(ProductSum.panelColumns, columns - column)
-    func runs(_ first: Floats, _ length: Int, count: Int, stride: Int) -> sft_ahead {
-      sft_ahead(
-        run: UnsafeRawPointer(first).assumingMemoryBound(to: CChar.self), at: 0, bytes: length * 4, step: stride * 4,
-        rows: count, lines: 0)
-    }
-    switch b {
-    case .stored(let values, let stride):
-      return runs(values + span.lowerBound * stride + column, width, count: span.count, stride: stride)
-    case .transposed(let values, let stride):
-      return runs(values + column * stride + span.lowerBound, span.count, count: width, stride: stride)
-    case .fourBit, .fourBitTransposed: return sft_ahead()
-    }
-  }
 
   /// scale · B of `span` × `width` columns, and its row stride.
   fileprivate func panel(

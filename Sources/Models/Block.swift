@@ -15,8 +15,8 @@ struct Block: Sendable {
 
   var linears: [Linear] { [attentionInput, attentionOutput, mlpInput, mlpOutput] }
 
-  /// What the backward pass needs, kept from the forward pass. Outputs of norms, attention and the activation function are
-  /// not among it: they are computed again, which is cheap, where keeping them would take two fifths of the memory.
+  /// What the backward pass needs, kept from the forward pass. Outputs of norms and the activation function are not among
+  /// it: they are computed again, which is cheap, where keeping them would take a third of the memory.
   final class Activations {
     /// [N, C]: the block's input, and the stream after attention.
     var input = FloatBuffer()
@@ -30,8 +30,12 @@ struct Block: Sendable {
     let logSumExp = FloatBuffer()
     /// [N, F] before the activation function.
     let mlpHidden = FloatBuffer()
+    /// [N, H·D] after attention; nil to compute it again.
+    let attended: FloatBuffer?
     /// 4 × [N, r]: each linear's x · Aᵀ.
     let adapterHidden = FloatBuffer()
+
+    init(keepsAttention: Bool) { attended = keepsAttention ? FloatBuffer() : nil }
 
     /// `outputs` of the rows go through attention and MLP: fewer than `rows` where some are selected.
     func resize(rows: Int, outputs: Int, _ block: Block, rank: Int) {
@@ -42,6 +46,7 @@ struct Block: Sendable {
       mlpStatistics.ensure(outputs * 2)
       queriesKeysValues.ensure(rows * block.attentionInput.outputWidth)
       logSumExp.ensure(outputs * block.attention.heads)
+      attended?.ensure(outputs * block.attentionOutput.inputWidth)
       mlpHidden.ensure(outputs * block.mlpInput.outputWidth)
       adapterHidden.ensure(rows * rank * 4)
     }
@@ -81,7 +86,8 @@ struct Block: Sendable {
     let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.forward(
       attentionNormed, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows, context)
-    let attended = attend(runs(), activations, rows: outputs, scratch, context)
+    let attended = attentionBuffers(activations, rows: outputs, scratch, context)
+    attend(runs(), attended, scratch, context)
     // In the place of the norm's output, which is not needed any more.
     let input = selected.map {
       gather($0, of: activations.input.pointer, width: attentionInput.inputWidth, into: scratch.normed)
@@ -129,20 +135,25 @@ struct Block: Sendable {
     return Floats(masked)
   }
 
-  /// The output of attention, in a buffer that the next block takes too.
-  private func attend(
-    _ runs: [AttentionRun], _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
+  /// Where attention reads, and writes its output: a buffer that the next block takes too, unless it is kept.
+  private func attentionBuffers(
+    _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
   ) -> AttentionBuffers {
-    let buffers = AttentionBuffers(
+    AttentionBuffers(
       queries: Floats(activations.queriesKeysValues.pointer), queryStride: attentionInput.outputWidth,
-      output: scratch.attended.ensure(rows * attentionOutput.inputWidth), logSumExp: activations.logSumExp.pointer,
+      output: (activations.attended ?? scratch.attended).ensure(rows * attentionOutput.inputWidth),
+      logSumExp: activations.logSumExp.pointer,
       rows: rows,
       dropout: context.dropout.map {
         AttentionDropout(probability: $0.probability, seed: $0.seed(.attention(attentionInput)))
       })
+  }
+
+  private func attend(
+    _ runs: [AttentionRun], _ buffers: AttentionBuffers, _ scratch: Scratch, _ context: PassContext
+  ) {
     attention.forward(
       runs, buffers, scratch: scratch.attention.ensure(attention.scratchCount(context.compute)), context.compute)
-    return buffers
   }
 
   private func normForAttention(
@@ -192,7 +203,8 @@ struct Block: Sendable {
     let dqkv = scratch.queriesKeysValuesGradient.ensure(rows * attentionInput.outputWidth)
     dqkv.update(repeating: 0, count: rows * attentionInput.outputWidth)
     let runs = runs(dqkv)
-    let attended = attend(runs, activations, rows: outputs, scratch, context)
+    let attended = attentionBuffers(activations, rows: outputs, scratch, context)
+    if activations.attended == nil { attend(runs, attended, scratch, context) }
     let dattended = scratch.attendedGradient.ensure(outputs * attentionOutput.inputWidth)
     attentionOutput.backward(
       attended.output, hidden: hidden(1),

@@ -53,6 +53,13 @@ public final class Decoder: Sendable {
     }
   }
 
+  /// Whether any linear is in 4 bits.
+  public var isQuantized: Bool {
+    blocks.contains { block in
+      block.linears.contains { if case .quantized = $0.weight { true } else { false } }
+    }
+  }
+
   /// x[N, C] = token embedding + position embedding.
   func embed(_ tokens: [Int32], positions: [Int], _ x: MutableFloats) {
     precondition(positions.allSatisfy { $0 < configuration.contextLength }, "a position beyond the model's context")

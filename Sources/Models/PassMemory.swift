@@ -14,12 +14,16 @@ public final class PassMemory {
   let scratch = Block.Scratch()
   let panel = FloatBuffer()
   let head: LossHead
+  private let keepsAttention: Bool
   let dropped = FloatBuffer()
   let hiddenGradient = FloatBuffer()
 
   /// `logits`: how many exist at once, about. Fewer take less memory and, as the head's weights are read for each chunk,
-  /// more time.
-  public init(logits: Int = 3 << 20) { head = LossHead(logits: logits, panel: panel) }
+  /// more time. `keepsAttention`: keep each block's attention output for the way back, where it is computed again otherwise.
+  public init(logits: Int = 3 << 20, keepsAttention: Bool = true) {
+    head = LossHead(logits: logits, panel: panel)
+    self.keepsAttention = keepsAttention
+  }
 
   /// Gives back what only a training step needs, so that validation and samples do not come on top of it.
   public func releaseActivations() {
@@ -28,7 +32,9 @@ public final class PassMemory {
   }
 
   func activations(_ layer: Int) -> Block.Activations {
-    while activations.count <= layer { activations.append(Block.Activations()) }
+    while activations.count <= layer {
+      activations.append(Block.Activations(keepsAttention: keepsAttention))
+    }
     return activations[layer]
   }
 

@@ -72,9 +72,10 @@ public struct LearningRateFinder {
   /// Runs the test; `progress` gets each of its points.
   public func callAsFunction(progress: (RangePoint) -> Void) throws -> RangeReport {
     let data = start.data
+    let decoder = try start.decoder()
     let parts = TrainingParts(
-      try start.decoder(), start.trained, count: data.training.count, samples: { data.sample(data.training[$0]) },
-      memory: start.trained.passMemory(checkpointing: start.settings.gradientCheckpointing))
+      decoder, start.trained, count: data.training.count, samples: { data.sample(data.training[$0]) },
+      memory: start.trained.passMemory(decoder, checkpointing: start.settings.gradientCheckpointing))
     return RangeReport(settings, RangeTest(parts, settings: start.settings, range: range, progress: progress))
   }
 }

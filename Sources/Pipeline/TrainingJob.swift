@@ -53,7 +53,7 @@ struct TrainingJob {
   func callAsFunction(isResuming: Bool) throws -> TrainingOutcome {
     let settings = configuration.settings
     // Training and validation take turns.
-    let memory = trained.passMemory(checkpointing: settings.gradientCheckpointing)
+    let memory = trained.passMemory(decoder, checkpointing: settings.gradientCheckpointing)
     let compute = Compute(engine: settings.engine, threads: settings.threads)
     var charts: TensorBoardLog?
     let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
@@ -151,11 +151,11 @@ struct FinishedMark: Codable {
 }
 
 extension TrainedParameters {
-  /// What training them computes in. Where the head is trained, its whole gradient is read and written for every chunk of
-  /// logits: fewer chunks are faster.
-  func passMemory(checkpointing: Bool) -> PassMemory {
+  /// What training them computes in: much of it where memory is spent anyway, little where it was asked to be saved.
+  func passMemory(_ decoder: Decoder, checkpointing: Bool) -> PassMemory {
     switch (self, checkpointing) {
-    case (.adapter, false): PassMemory(logits: 6 << 20)
+    case (.adapter, false):
+      decoder.isQuantized ? PassMemory(logits: 3 << 20, keepsAttention: false) : PassMemory(logits: 12 << 20)
     case (.adapter, true): PassMemory(logits: 800 << 10)
     case (.weights, false): PassMemory(logits: 12 << 20)
     case (.weights, true): PassMemory(logits: 6 << 20)

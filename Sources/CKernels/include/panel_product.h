@@ -6,14 +6,6 @@
 // Columns of a panel.
 enum { SFT_PANEL = 64 };
 
-// Memory to bring near while a product is computed, because the next one lays it out: `rows` runs of `bytes`, `step` bytes
-// apart. `lines` cache lines are asked for every SFT_AHEAD_STEPS steps over k, until `rows` is 0.
-typedef struct {
-  const char *run;
-  size_t at, bytes, step, rows, lines;
-} sft_ahead;
-enum { SFT_AHEAD_STEPS = 16 };
-
 // C[m, n] = addend[m, n] + bias[n] + A[m, k] · B[k, n] with n <= SFT_PANEL.
 typedef struct {
   // A(i, x) = a[i · a_row + x · a_step].
@@ -30,8 +22,6 @@ typedef struct {
   // NULL for zero.
   const float *bias;
   size_t m, n, k;
-  // NULL for nothing.
-  sft_ahead *ahead;
 } sft_panel_product;
 
 // `level` as of sft_cpu_level. Each element is summed over k in one order, whatever m and n are.
