@@ -37,13 +37,14 @@ private struct TaskGrid {
   let rowsPerTask: Int
 
   /// Where k is far longer than a panel, a task takes several panels, so that it can use whole rows of B while they are in
-  /// the cache. Where there are few panels, rows are divided too.
+  /// the cache. Where there are few panels, or few and not as many for each thread, rows are divided too.
   init(panels: Int, rows: Int, k: Int, threads: Int) {
     self.panels = panels
     self.rows = rows
     panelsPerTask = k > 8 * ProductSum.panelSteps ? max(1, (panels + threads - 1) / threads) : 1
     let tasks = (panels + panelsPerTask - 1) / panelsPerTask
-    let shares = tasks >= threads ? 1 : (threads + tasks - 1) / tasks
+    let isUneven = tasks % threads != 0 && tasks < 8 * threads
+    let shares = tasks >= threads ? (isUneven ? threads : 1) : (threads + tasks - 1) / tasks
     rowsPerTask = max(24, ((rows + shares - 1) / shares + 23) / 24 * 24)
   }
 
