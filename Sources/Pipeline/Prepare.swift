@@ -69,19 +69,21 @@ public func prepare(
 /// Options that are checked, and what they name.
 private struct Preparation {
   let options: PrepareOptions
-  let model: String
+  /// Kept in use for as long as it is prepared for.
+  private let location: ModelLocation
   let tokenizer: Tokenizer
   let template: PromptTemplate
   let endOfText: Int32
   let settings: PreparedStage.Settings
 
+  var model: String { location.recordedName }
+
   init(_ options: PrepareOptions, _ workspace: Workspace) throws {
     if options.model == nil { workspace.notice("No --model is given: the embedded model is used.") }
-    let location = try workspace.model(options.model ?? EmbeddedModel.name)
+    location = try workspace.model(options.model ?? EmbeddedModel.name)
     let folder = location.folder
     let configuration = try ModelConfiguration(path: folder + "/config.json")
     self.options = options
-    model = location.recordedName
     tokenizer = try loadTokenizer(folder, for: configuration)
     template = try PromptTemplate.named(options.template)
     guard let endOfText = tokenizer.endOfText else {
