@@ -1,250 +1,311 @@
 // Tiled attention with an online softmax (Dao et al. 2022): memory linear in length, forward and backward.
-// Tiles of queries and keys are copied, transposed where needed and padded to the vector width, into scratch; all products
-// then go through one micro-kernel, 4 rows by 4 vectors.
+// A tile's scores lie transposed, [keys][queries]: then keys and values are read where they are, maxima and sums run down
+// the columns without reducing any vector, and all products go through the micro-kernel of panel_tile.h.
 #include <math.h>
 #include <string.h>
 
 #include "transpose.h"
 
-// A tile is gone through in strips of LANES rows, of which each takes only the columns that some of its rows see.
-enum { TILE = 64, LANES = 16 };
-typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+// Queries and keys of a tile, which is cut along the diagonal in strips of STRIP.
+enum { TILE = SFT_PANEL, STRIP = 16 };
 
-SFT_INLINE size_t padded(size_t width) { return (width + LANES - 1) / LANES * LANES; }
+SFT_INLINE size_t padded(size_t width) { return (width + STRIP - 1) / STRIP * STRIP; }
+SFT_INLINE size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-// C[rows × 16·vectors] += A[rows × depth] · B[depth × 16·vectors], with rows and vectors known when compiled.
-SFT_INLINE void block(const float *a, size_t lda, const float *b, size_t ldb, float *c, size_t ldc, size_t depth,
-                      const int rows, const int vectors) {
-  vec sum[4][4];
-  for (int i = 0; i < rows; i++)
-    for (int j = 0; j < vectors; j++) sum[i][j] = *(const vec *)(c + i * ldc + j * LANES);
-  for (size_t k = 0; k < depth; k++) {
-    vec right[4];
-    for (int j = 0; j < vectors; j++) right[j] = *(const vec *)(b + k * ldb + j * LANES);
-    for (int i = 0; i < rows; i++) {
-      float left = a[i * lda + k];
-      for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
-    }
-  }
-  for (int i = 0; i < rows; i++)
-    for (int j = 0; j < vectors; j++) *(vec *)(c + i * ldc + j * LANES) = sum[i][j];
+// Which of keys [first, first + count) of a span a tile of queries sees.
+typedef struct {
+  // Query i of the tile sees key j where j <= i + offset.
+  int64_t offset;
+  size_t queries, keys;
+} diagonal;
+
+SFT_INLINE size_t seen_keys(const diagonal *d, size_t query) {
+  int64_t seen = (int64_t)query + d->offset + 1;
+  return seen <= 0 ? 0 : least((size_t)seen, d->keys);
 }
 
-SFT_INLINE void block_rows(const float *a, size_t lda, const float *b, size_t ldb, float *c, size_t ldc, size_t rows,
-                           size_t depth, const int vectors) {
-  size_t i = 0;
-  for (; i + 4 <= rows; i += 4) block(a + i * lda, lda, b, ldb, c + i * ldc, ldc, depth, 4, vectors);
-  for (; i < rows; i++) block(a + i * lda, lda, b, ldb, c + i * ldc, ldc, depth, 1, vectors);
+SFT_INLINE size_t first_query(const diagonal *d, size_t key) {
+  int64_t first = (int64_t)key - d->offset;
+  return first <= 0 ? 0 : least((size_t)first, d->queries);
 }
 
-// C += A · B; columns is a multiple of 16.
-SFT_INLINE void multiply(const float *a, size_t lda, const float *b, size_t ldb, float *c, size_t ldc, size_t rows,
-                         size_t depth, size_t columns) {
-  size_t j = 0;
-  for (; j + 4 * LANES <= columns; j += 4 * LANES) block_rows(a, lda, b + j, ldb, c + j, ldc, rows, depth, 4);
-  for (; j < columns; j += LANES) block_rows(a, lda, b + j, ldb, c + j, ldc, rows, depth, 1);
-}
+// The first column that is computed for a key, and for its strip.
+SFT_INLINE size_t first_column(const diagonal *d, size_t key) { return first_query(d, key / STRIP * STRIP) / STRIP * STRIP; }
 
-// to[rows × padded], scaled, zeros beyond width.
-SFT_INLINE void copy_tile(const float *from, size_t stride, size_t rows, size_t width, size_t pad, float scale,
-                          float *to) {
+// Queries, their upstream gradients, keys or values as a right-hand side: where they are, or padded with zeros where their
+// width is no multiple of the micro-kernel's.
+typedef struct {
+  const float *values;
+  size_t stride;
+} matrix;
+
+SFT_INLINE matrix readable(const float *from, size_t stride, size_t rows, size_t width, float *copy) {
+  size_t pad = padded(width);
+  if (width == pad) return (matrix){from, stride};
   for (size_t i = 0; i < rows; i++) {
-    for (size_t d = 0; d < width; d++) to[i * pad + d] = from[i * stride + d] * scale;
-    for (size_t d = width; d < pad; d++) to[i * pad + d] = 0;
+    memcpy(copy + i * pad, from + i * stride, width * sizeof(float));
+    memset(copy + i * pad + width, 0, (pad - width) * sizeof(float));
   }
+  return (matrix){copy, pad};
 }
 
-// to[width × TILE], zeros from `rows` up to the next multiple of LANES.
-SFT_INLINE void copy_transposed(const float *from, size_t stride, size_t rows, size_t width, float *to) {
-  transpose(from, stride, rows, width, 1, to, TILE);
-  for (size_t d = 0; rows % LANES && d < width; d++)
+// to[width][TILE] = scale · fromᵀ, zeros from `rows` up to the next multiple of STRIP.
+SFT_INLINE void copy_transposed(const float *from, size_t stride, size_t rows, size_t width, float scale, float *to) {
+  transpose(from, stride, rows, width, scale, to, TILE);
+  for (size_t d = 0; rows % STRIP && d < width; d++)
     for (size_t i = rows; i < padded(rows); i++) to[d * TILE + i] = 0;
 }
 
-SFT_INLINE size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-// How many keys of [first, first + count) query row sees.
-SFT_INLINE size_t visible(int64_t row, int64_t causal_offset, size_t first, size_t count) {
-  int64_t seen = row + causal_offset + 1 - (int64_t)first;
-  return seen <= 0 ? 0 : least((size_t)seen, count);
-}
-
-size_t sft_attention_scratch(size_t head_width) {
-  size_t pad = (head_width + LANES - 1) / LANES * LANES;
-  return 7 * TILE * pad + 4 * TILE * TILE + 3 * TILE;
-}
-
-// Scores of rows first … first + count of a tile, as probabilities not yet divided by `total`. The earlier keys' sums are
-// shrunk where a larger score turns up.
-SFT_INLINE void softmax_strip(float *score, size_t count, size_t columns, int64_t row, int64_t causal_offset, size_t k0,
-                              size_t keys, size_t pad, float *top, float *total, float *sum) {
-  for (size_t i = 0; i < count; i++, score += TILE) {
-    size_t seen = visible(row + (int64_t)i, causal_offset, k0, keys);
-    if (seen == 0) {
-      for (size_t j = 0; j < columns; j++) score[j] = 0;
-      continue;
-    }
-    for (size_t j = seen; j < columns; j++) score[j] = -INFINITY;
-    float largest = top[i], added = 0;
-    for (size_t j = 0; j < columns; j++) largest = score[j] > largest ? score[j] : largest;
-    float shrink = sft_exp(top[i] - largest);
-    for (size_t j = 0; j < columns; j++) score[j] = j < seen ? sft_exp(score[j] - largest) : 0.0f;
-    for (size_t j = 0; j < columns; j++) added += score[j];
-    if (top[i] != largest)
-      for (size_t d = 0; d < pad; d++) sum[i * pad + d] *= shrink;
-    total[i] = total[i] * shrink + added;
-    top[i] = largest;
+// scores[keys][queries] = x[keys][width] · transposed[width][queries], where they are seen.
+static void key_scores(int level, const diagonal *d, const float *x, size_t stride, size_t width, const float *transposed,
+                       float *scores) {
+  for (size_t j = 0, next; j < d->keys; j = next) {
+    size_t column = first_column(d, j);
+    for (next = least(j + STRIP, d->keys); next < d->keys && first_column(d, next) == column;)
+      next = least(next + STRIP, d->keys);
+    if (column >= d->queries) return;
+    sft_panel_product product = {.a = x + j * stride, .a_row = stride, .a_step = 1, .b = transposed + column, .b_row = TILE,
+                                 .c = scores + j * TILE + column, .c_row = TILE, .m = next - j,
+                                 .n = padded(d->queries) - column, .k = width};
+    sft_panel_multiply(level, &product);
   }
 }
 
-// weights[j] ← kept or 0, for the keys from row `key` on.
-SFT_INLINE void drop_row(float *weights, size_t seen, const sft_attention_dropout *dropout, uint64_t query, uint64_t key) {
+// y[queries][width] += weights[keys][queries]ᵀ · x[keys][width], each strip of queries over the keys that it sees.
+static void to_queries(int level, const diagonal *d, const float *weights, matrix x, size_t width, float *y,
+                       size_t stride) {
+  for (size_t i = 0, next; i < d->queries; i = next) {
+    size_t seen = seen_keys(d, least(i + STRIP, d->queries) - 1);
+    for (next = least(i + STRIP, d->queries);
+         next < d->queries && seen_keys(d, least(next + STRIP, d->queries) - 1) == seen;)
+      next = least(next + STRIP, d->queries);
+    if (!seen) continue;
+    sft_panel_product product = {.a = weights + i, .a_row = 1, .a_step = TILE, .b = x.values, .b_row = x.stride,
+                                 .c = y + i * stride, .c_row = stride, .addend = y + i * stride, .addend_row = stride,
+                                 .m = next - i, .n = width, .k = seen};
+    sft_panel_multiply(level, &product);
+  }
+}
+
+// y[keys][width] += weights[keys][queries] · x[queries][width], each strip of keys over the queries that see it.
+static void to_keys(int level, const diagonal *d, const float *weights, matrix x, size_t width, float *y, size_t stride) {
+  for (size_t j = 0, next; j < d->keys; j = next) {
+    size_t column = first_column(d, j);
+    for (next = least(j + STRIP, d->keys); next < d->keys && first_column(d, next) == column;)
+      next = least(next + STRIP, d->keys);
+    if (column >= d->queries) return;
+    sft_panel_product product = {.a = weights + j * TILE + column, .a_row = TILE, .a_step = 1,
+                                 .b = x.values + column * x.stride, .b_row = x.stride, .c = y + j * stride,
+                                 .c_row = stride, .addend = y + j * stride, .addend_row = stride, .m = next - j,
+                                 .n = width, .k = d->queries - column};
+    sft_panel_multiply(level, &product);
+  }
+}
+
+size_t sft_attention_scratch(size_t head_width) {
+  size_t pad = (head_width + STRIP - 1) / STRIP * STRIP;
+  return 5 * TILE * pad + 2 * TILE * TILE + 5 * TILE;
+}
+
+// row[i] ← kept or 0, for one key and the queries from `first` on.
+SFT_INLINE void drop_queries(float *row, size_t first, size_t queries, const sft_attention_dropout *dropout, uint64_t query,
+                             uint64_t key) {
   uint64_t threshold = sft_dropout_threshold(dropout->p);
   float keep_scale = 1.0f / (1.0f - dropout->p);
-  for (size_t j = 0; j < seen; j++)
-    weights[j] *= sft_dropout_bits(dropout->seed, query << 32 | (key + j)) >= threshold ? keep_scale : 0.0f;
+  for (size_t i = first; i < queries; i++)
+    row[i] *= sft_dropout_bits(dropout->seed, (query + i) << 32 | key) >= threshold ? keep_scale : 0.0f;
 }
 
 float sft_attention_kept(const sft_attention_dropout *dropout, uint64_t query, uint64_t key) {
   float weight = 1;
-  drop_row(&weight, 1, dropout, query, key);
+  drop_queries(&weight, 0, 1, dropout, query, key);
   return weight;
 }
 
-SFT_CLONES void sft_attention_forward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
-                                      size_t span_count, size_t head_width, float scale,
-                                      const sft_attention_dropout *dropout, float *out, size_t out_stride,
-                                      float *log_sum_exp, float *scratch) {
+// Scores, as probabilities not yet divided by `total`; each query's `shrink` is what its earlier sums are to be multiplied
+// by, because a larger score has turned up.
+SFT_CLONES static void softmax_tile(const diagonal *d, float *restrict scores, float *restrict top, float *restrict total,
+                                    float *restrict shrink) {
+  size_t columns = padded(d->queries);
+  float largest[TILE];
+  memcpy(largest, top, columns * sizeof(float));
+  for (size_t j = 0; j < d->keys; j++) {
+    float *row = scores + j * TILE;
+    size_t column = first_column(d, j), first = first_query(d, j);
+    for (size_t i = column; i < first; i++) row[i] = -INFINITY;
+    for (size_t i = column; i < columns; i++) largest[i] = row[i] > largest[i] ? row[i] : largest[i];
+  }
+  for (size_t i = 0; i < columns; i++) {
+    // A query that has seen no key yet has nothing to shrink.
+    float reference = largest[i] == -INFINITY ? 0 : largest[i];
+    shrink[i] = sft_exp(top[i] - reference);
+    top[i] = largest[i];
+    largest[i] = reference;
+    total[i] *= shrink[i];
+  }
+  for (size_t j = 0; j < d->keys; j++) {
+    float *row = scores + j * TILE;
+    size_t column = first_column(d, j), first = first_query(d, j);
+    for (size_t i = column; i < columns; i++) row[i] = sft_exp(row[i] - largest[i]);
+    for (size_t i = column; i < first; i++) row[i] = 0;
+    for (size_t i = column; i < columns; i++) total[i] += row[i];
+  }
+}
+
+SFT_CLONES static void scale_rows(float *restrict rows, size_t count, size_t width, const float *restrict scales) {
+  for (size_t i = 0; i < count; i++)
+    for (size_t d = 0; d < width; d++) rows[i * width + d] *= scales[i];
+}
+
+// Writes out sums and logarithms: out[i] = sum[i] / total[i].
+SFT_CLONES static void finish(const float *restrict sum, size_t pad, size_t rows, size_t width, const float *restrict top,
+                              const float *restrict total, float *restrict out, size_t out_stride,
+                              float *restrict log_sum_exp) {
+  for (size_t i = 0; i < rows; i++) {
+    float inverse = 1.0f / total[i];
+    for (size_t d = 0; d < width; d++) out[i * out_stride + d] = sum[i * pad + d] * inverse;
+    log_sum_exp[i] = top[i] + logf(total[i]);
+  }
+}
+
+SFT_CLONES static void query_tile(const float *q, size_t stride, size_t rows, size_t width, float scale, float *transposed) {
+  copy_transposed(q, stride, rows, width, scale, transposed);
+}
+
+// One query: rows of dot products and one row of sums, without a tile.
+SFT_CLONES static void single_query(const float *q, const sft_key_span *spans, size_t span_count, size_t head_width,
+                                    float scale, const sft_attention_dropout *dropout, float *restrict out,
+                                    float *log_sum_exp, float *restrict scratch) {
+  float *query = scratch, *sum = query + padded(head_width), *score = sum + padded(head_width);
+  float top = -INFINITY, total = 0;
+  for (size_t d = 0; d < head_width; d++) query[d] = q[d] * scale, sum[d] = 0;
+  for (size_t s = 0; s < span_count; s++) {
+    const sft_key_span *span = spans + s;
+    size_t count = span->causal_offset < 0 ? 0 : least(span->count, (size_t)span->causal_offset + 1);
+    for (size_t k0 = 0; k0 < count; k0 += TILE) {
+      size_t keys = least(TILE, count - k0);
+      sft_row_products(span->keys + k0 * span->stride, span->stride, keys, head_width, query, score);
+      float largest = top, added = 0;
+      for (size_t j = 0; j < keys; j++) largest = score[j] > largest ? score[j] : largest;
+      float shrink = sft_exp(top - largest);
+      for (size_t j = 0; j < keys; j++) score[j] = sft_exp(score[j] - largest);
+      for (size_t j = 0; j < keys; j++) added += score[j];
+      total = total * shrink + added;
+      top = largest;
+      for (size_t j = 0; dropout && j < keys; j++)
+        drop_queries(score + j, 0, 1, dropout, dropout->first_row, span->first_row + k0 + j);
+      for (size_t d = 0; d < head_width; d++) sum[d] *= shrink;
+      for (size_t j = 0; j < keys; j++) {
+        const float *value = span->values + (k0 + j) * span->stride;
+        for (size_t d = 0; d < head_width; d++) sum[d] += score[j] * value[d];
+      }
+    }
+  }
+  finish(sum, head_width, 1, head_width, &top, &total, out, head_width, log_sum_exp);
+}
+
+SFT_CLONES static void drop_tile(const diagonal *d, float *weights, const sft_attention_dropout *dropout, uint64_t query,
+                                 uint64_t key) {
+  for (size_t j = 0; j < d->keys; j++)
+    drop_queries(weights + j * TILE, first_query(d, j), d->queries, dropout, query, key + j);
+}
+
+void sft_attention_forward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans, size_t span_count,
+                           size_t head_width, float scale, const sft_attention_dropout *dropout, float *out,
+                           size_t out_stride, float *log_sum_exp, float *scratch) {
+  if (queries == 1)
+    return single_query(q, spans, span_count, head_width, scale, dropout, out, log_sum_exp, scratch);
+  int level = sft_cpu_level();
   size_t pad = padded(head_width);
-  float *query = scratch, *key = query + TILE * pad, *value = key + TILE * pad, *sum = value + TILE * pad;
-  float *score = sum + TILE * pad, *top = score + TILE * TILE, *total = top + TILE;
+  float *query = scratch, *value = query + TILE * pad, *sum = value + TILE * pad, *score = sum + TILE * pad;
+  float *top = score + TILE * TILE, *total = top + TILE, *shrink = total + TILE;
   for (size_t q0 = 0; q0 < queries; q0 += TILE) {
     size_t rows = least(TILE, queries - q0);
-    copy_tile(q + q0 * q_stride, q_stride, rows, head_width, pad, scale, query);
+    query_tile(q + q0 * q_stride, q_stride, rows, head_width, scale, query);
     memset(sum, 0, rows * pad * sizeof(float));
-    for (size_t i = 0; i < rows; i++) top[i] = -INFINITY, total[i] = 0;
+    for (size_t i = 0; i < padded(rows); i++) top[i] = -INFINITY, total[i] = 0;
     for (size_t s = 0; s < span_count; s++) {
       const sft_key_span *span = spans + s;
       for (size_t k0 = 0; k0 < span->count; k0 += TILE) {
-        size_t keys = least(TILE, span->count - k0);
-        if (!visible((int64_t)(q0 + rows) - 1, span->causal_offset, k0, keys)) break;
-        copy_transposed(span->keys + k0 * span->stride, span->stride, keys, head_width, key);
-        copy_tile(span->values + k0 * span->stride, span->stride, keys, head_width, pad, 1.0f, value);
-        for (size_t i = 0; i < rows; i += LANES) {
-          size_t count = least(LANES, rows - i);
-          int64_t row = (int64_t)(q0 + i);
-          size_t seen = visible(row + (int64_t)count - 1, span->causal_offset, k0, keys), columns = padded(seen);
-          float *strip = score + i * TILE;
-          for (size_t r = 0; r < count; r++) memset(strip + r * TILE, 0, columns * sizeof(float));
-          multiply(query + i * pad, pad, key, TILE, strip, TILE, count, head_width, columns);
-          softmax_strip(strip, count, columns, row, span->causal_offset, k0, keys, pad, top + i, total + i,
-                        sum + i * pad);
-          for (size_t r = 0; dropout && r < count; r++)
-            drop_row(strip + r * TILE, seen, dropout, dropout->first_row + q0 + i + r, span->first_row + k0);
-          multiply(strip, TILE, value, pad, sum + i * pad, pad, count, seen, pad);
-        }
+        diagonal d = {(int64_t)q0 + span->causal_offset - (int64_t)k0, rows, least(TILE, span->count - k0)};
+        d.keys = seen_keys(&d, rows - 1);
+        if (!d.keys) break;
+        const float *keys = span->keys + k0 * span->stride;
+        matrix values = readable(span->values + k0 * span->stride, span->stride, d.keys, head_width, value);
+        key_scores(level, &d, keys, span->stride, head_width, query, score);
+        softmax_tile(&d, score, top, total, shrink);
+        if (s || k0) scale_rows(sum, rows, pad, shrink);
+        if (dropout) drop_tile(&d, score, dropout, dropout->first_row + q0, span->first_row + k0);
+        to_queries(level, &d, score, values, pad, sum, pad);
       }
     }
-    for (size_t i = 0; i < rows; i++) {
-      float inverse = 1.0f / total[i];
-      for (size_t d = 0; d < head_width; d++) out[(q0 + i) * out_stride + d] = sum[i * pad + d] * inverse;
-      log_sum_exp[q0 + i] = top[i] + logf(total[i]);
+    finish(sum, pad, rows, head_width, top, total, out + q0 * out_stride, out_stride, log_sum_exp + q0);
+  }
+}
+
+// scores ← probability, gradients ← scale · probability · (gradient − delta); nothing beyond what is seen.
+SFT_CLONES static void gradient_tile(const diagonal *d, float *restrict scores, float *restrict gradients,
+                                     const float *restrict log_sum_exp, const float *restrict delta, float scale) {
+  size_t columns = padded(d->queries);
+  for (size_t j = 0; j < d->keys; j++) {
+    float *p = scores + j * TILE, *ds = gradients + j * TILE;
+    size_t column = first_column(d, j), first = first_query(d, j);
+    for (size_t i = column; i < columns; i++) {
+      float probability = sft_exp(p[i] - log_sum_exp[i]);
+      p[i] = probability;
+      ds[i] = scale * probability * (ds[i] - delta[i]);
     }
+    for (size_t i = column; i < first; i++) p[i] = ds[i] = 0;
   }
 }
 
-// to[i][d] += from[i][d], over rows × width.
-SFT_INLINE void add_tile(const float *from, size_t pad, size_t rows, size_t width, float scale, float *to,
-                         size_t stride) {
-  for (size_t i = 0; i < rows; i++)
-    for (size_t d = 0; d < width; d++) to[i * stride + d] += from[i * pad + d] * scale;
-}
-
-// score ← probability, gradient ← probability · (gradient − delta); nothing beyond what is seen.
-SFT_INLINE void gradient_row(float *score, float *gradient, size_t columns, size_t seen, float log_sum_exp, float delta) {
-  for (size_t j = 0; j < columns; j++) {
-    float probability = j < seen ? sft_exp(score[j] - log_sum_exp) : 0.0f;
-    score[j] = probability;
-    gradient[j] = probability * (gradient[j] - delta);
+// delta[i] = Σ_j p_j dp_j = out · dout.
+SFT_CLONES static void row_dots(const float *restrict a, const float *restrict b, size_t stride, size_t rows, size_t width,
+                                float *restrict dots) {
+  for (size_t i = 0; i < rows; i++) {
+    float dot = 0;
+    for (size_t d = 0; d < width; d++) dot += a[i * stride + d] * b[i * stride + d];
+    dots[i] = dot;
   }
 }
 
-// sum[keys × pad] += weights[keys × TILE] · x[rows × pad], where weights are there only from the first strip of rows on
-// that sees a strip of keys.
-SFT_INLINE void key_products(const float *weights, const float *x, size_t pad, size_t rows, size_t keys, int64_t q0,
-                             int64_t causal_offset, size_t k0, float *sum) {
-  size_t first = 0;
-  for (size_t j = 0; j < keys; j += LANES) {
-    while (first < rows && visible(q0 + (int64_t)least(first + LANES, rows) - 1, causal_offset, k0, keys) <= j)
-      first += LANES;
-    if (first >= rows) break;
-    multiply(weights + j * TILE + first, TILE, x + first * pad, pad, sum + j * pad, pad, least(LANES, keys - j),
-             rows - first, pad);
-  }
-}
-
-SFT_CLONES void sft_attention_backward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
-                                       size_t span_count, size_t head_width, float scale,
-                                       const sft_attention_dropout *dropout, const float *out, const float *dout,
-                                       size_t out_stride, const float *log_sum_exp, float *dq, size_t dq_stride,
-                                       float *scratch) {
+void sft_attention_backward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
+                            size_t span_count, size_t head_width, float scale, const sft_attention_dropout *dropout,
+                            const float *out, const float *dout, size_t out_stride, const float *log_sum_exp, float *dq,
+                            size_t dq_stride, float *scratch) {
+  int level = sft_cpu_level();
   size_t pad = padded(head_width);
-  float *query = scratch, *upstream = query + TILE * pad, *transposed = upstream + TILE * pad;
-  float *plain = transposed + TILE * pad, *sum = plain + TILE * pad, *dquery = sum + TILE * pad;
-  float *p = dquery + TILE * pad, *ds = p + TILE * TILE, *pt = ds + TILE * TILE, *dst = pt + TILE * TILE;
-  float *values = dst + TILE * TILE, *delta = values + TILE * pad;
+  float *query = scratch, *upstream = query + TILE * pad, *query_copy = upstream + TILE * pad;
+  float *upstream_copy = query_copy + TILE * pad, *key_copy = upstream_copy + TILE * pad;
+  float *p = key_copy + TILE * pad, *ds = p + TILE * TILE, *delta = ds + TILE * TILE, *logs = delta + TILE;
   for (size_t q0 = 0; q0 < queries; q0 += TILE) {
     size_t rows = least(TILE, queries - q0);
-    copy_tile(q + q0 * q_stride, q_stride, rows, head_width, pad, scale, query);
-    copy_tile(dout + q0 * out_stride, out_stride, rows, head_width, pad, 1.0f, upstream);
-    memset(dquery, 0, rows * pad * sizeof(float));
-    for (size_t i = 0; i < rows; i++) {  // Σ_j p_j dp_j = out · dout
-      float dot = 0;
-      for (size_t d = 0; d < head_width; d++) dot += out[(q0 + i) * out_stride + d] * upstream[i * pad + d];
-      delta[i] = dot;
-    }
+    const float *q_rows = q + q0 * q_stride, *dout_rows = dout + q0 * out_stride;
+    query_tile(q_rows, q_stride, rows, head_width, scale, query);
+    query_tile(dout_rows, out_stride, rows, head_width, 1, upstream);
+    matrix queries_there = readable(q_rows, q_stride, rows, head_width, query_copy);
+    matrix upstream_there = readable(dout_rows, out_stride, rows, head_width, upstream_copy);
+    row_dots(out + q0 * out_stride, dout_rows, out_stride, rows, head_width, delta);
+    memcpy(logs, log_sum_exp + q0, rows * sizeof(float));
+    for (size_t i = rows; i < padded(rows); i++) delta[i] = logs[i] = 0;
     for (size_t s = 0; s < span_count; s++) {
       const sft_key_span *span = spans + s;
       for (size_t k0 = 0; k0 < span->count; k0 += TILE) {
-        size_t keys = least(TILE, span->count - k0);
-        if (!visible((int64_t)(q0 + rows) - 1, span->causal_offset, k0, keys)) break;
-        // Probabilities and the scores' gradients, strip by strip; from there the queries' gradient. Query is scaled, so
-        // ds · query is the keys' whole gradient.
-        copy_transposed(span->keys + k0 * span->stride, span->stride, keys, head_width, transposed);
-        copy_transposed(span->values + k0 * span->stride, span->stride, keys, head_width, values);
-        copy_tile(span->keys + k0 * span->stride, span->stride, keys, head_width, pad, 1.0f, plain);
-        for (size_t i = 0; i < rows; i += LANES) {
-          size_t count = least(LANES, rows - i);
-          int64_t row = (int64_t)(q0 + i);
-          size_t seen = visible(row + (int64_t)count - 1, span->causal_offset, k0, keys), columns = padded(seen);
-          float *pi = p + i * TILE, *dsi = ds + i * TILE;
-          for (size_t r = 0; r < count; r++) {
-            memset(pi + r * TILE, 0, columns * sizeof(float));
-            memset(dsi + r * TILE, 0, columns * sizeof(float));
-          }
-          multiply(query + i * pad, pad, transposed, TILE, pi, TILE, count, head_width, columns);
-          multiply(upstream + i * pad, pad, values, TILE, dsi, TILE, count, head_width, columns);
-          for (size_t r = 0; r < count; r++) {
-            uint64_t query_row = dropout ? dropout->first_row + q0 + i + r : 0;
-            if (dropout) drop_row(dsi + r * TILE, seen, dropout, query_row, span->first_row + k0);
-            gradient_row(pi + r * TILE, dsi + r * TILE, columns,
-                         visible(row + (int64_t)r, span->causal_offset, k0, keys), log_sum_exp[q0 + i + r], delta[i + r]);
-            // The values' gradient takes the weights that the values were added with.
-            if (dropout) drop_row(pi + r * TILE, seen, dropout, query_row, span->first_row + k0);
-          }
-          multiply(dsi, TILE, plain, pad, dquery + i * pad, pad, count, seen, pad);
-          transpose(pi, TILE, count, columns, 1, pt + i, TILE);
-          transpose(dsi, TILE, count, columns, 1, dst + i, TILE);
-        }
-        // A strip of keys takes the rows from the first strip that sees any of it.
-        memset(sum, 0, keys * pad * sizeof(float));
-        key_products(dst, query, pad, rows, keys, (int64_t)q0, span->causal_offset, k0, sum);
-        add_tile(sum, pad, keys, head_width, 1.0f, span->key_gradients + k0 * span->stride, span->stride);
-        memset(sum, 0, keys * pad * sizeof(float));
-        key_products(pt, upstream, pad, rows, keys, (int64_t)q0, span->causal_offset, k0, sum);
-        add_tile(sum, pad, keys, head_width, 1.0f, span->value_gradients + k0 * span->stride, span->stride);
+        diagonal d = {(int64_t)q0 + span->causal_offset - (int64_t)k0, rows, least(TILE, span->count - k0)};
+        d.keys = seen_keys(&d, rows - 1);
+        if (!d.keys) break;
+        size_t first = k0 * span->stride;
+        matrix keys = readable(span->keys + first, span->stride, d.keys, head_width, key_copy);
+        key_scores(level, &d, span->keys + first, span->stride, head_width, query, p);
+        key_scores(level, &d, span->values + first, span->stride, head_width, upstream, ds);
+        if (dropout) drop_tile(&d, ds, dropout, dropout->first_row + q0, span->first_row + k0);
+        gradient_tile(&d, p, ds, logs, delta, scale);
+        // The values' gradient takes the weights that the values were added with.
+        if (dropout) drop_tile(&d, p, dropout, dropout->first_row + q0, span->first_row + k0);
+        to_keys(level, &d, p, upstream_there, head_width, span->value_gradients + first, span->stride);
+        to_keys(level, &d, ds, queries_there, head_width, span->key_gradients + first, span->stride);
+        to_queries(level, &d, ds, keys, head_width, dq + q0 * dq_stride, dq_stride);
       }
     }
-    add_tile(dquery, pad, rows, head_width, scale, dq + q0 * dq_stride, dq_stride);
   }
 }

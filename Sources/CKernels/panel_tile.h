@@ -56,11 +56,20 @@ TARGET static inline __attribute__((always_inline)) void LEVEL(tile)(const sft_p
   }
 LEVEL_ROWS(wide, WIDE, SLICE)
 LEVEL_ROWS(narrow, NARROW, 1)
+#if SLICE == 4
+LEVEL_ROWS(three, 8, 3)
+LEVEL_ROWS(two, 12, 2)
+#endif
 
 // n is a multiple of LANES.
 TARGET static void LEVEL(columns)(const sft_panel_product *p) {
   size_t column = 0;
   for (; column + SLICE * LANES <= p->n; column += SLICE * LANES) LEVEL(wide)(p, column);
+#if SLICE == 4
+  // What is left of a slice, as a whole too: heads are that wide.
+  if (column + 3 * LANES <= p->n) return LEVEL(three)(p, column);
+  if (column + 2 * LANES <= p->n) return LEVEL(two)(p, column);
+#endif
   for (; column < p->n; column += LANES) LEVEL(narrow)(p, column);
 }
 

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct AttentionTests {
   /// Around the tiles' borders, for every head width.
-  static let sequences = [15, 16, 64, 80].flatMap { headWidth in
+  static let sequences = [15, 16, 32, 48, 64, 80].flatMap { headWidth in
     [1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200].map {
       AttentionCase.sequence($0, headWidth: headWidth)
     }
