@@ -109,7 +109,7 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Models", "Weights"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Kernels", "Models", "Weights"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
     tests("Masking", ["Core", "Masking"]),

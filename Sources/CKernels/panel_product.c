@@ -8,7 +8,6 @@
 #define LANES 16
 #define SLICE 4
 #define WIDE 6
-#define NARROW 24
 #include "panel_tile.h"
 
 #define LEVEL(name) name##_256
@@ -16,7 +15,6 @@
 #define LANES 8
 #define SLICE 2
 #define WIDE 6
-#define NARROW 12
 #include "panel_tile.h"
 #endif
 
@@ -25,7 +23,6 @@
 #define LANES 4
 #define SLICE 2
 #define WIDE 4
-#define NARROW 8
 #include "panel_tile.h"
 
 static void whole_vectors(int level, const sft_panel_product *product) {
@@ -57,6 +54,8 @@ static void edge(int level, const sft_panel_product *product, size_t column) {
     sft_panel_product part = *p;
     part.a += row * p->a_row;
     part.b += column;
+    part.a2 = p->k2 ? p->a2 + row * p->a2_row : NULL;
+    part.b2 = p->k2 ? p->b2 + column : NULL;
     part.c = copy;
     part.addend = copy;
     part.c_row = part.addend_row = kVector;

@@ -3,30 +3,18 @@
 //   TARGET        the attribute that selects the instructions
 //   LANES         floats of a vector
 //   SLICE         vectors of columns a tile spans at most (SFT_PANEL is a multiple of SLICE · LANES)
-//   WIDE, NARROW  rows of a tile of SLICE vectors, and of one vector: as many as the registers hold
+//   WIDE          rows of a tile of SLICE vectors: as many as the registers hold
 //
 // A tile keeps its sums in registers over the whole of k, and each step multiplies one element of A with vectors of B that
 // serve all its rows. The caller's panel stays in the second-level cache.
 
 typedef float LEVEL(vector) __attribute__((ext_vector_type(LANES), aligned(4)));
 
-// Inlined with constant `rows` and `vectors`, so that `sums` are registers.
-TARGET static inline __attribute__((always_inline)) void LEVEL(tile)(const sft_panel_product *p, size_t row, size_t column,
-                                                                     size_t rows, size_t vectors) {
-  LEVEL(vector) sums[WIDE * SLICE > NARROW ? WIDE * SLICE : NARROW];
-#pragma clang loop unroll(full)
-  for (size_t i = 0; i < rows; i++)
-#pragma clang loop unroll(full)
-    for (size_t j = 0; j < vectors; j++) {
-      size_t at = column + j * LANES;
-      LEVEL(vector) start = 0;
-      if (p->addend) start = *(const LEVEL(vector) *)(p->addend + (row + i) * p->addend_row + at);
-      if (p->bias) start += *(const LEVEL(vector) *)(p->bias + at);
-      sums[i * vectors + j] = start;
-    }
-  const float *a = p->a + row * p->a_row, *b = p->b + column;
-  const size_t a_row = p->a_row, a_step = p->a_step, b_row = p->b_row;
-  for (size_t x = p->k; x > 0; x--, a += a_step, b += b_row) {
+// sums += A · B over k steps.
+TARGET static inline __attribute__((always_inline)) void LEVEL(steps)(LEVEL(vector) *sums, const float *a, size_t a_row,
+                                                                      size_t a_step, const float *b, size_t b_row,
+                                                                      size_t k, size_t rows, size_t vectors) {
+  for (size_t x = k; x > 0; x--, a += a_step, b += b_row) {
     LEVEL(vector) columns[SLICE];
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < vectors; j++) columns[j] = *(const LEVEL(vector) *)(b + j * LANES);
@@ -37,6 +25,25 @@ TARGET static inline __attribute__((always_inline)) void LEVEL(tile)(const sft_p
       for (size_t j = 0; j < vectors; j++) sums[i * vectors + j] += element * columns[j];
     }
   }
+}
+
+// Inlined with constant `rows` and `vectors`, so that `sums` are registers.
+TARGET static inline __attribute__((always_inline)) void LEVEL(tile)(const sft_panel_product *p, size_t row, size_t column,
+                                                                     size_t rows, size_t vectors) {
+  LEVEL(vector) sums[WIDE * SLICE];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < vectors; j++) {
+      size_t at = column + j * LANES;
+      LEVEL(vector) start = 0;
+      if (p->addend) start = *(const LEVEL(vector) *)(p->addend + (row + i) * p->addend_row + at);
+      if (p->bias) start += *(const LEVEL(vector) *)(p->bias + at);
+      sums[i * vectors + j] = start;
+    }
+  LEVEL(steps)(sums, p->a + row * p->a_row, p->a_row, p->a_step, p->b + column, p->b_row, p->k, rows, vectors);
+  if (p->k2)
+    LEVEL(steps)(sums, p->a2 + row * p->a2_row, p->a2_row, 1, p->b2 + column, p->b2_row, p->k2, rows, vectors);
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
@@ -55,10 +62,13 @@ TARGET static inline __attribute__((always_inline)) void LEVEL(tile)(const sft_p
     for (; row < p->m; row++) LEVEL(tile)(p, row, column, 1, vectors);                                              \
   }
 LEVEL_ROWS(wide, WIDE, SLICE)
-LEVEL_ROWS(narrow, NARROW, 1)
+// Not more than 8 rows of A at once where they are far apart: rows a multiple of 4 KB apart meet in the same eight places of
+// the first-level cache. Where they are neighbours, a tile uses up the whole of a cache line.
+LEVEL_ROWS(narrow, 8, 1)
+LEVEL_ROWS(narrow_transposed, LANES >= 8 ? 16 : 8, 1)
 #if SLICE == 4
+LEVEL_ROWS(two, 8, 2)
 LEVEL_ROWS(three, 8, 3)
-LEVEL_ROWS(two, 12, 2)
 #endif
 
 // n is a multiple of LANES.
@@ -70,7 +80,12 @@ TARGET static void LEVEL(columns)(const sft_panel_product *p) {
   if (column + 3 * LANES <= p->n) return LEVEL(three)(p, column);
   if (column + 2 * LANES <= p->n) return LEVEL(two)(p, column);
 #endif
-  for (; column < p->n; column += LANES) LEVEL(narrow)(p, column);
+  for (; column < p->n; column += LANES) {
+    if (p->a_row == 1)
+      LEVEL(narrow_transposed)(p, column);
+    else
+      LEVEL(narrow)(p, column);
+  }
 }
 
 #undef LEVEL_ROWS
@@ -79,4 +94,3 @@ TARGET static void LEVEL(columns)(const sft_panel_product *p) {
 #undef LANES
 #undef SLICE
 #undef WIDE
-#undef NARROW

@@ -39,6 +39,19 @@ extension ProductSum {
       multiply(columns: 0..<n, k: 0..<term.k, values, ldb: ldb, transposeB: false, beta: beta)
     case .transposed(let values, let ldb):
       multiply(columns: 0..<n, k: 0..<term.k, values, ldb: ldb, transposeB: true, beta: beta)
+    case .packed(let matrix):
+      for first in Swift.stride(from: 0, to: n, by: Self.panelColumns) {
+        multiply(
+          columns: first..<min(first + Self.panelColumns, n), k: 0..<term.k,
+          matrix.panel(first / Self.panelColumns, row: 0), ldb: Self.panelColumns, transposeB: false, beta: beta)
+      }
+    case .packedTransposed(let matrix):
+      for first in Swift.stride(from: 0, to: term.k, by: Self.panelColumns) {
+        multiply(
+          columns: 0..<n, k: first..<min(first + Self.panelColumns, term.k),
+          matrix.panel(first / Self.panelColumns, row: 0), ldb: Self.panelColumns, transposeB: true,
+          beta: first == 0 ? beta : 1)
+      }
     case .fourBitTransposed(let matrix) where m == 1 && term.scale == 1:
       FourBit.multiply(matrix, term.a, into: c, accumulate: beta != 0, compute)
     case .fourBitTransposed(let matrix):

@@ -18,10 +18,7 @@ extension ProductSum {
         values: c + rows.lowerBound * stride, stride: stride, rows: rows,
         addend: sum.addend.map { ($0, sum.addendStride) },
         bias: sum.bias, level: level)
-      destination.add(sum.first, panels, columns: sum.n, own)
-      destination.addend = (Floats(c), stride)
-      destination.bias = nil
-      if let second = sum.second { destination.add(second, panels, columns: sum.n, own) }
+      destination.add(sum.first, sum.second, panels, columns: sum.n, own)
     }
   }
 
@@ -71,36 +68,60 @@ private struct PanelDestination {
   var bias: Floats?
   let level: Int32
 
-  /// The first pass over k starts from addend and bias, the later ones from what is there.
-  mutating func add(_ term: ProductTerm, _ panels: Range<Int>, columns: Int, _ scratch: MutableFloats) {
-    let passes = max(1, (term.k + ProductSum.panelSteps - 1) / ProductSum.panelSteps)
-    let steps = ((term.k + passes - 1) / passes + 15) / 16 * 16
+  /// The first pass over k starts from addend and bias, the later ones from what is there; the last one goes on to the
+  /// second term before it leaves the registers.
+  mutating func add(
+    _ first: ProductTerm, _ second: ProductTerm?, _ panels: Range<Int>, columns: Int, _ scratch: MutableFloats
+  ) {
+    let edge = ProductSum.panelColumns
+    let passes = max(1, (first.k + ProductSum.panelSteps - 1) / ProductSum.panelSteps)
+    // Whole panels, as what is laid out transposed comes in those.
+    let steps = ((first.k + passes - 1) / passes + edge - 1) / edge * edge
+    // One that is longer than a panel gets passes of its own.
+    let joined = second.flatMap { $0.k <= ProductSum.panelSteps && $0.step == 1 ? $0 : nil }
     var from = 0
     repeat {
-      let span = from..<min(from + steps, term.k)
+      let span = from..<min(from + steps, first.k)
       for panel in panels {
-        let column = panel * ProductSum.panelColumns
-        let width = min(ProductSum.panelColumns, columns - column)
-        let b = term.panel(span, column: column, width: width, rows: rows.count, scratch, level: level)
-        multiply(term, span, b, column: column, width: width)
+        let column = panel * edge
+        let width = min(edge, columns - column)
+        var product = product(column: column, width: width)
+        let b = first.panel(span, column: column, width: width, rows: rows.count, scratch, level: level)
+        (product.a, product.a_row, product.a_step) = (first.row(rows.lowerBound, span), first.rowStride, first.step)
+        (product.b, product.b_row, product.k) = (b.0, b.1, span.count)
+        if let joined, span.upperBound == first.k {
+          let b = joined.panel(
+            0..<joined.k, column: column, width: width, rows: rows.count, scratch + ProductSum.scratchFloats / 2,
+            level: level)
+          (product.a2, product.a2_row) = (joined.row(rows.lowerBound, 0..<joined.k), joined.rowStride)
+          (product.b2, product.b2_row, product.k2) = (b.0, b.1, joined.k)
+        }
+        sft_panel_multiply(level, &product)
       }
       addend = (Floats(values) - rows.lowerBound * stride, stride)
       bias = nil
       from = span.upperBound
-    } while from < term.k
+    } while from < first.k
+    if let second, joined == nil { add(second, nil, panels, columns: columns, scratch) }
   }
 
-  private func multiply(_ term: ProductTerm, _ span: Range<Int>, _ b: (Floats, Int), column: Int, width: Int) {
-    var product = sft_panel_product(
-      a: term.a + rows.lowerBound * term.rowStride + span.lowerBound * term.step, a_row: term.rowStride,
-      a_step: term.step, b: b.0, b_row: b.1, c: values + column, c_row: stride,
-      addend: addend.map { $0.values + rows.lowerBound * $0.stride + column }, addend_row: addend?.stride ?? 0,
-      bias: bias.map { $0 + column }, m: rows.count, n: width, k: span.count)
-    sft_panel_multiply(level, &product)
+  /// C and what it starts from.
+  private func product(column: Int, width: Int) -> sft_panel_product {
+    var product = sft_panel_product()
+    (product.c, product.c_row) = (values + column, stride)
+    if let addend {
+      (product.addend, product.addend_row) = (addend.values + rows.lowerBound * addend.stride + column, addend.stride)
+    }
+    product.bias = bias.map { $0 + column }
+    (product.m, product.n) = (rows.count, width)
+    return product
   }
 }
 
 extension ProductTerm {
+  /// A from a row and a step over k on.
+  fileprivate func row(_ row: Int, _ span: Range<Int>) -> Floats { a + row * rowStride + span.lowerBound * step }
+
   /// Rows up to which reading B where it lies costs less than laying it out.
   private static let directRows = 32
 
@@ -116,6 +137,15 @@ extension ProductTerm {
       sft_panel_pack(place, stride, width, k, scale, scratch)
     case .transposed(let values, let stride):
       sft_panel_pack_transposed(values + column * stride + from, stride, width, k, scale, scratch)
+    case .packed(let matrix):
+      precondition(scale == 1, "a weight laid out beforehand is taken as it is")
+      return (matrix.panel(column / ProductSum.panelColumns, row: from), ProductSum.panelColumns)
+    case .packedTransposed(let matrix):
+      let edge = ProductSum.panelColumns
+      for x in Swift.stride(from: 0, to: k, by: edge) {
+        sft_panel_pack_transposed(
+          matrix.panel((from + x) / edge, row: column), edge, width, min(edge, k - x), scale, scratch + x * edge)
+      }
     case .fourBit(let matrix):
       precondition(scale == 1, "a 4-bit weight is taken as it is")
       withUnsafePointer(to: matrix.memory) {

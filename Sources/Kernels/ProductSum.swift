@@ -7,6 +7,10 @@ public enum ProductFactor {
   case stored(Floats, stride: Int)
   /// B(x, j) = values[j · stride + x].
   case transposed(Floats, stride: Int)
+  /// A k × n weight laid out beforehand.
+  case packed(PackedMatrix)
+  /// The transpose of an n × k weight laid out beforehand.
+  case packedTransposed(PackedMatrix)
   /// k outputs × n inputs in 4 bits.
   case fourBit(FourBitMatrix)
   /// n outputs × k inputs in 4 bits.
@@ -30,6 +34,14 @@ public struct ProductTerm {
     self.k = k
     self.b = b
     self.scale = scale
+  }
+
+  /// Whether B is laid out already; then the panels win for a single row too.
+  var isPacked: Bool {
+    switch b {
+    case .packed, .packedTransposed: true
+    case .stored, .transposed, .fourBit, .fourBitTransposed: false
+    }
   }
 }
 
@@ -74,15 +86,15 @@ public struct ProductSum {
   static let panelColumns = Int(SFT_PANEL)
   /// Steps over k that a panel holds at most: with 64 columns, 192 KB.
   static let panelSteps = 768
-  /// Floats of scratch for each thread: a panel, and 64 × 64 decoded elements.
-  static let scratchFloats = panelSteps * panelColumns + panelColumns * panelColumns
+  /// Floats of scratch for each thread: for either term a panel, and 64 × 64 decoded elements.
+  static let scratchFloats = 2 * (panelSteps * panelColumns + panelColumns * panelColumns)
 
   /// Computes C, [m, n] with rows of `stride`. `scratch` is reused from call to call.
   public func compute(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) {
     if m == 0 || n == 0 { return }
     let timing = compute.time(operation, flop: 2 * Double(m * n) * Double(first.k + (second?.k ?? 0)))
     defer { timing?.end() }
-    if compute.engine == .auto, !isWeightGradient, Self.panelsWin(m: m, level: sft_cpu_level()) {
+    if compute.engine == .auto, !isWeightGradient, Self.panelsWin(m: first.isPacked ? 2 : m, level: sft_cpu_level()) {
       computeOnPanels(into: c, stride: stride, scratch: scratch, level: sft_cpu_level(), compute)
     } else {
       computeByOpenBLAS(into: c, stride: stride, scratch: scratch, compute)

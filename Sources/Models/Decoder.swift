@@ -21,11 +21,16 @@ public final class Decoder: Sendable {
   /// The linears' module names, such as `transformer.h.0.attn.c_attn`, in the order of the computation.
   public let linears: [LinearDescription]
 
-  /// `quantized` holds, by tensor name, weights to use in 4 bits instead of the checkpoint's own.
+  /// `quantized` holds, by tensor name, weights to use in 4 bits instead of the checkpoint's own. With `packing` the other
+  /// linears are laid out for many products of several rows, such as training does: the copies take the place of the
+  /// mapped pages.
   ///
   /// Throws `badData` for a checkpoint that lacks a tensor or asks for something that the decoder does not have.
-  public convenience init(_ checkpoint: ModelCheckpoint, quantized: [String: QuantizedMatrix] = [:]) throws {
-    try self.init(WeightSource(checkpoint.configuration, quantized: quantized, checkpoint.tensor))
+  public convenience init(
+    _ checkpoint: ModelCheckpoint, quantized: [String: QuantizedMatrix] = [:], packing: Compute? = nil
+  ) throws {
+    try self.init(
+      WeightSource(checkpoint.configuration, quantized: quantized, packing: packing, checkpoint.tensor))
   }
 
   init(_ source: WeightSource) throws {
@@ -49,7 +54,12 @@ public final class Decoder: Sendable {
   /// Whether the blocks' linears are stored [in, out], which PEFT calls `fan_in_fan_out`: false for quantised ones.
   var storesInputMajor: Bool {
     blocks.contains { block in
-      block.linears.contains { if case .inputMajor = $0.weight { true } else { false } }
+      block.linears.contains {
+        switch $0.weight {
+        case .inputMajor, .packed: true
+        case .outputMajor, .quantized: false
+        }
+      }
     }
   }
 
@@ -111,15 +121,27 @@ struct WeightSource {
   let configuration: ModelConfiguration
   /// By tensor name, those to use in 4 bits.
   let quantized: [String: QuantizedMatrix]
+  /// By what to lay out the linears; nil to leave them as they are stored.
+  let packing: Compute?
   let tensor: (_ name: String, _ shape: [Int]) throws -> FloatTensor
 
   init(
-    _ configuration: ModelConfiguration, quantized: [String: QuantizedMatrix] = [:],
+    _ configuration: ModelConfiguration, quantized: [String: QuantizedMatrix] = [:], packing: Compute? = nil,
     _ tensor: @escaping (_ name: String, _ shape: [Int]) throws -> FloatTensor
   ) {
     self.configuration = configuration
     self.quantized = quantized
+    self.packing = packing
     self.tensor = tensor
+  }
+
+  /// A linear's weight that is stored [in, out].
+  func inputMajor(_ name: String, _ inputs: Int, _ outputs: Int) throws -> LinearWeight {
+    if let weight = quantized[name] { return .quantized(weight) }
+    let weight = try tensor(name, [inputs, outputs])
+    guard let packing else { return .inputMajor(weight) }
+    defer { weight.releasePages() }
+    return .packed(PackedMatrix(weight.pointer, stride: outputs, rows: inputs, columns: outputs, packing))
   }
 }
 
@@ -168,11 +190,9 @@ extension Block {
     let name = "transformer.h.\(layer)."
     let (width, mlpWidth) = (configuration.width, configuration.mlpWidth)
     func linear(_ slot: Int, _ module: String, _ inputs: Int, _ outputs: Int) throws -> Linear {
-      let weightName = name + module + ".weight"
-      return Linear(
+      Linear(
         name: name + module, index: layer * 4 + slot, inputWidth: inputs, outputWidth: outputs,
-        weight: try source.quantized[weightName].map { .quantized($0) }
-          ?? .inputMajor(try source.tensor(weightName, [inputs, outputs])),
+        weight: try source.inputMajor(name + module + ".weight", inputs, outputs),
         bias: try source.tensor(name + module + ".bias", [outputs]))
     }
     attentionNorm = try Norm(gpt2: source, name + "ln_1")

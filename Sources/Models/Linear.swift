@@ -9,6 +9,8 @@ enum LinearWeight: Sendable {
   case inputMajor(FloatTensor)
   /// [out, in], as `torch.nn.Linear` stores it.
   case outputMajor(FloatTensor)
+  /// [in, out], frozen, laid out once for the products in both directions.
+  case packed(PackedMatrix)
   /// [out, in] in 4 bits, frozen; decoded a panel at a time, so that it never exists as a whole in float32.
   case quantized(QuantizedMatrix)
 }
@@ -32,6 +34,7 @@ struct Linear: Sendable {
       switch weight {
       case .inputMajor(let weight): .stored(weight.pointer, stride: outputWidth)
       case .outputMajor(let weight): .transposed(weight.pointer, stride: inputWidth)
+      case .packed(let weight): .packed(weight)
       case .quantized(let weight): .fourBitTransposed(weight.matrix)
       }
     return ProductTerm(x, rowStride: inputWidth, k: inputWidth, factor)
@@ -43,6 +46,7 @@ struct Linear: Sendable {
       switch weight {
       case .inputMajor(let weight): .transposed(weight.pointer, stride: outputWidth)
       case .outputMajor(let weight): .stored(weight.pointer, stride: inputWidth)
+      case .packed(let weight): .packedTransposed(weight)
       case .quantized(let weight): .fourBit(weight.matrix)
       }
     return ProductTerm(dy, rowStride: outputWidth, k: outputWidth, factor)
@@ -60,7 +64,7 @@ struct Linear: Sendable {
     switch weight {
     case .inputMajor(let weight): add(x, inputWidth, dy, outputWidth, to: gradients.of(weight))
     case .outputMajor(let weight): add(dy, outputWidth, x, inputWidth, to: gradients.of(weight))
-    case .quantized: preconditionFailure("weights in 4 bits cannot be trained")
+    case .packed, .quantized: preconditionFailure("a frozen weight cannot be trained")
     }
     if let bias {
       Elementwise.sumRows(dy, into: gradients.of(bias), rows: rows, width: outputWidth, context.compute)

@@ -8,13 +8,8 @@ extension Decoder {
   public func mergedWeight(of linear: Int, with adapter: Adapter, threads: Int) -> FloatTensor {
     let linear = blocks.flatMap(\.linears)[linear]
     switch linear.weight {
-    case .inputMajor(let weight):
-      return merged(weight, linear, adapter) { product, merged in
-        LinearAlgebra.multiply(
-          m: linear.inputWidth, n: linear.outputWidth, k: product.rank, alpha: product.scale, a: product.a,
-          lda: linear.inputWidth, transposeA: true, b: product.b, ldb: product.rank, transposeB: true, beta: 1,
-          c: merged, ldc: linear.outputWidth)
-      }
+    case .inputMajor(let weight): return mergedInputMajor(weight, linear, adapter)
+    case .packed(let weight): return mergedInputMajor(weight.unpacked, linear, adapter)
     case .outputMajor(let weight): return mergedOutputMajor(weight, linear, adapter)
     case .quantized(let weight): return mergedOutputMajor(weight.decoded(Compute(threads: threads)), linear, adapter)
     }
@@ -41,6 +36,7 @@ extension Decoder {
     let (weight, layout): (FloatTensor, FourBit.Layout) =
       switch linear.weight {
       case .inputMajor(let weight): (weight, .inputsByOutputs)
+      case .packed(let weight): (weight.unpacked, .inputsByOutputs)
       case .outputMajor(let weight): (weight, .outputsByInputs)
       case .quantized(let matrix): (matrix.decoded(compute), .outputsByInputs)
       }
@@ -50,6 +46,15 @@ extension Decoder {
     return DeltaSurvival(
       of: delta(of: index, with: adapter), base: try quantize(weight),
       changed: try quantize(mergedWeight(of: index, with: adapter, threads: threads)), compute)
+  }
+
+  private func mergedInputMajor(_ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter) -> FloatTensor {
+    merged(weight, linear, adapter) { product, merged in
+      LinearAlgebra.multiply(
+        m: linear.inputWidth, n: linear.outputWidth, k: product.rank, alpha: product.scale, a: product.a,
+        lda: linear.inputWidth, transposeA: true, b: product.b, ldb: product.rank, transposeB: true, beta: 1,
+        c: merged, ldc: linear.outputWidth)
+    }
   }
 
   private func mergedOutputMajor(_ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter) -> FloatTensor {
@@ -64,6 +69,15 @@ extension Decoder {
       guard let merged = values.baseAddress else { return }
       weight.withValues { if let source = $0.baseAddress { merged.update(from: source, count: values.count) } }
       if let product = Product(linear, adapter) { add(product, merged) }
+    }
+  }
+}
+
+extension PackedMatrix {
+  /// The weight as it was, [in, out].
+  fileprivate var unpacked: FloatTensor {
+    FloatTensor(shape: [rows, columns]) { values in
+      if let target = values.baseAddress { unpack(into: target) }
     }
   }
 }

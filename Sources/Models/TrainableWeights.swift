@@ -86,9 +86,9 @@ public final class TrainableWeights {
       let stored = try checkpoint.tensor(tensor.name, shape: tensor.shape)
       stored.withValues { source in
         _ = values(tensor).update(fromContentsOf: source)
-        // The file's pages are not needed beside the copy.
-        if stored.isView { adviseMapped(UnsafeRawBufferPointer(source), .dontNeed) }
       }
+      // The file's pages are not needed beside the copy.
+      stored.releasePages()
     }
   }
 }

@@ -22,10 +22,12 @@ public final class BaseModel {
   public var name: String { location.name }
   public var folder: String { location.folder }
 
-  /// With `quantization` the linears are quantised first, or taken from the workspace where that was done before. Throws
-  /// what is wrong with the folder, its weights, or its tokenizer.
+  /// With `quantization` the linears are quantised first, or taken from the workspace where that was done before. With
+  /// `packs` those that are not are laid out for many passes. Throws what is wrong with the folder, its weights, or its
+  /// tokenizer.
   public init(
-    _ name: String, workspace: Workspace, quantization: QuantizationOptions? = nil, compute: Compute
+    _ name: String, workspace: Workspace, quantization: QuantizationOptions? = nil, packs: Bool = false,
+    compute: Compute
   ) throws {
     self.workspace = workspace
     location = try workspace.model(name)
@@ -43,7 +45,8 @@ public final class BaseModel {
       decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(artifact, checkpoint))
     } else {
       (self.quantization, quantized) = (nil, nil)
-      decoder = try Decoder(checkpoint)
+      let isWorthPacking = packs && compute.engine == .auto && PackedMatrix.pays
+      decoder = try Decoder(checkpoint, packing: isWorthPacking ? compute : nil)
     }
     // What parsing a vocabulary and quantising leave free in the heap is as much as a small model.
     Compute.trimHeap()

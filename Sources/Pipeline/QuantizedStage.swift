@@ -91,9 +91,7 @@ enum QuantizedStage {
     return try names.map { name in
       guard let shape = expected[name] else { throw SFTError(.internalError, "there is no tensor \(name)") }
       let weight = try checkpoint.tensor(name, shape: shape)
-      defer {
-        weight.withValues { if weight.isView { adviseMapped(UnsafeRawBufferPointer($0), .dontNeed) } }
-      }
+      defer { weight.releasePages() }
       return try QuantizedMatrix(
         weight, layout: checkpoint.configuration.storesInputMajor ? .inputsByOutputs : .outputsByInputs, name: name,
         file: checkpoint.folder, settings: settings, compute)

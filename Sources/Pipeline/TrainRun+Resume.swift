@@ -52,7 +52,7 @@ extension TrainRun {
         .notFound, "the data that run \(name) was prepared with is gone", advice: "Run the same `sft prepare` again")
     }
     let base = try inputs.base(
-      configuration.model, configuration.quantization,
+      configuration.model, configuration.quantization, isFrozen: configuration.settings.lora != nil,
       Compute(engine: configuration.settings.engine, threads: threads), for: data, workspace)
     guard try base.digest() == configuration.baseDigest else {
       throw SFTError(.badData, "the model is not the one that run \(name) was started on", file: base.folder)

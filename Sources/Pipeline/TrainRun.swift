@@ -67,7 +67,7 @@ public struct TrainRun {
         .usage, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare FILE` first")
     }
     let base = try inputs.base(
-      options.model ?? data.summary.model, options.quantization,
+      options.model ?? data.summary.model, options.quantization, isFrozen: !options.full,
       Compute(engine: options.engine ?? .auto, threads: threads), for: data, workspace)
     let (lora, initial, trained) = try newParameters(base)
     let settings = try options.settings(

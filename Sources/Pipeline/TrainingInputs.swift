@@ -7,7 +7,7 @@ import Kernels
 /// mapped, quantised and given its tokenizer once, however many learning rates are tried on it.
 public final class TrainingInputs {
   private var data: PreparedData?
-  private var base: (folder: String, compute: Compute, model: BaseModel)?
+  private var base: (folder: String, isFrozen: Bool, compute: Compute, model: BaseModel)?
 
   public init() {}
 
@@ -19,14 +19,15 @@ public final class TrainingInputs {
     return data
   }
 
-  /// The base, which has to fit the data.
+  /// The base, which has to fit the data. It is trained upon where it is frozen, and else only read.
   func base(
-    _ name: String, _ quantization: QuantizationOptions?, _ compute: Compute, for data: PreparedData,
+    _ name: String, _ quantization: QuantizationOptions?, isFrozen: Bool, _ compute: Compute, for data: PreparedData,
     _ workspace: Workspace
   ) throws -> BaseModel {
     let resolved = try workspace.model(name).folder
     let folder = canonicalPath(resolved) ?? resolved
-    if let base, base.folder == folder, base.compute.engine == compute.engine, base.compute.threads == compute.threads,
+    if let base, base.folder == folder, base.isFrozen == isFrozen, base.compute.engine == compute.engine,
+      base.compute.threads == compute.threads,
       // One that is stored in 4 bits is no other for being asked for so.
       base.model.quantization == quantization || !base.model.checkpoint.quantizedNames.isEmpty
     {
@@ -35,9 +36,10 @@ public final class TrainingInputs {
     }
     // Two bases need not be in memory at once.
     base = nil
-    let model = try BaseModel(name, workspace: workspace, quantization: quantization, compute: compute)
+    let model = try BaseModel(
+      name, workspace: workspace, quantization: quantization, packs: isFrozen, compute: compute)
     try model.check(against: data)
-    base = (folder, compute, model)
+    base = (folder, isFrozen, compute, model)
     return model
   }
 }

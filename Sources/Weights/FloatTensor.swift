@@ -60,6 +60,12 @@ public final class FloatTensor: Sendable {
   /// Whether the values lie in the mapped file and take no memory of their own.
   public var isView: Bool { if case .mapped = storage { true } else { false } }
 
+  /// Gives resident pages of a mapped file back; they are read again when they are next looked at.
+  public func releasePages() {
+    guard isView else { return }
+    withValues { adviseMapped(UnsafeRawBufferPointer($0), .dontNeed) }
+  }
+
   /// All values, valid during `body`.
   public func withValues<Result>(_ body: (UnsafeBufferPointer<Float>) throws -> Result) rethrows -> Result {
     try withExtendedLifetime(self) { try body(UnsafeBufferPointer(start: pointer, count: count)) }

@@ -22,9 +22,8 @@ import Kernels
     var hasSecond = false
     var hasAddend = false
     var hasBias = false
+    var secondK = 5
     let gap = 3
-
-    static let secondK = 5
 
     /// C of `body`, and the sum of each element's magnitudes.
     func compute(_ body: (ProductSum, MutableFloats, _ stride: Int) -> Void) -> [Float] {
@@ -32,7 +31,7 @@ import Kernels
       let bRow = (transposeB ? k : n) + gap
       let a = noise((transposeA ? k : m) * aRow, seed: 1)
       let b = noise((transposeB ? n : k) * bRow, seed: 2)
-      let (a2, b2) = (noise(m * Self.secondK, seed: 3), noise(n * Self.secondK, seed: 4))
+      let (a2, b2) = (noise(m * secondK, seed: 3), noise(n * secondK, seed: 4))
       let (addend, bias) = (noise(m * (n + 1), seed: 5), noise(n, seed: 6))
       return a.withUnsafeBufferPointer { a in
         b.withUnsafeBufferPointer { b in
@@ -47,7 +46,7 @@ import Kernels
                     a, rowStride: transposeA ? 1 : aRow, step: transposeA ? aRow : 1, k: k,
                     transposeB ? .transposed(b, stride: bRow) : .stored(b, stride: bRow))
                   let second = ProductTerm(
-                    a2, rowStride: Self.secondK, k: Self.secondK, .transposed(b2, stride: Self.secondK), scale: 0.75)
+                    a2, rowStride: secondK, k: secondK, .transposed(b2, stride: secondK), scale: 0.75)
                   let sum = ProductSum(
                     m: m, n: n, first, hasSecond ? second : nil, addend: hasAddend ? addend.baseAddress : nil,
                     addendStride: n + 1, bias: hasBias ? bias.baseAddress : nil)
@@ -74,7 +73,8 @@ import Kernels
                 switch term.b {
                 case .stored(let values, let stride): (values + column, stride)
                 case .transposed(let values, let stride): (values + column * stride, 1)
-                case .fourBit, .fourBitTransposed: preconditionFailure("not among the cases")
+                case .packed, .packedTransposed, .fourBit, .fourBitTransposed:
+                  preconditionFailure("not among the cases")
                 }
               for x in 0..<term.k {
                 total += value(Double(a[x * term.step]) * Double(b[x * step]) * Double(term.scale))
@@ -92,7 +92,7 @@ import Kernels
       return { result, name in
         let wrong = result.indices.first { index in
           if index % (n + gap) >= n { return !result[index].isNaN }
-          let bound = Float(k + Self.secondK + 3) * 0x1p-24 * magnitudes[index]
+          let bound = Float(k + secondK + 3) * 0x1p-24 * magnitudes[index]
           return !(abs(result[index] - expected[index]) <= bound)
         }
         #expect(wrong == nil, "\(name), \(m)×\(n)×\(k)")
@@ -106,6 +106,8 @@ import Kernels
       Case(m: shape.0, n: shape.1, k: shape.2, transposeB: true, hasSecond: true, hasBias: true),
       Case(m: shape.0, n: shape.1, k: shape.2, transposeA: true, hasAddend: true),
       Case(m: shape.0, n: shape.1, k: shape.2, transposeB: true, hasSecond: true, hasAddend: true, hasBias: true),
+      // A second term that does not fit a panel.
+      Case(m: shape.0, n: shape.1, k: shape.2, hasSecond: true, hasBias: true, secondK: 800),
     ]
   }
 
@@ -135,6 +137,53 @@ import Kernels
         sum.computeByOpenBLAS(into: c, stride: stride, scratch: FloatBuffer(), compute(.auto))
       }
       product.checker()(result, "OpenBLAS")
+    }
+  }
+
+  /// A weight laid out beforehand, in both directions: the bits of the same weight as it is stored, and OpenBLAS's numbers.
+  @Test(arguments: shapes)
+  func `Laid out beforehand it is the same sum`(shape: (Int, Int, Int)) {
+    let (m, rows, columns) = shape
+    let weight = noise(rows * (columns + 3), seed: 7)
+    let (a, a2, b2) = (
+      noise(m * max(rows, columns), seed: 1), noise(m * 5, seed: 3), noise(5 * max(rows, columns), seed: 4)
+    )
+    weight.withUnsafeBufferPointer { weight in
+      a.withUnsafeBufferPointer { a in
+        a2.withUnsafeBufferPointer { a2 in
+          b2.withUnsafeBufferPointer { b2 in
+            guard let weight = weight.baseAddress, let a = a.baseAddress, let a2 = a2.baseAddress,
+              let b2 = b2.baseAddress
+            else { return }
+            let packed = PackedMatrix(
+              weight, stride: columns + 3, rows: rows, columns: columns, compute(.auto, threads: 2))
+            let unpacked = [Float](repeating: .nan, count: rows * columns).changed { packed.unpack(into: $0) }
+            #expect(
+              (0..<rows * columns).allSatisfy { unpacked[$0] == weight[$0 / columns * (columns + 3) + $0 % columns] })
+            for (n, k, asStored, laidOut) in [
+              (columns, rows, ProductFactor.stored(weight, stride: columns + 3), ProductFactor.packed(packed)),
+              (rows, columns, .transposed(weight, stride: columns + 3), .packedTransposed(packed)),
+            ] {
+              func result(_ factor: ProductFactor, _ body: (ProductSum, MutableFloats) -> Void) -> [Float] {
+                let second = ProductTerm(a2, rowStride: 5, k: 5, .stored(b2, stride: n))
+                let sum = ProductSum(m: m, n: n, ProductTerm(a, rowStride: k, k: k, factor), second)
+                return [Float](repeating: .nan, count: m * n).changed { body(sum, $0) }
+              }
+              for level in Self.levels {
+                func onPanels(_ sum: ProductSum, _ c: MutableFloats) {
+                  sum.computeOnPanels(
+                    into: c, stride: n, scratch: FloatBuffer(), level: level, compute(.auto, threads: 2))
+                }
+                #expect(sameBits(result(laidOut, onPanels), result(asStored, onPanels)), "level \(level)")
+              }
+              func byOpenBLAS(_ sum: ProductSum, _ c: MutableFloats) {
+                sum.computeByOpenBLAS(into: c, stride: n, scratch: FloatBuffer(), compute(.auto))
+              }
+              #expect(largestError(result(laidOut, byOpenBLAS), result(asStored, byOpenBLAS)) < 1e-4)
+            }
+          }
+        }
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import Core
 import Files
+import Kernels
 import Models
 import Weights
 
@@ -45,11 +46,11 @@ public struct RandomModel: Sendable {
     return values
   }
 
-  /// The decoder; its weights stay mapped when the folder is gone.
-  public func decoder() throws -> Decoder {
+  /// The decoder; its weights stay mapped when the folder is gone. With `packing` the linears are laid out for training.
+  public func decoder(packing: Compute? = nil) throws -> Decoder {
     try withTemporaryFolder { folder in
       try write(to: folder)
-      return try Decoder(ModelCheckpoint(folder: folder))
+      return try Decoder(ModelCheckpoint(folder: folder), packing: packing)
     }
   }
 

@@ -6,7 +6,7 @@
 // Columns of a panel.
 enum { SFT_PANEL = 64 };
 
-// C[m, n] = addend[m, n] + bias[n] + A[m, k] · B[k, n] with n <= SFT_PANEL.
+// C[m, n] = addend[m, n] + bias[n] + A[m, k] · B[k, n] + A2[m, k2] · B2[k2, n] with n <= SFT_PANEL.
 typedef struct {
   // A(i, x) = a[i · a_row + x · a_step].
   const float *a;
@@ -14,6 +14,11 @@ typedef struct {
   // B(x, j) = b[x · b_row + j]; readable up to the next multiple of 16 columns, or SFT_PANEL.
   const float *b;
   size_t b_row;
+  // The same, rows of A2 contiguous; k2 is 0 where there is no second product.
+  const float *a2;
+  size_t a2_row;
+  const float *b2;
+  size_t b2_row, k2;
   float *c;
   size_t c_row;
   // NULL for zero; may be c.
