@@ -109,8 +109,8 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Kernels", "Models", "Weights"], path: "Tests/TestSupport",
-      swiftSettings: swiftSettings),
+      name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Kernels", "Models", "Weights"],
+      path: "Tests/TestSupport", swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
     tests("Masking", ["Core", "Masking"]),
     tests("Auditing", ["Auditing", "Core"]),

@@ -1,5 +1,6 @@
 // GFLOP/s of the panel products beside OpenBLAS's, one thread, by rows of A: what ProductSum.panelsWin is decided by.
-// Each figure is the best of several calls, the two taken in turns. Usage: products.sh [LEVEL]
+// B is stored [k, n], stored [n, k], or laid out once beforehand. Each figure is the best of several calls, taken in turns.
+// Usage: products.sh [LEVEL]
 #include <cblas.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,15 +18,20 @@ static double now(void) {
   return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
-static void on_panels(int level, int transposed, size_t m, size_t n, size_t k, const float *a, const float *b, float *c) {
+enum { kStored, kTransposed, kLaidOut, kWays };
+
+// `laid_out` holds all panels, each [k][SFT_PANEL].
+static void on_panels(int level, int way, size_t m, size_t n, size_t k, const float *a, const float *b,
+                      const float *laid_out, float *c) {
   for (size_t j = 0; j < n; j += SFT_PANEL)
     for (size_t x = 0; x < k; x += kSteps) {
       size_t steps = k - x < kSteps ? k - x : kSteps, width = n - j < SFT_PANEL ? n - j : SFT_PANEL;
-      if (transposed)
-        sft_panel_pack_transposed(b + j * k + x, k, width, steps, 1, panel);
-      else
-        sft_panel_pack(b + x * n + j, n, width, steps, 1, panel);
-      sft_panel_product product = {a + x, k, 1, panel, SFT_PANEL, c + j, n, x ? c + j : NULL, n, NULL, m, width, steps};
+      if (way == kTransposed) sft_panel_pack_transposed(b + j * k + x, k, width, steps, 1, panel);
+      if (way == kStored) sft_panel_pack(b + x * n + j, n, width, steps, 1, panel);
+      sft_panel_product product = {.a = a + x, .a_row = k, .a_step = 1, .b = panel, .b_row = SFT_PANEL, .c = c + j,
+                                   .c_row = n, .addend = x ? c + j : NULL, .addend_row = n, .m = m, .n = width,
+                                   .k = steps};
+      if (way == kLaidOut) product.b = laid_out + j * k + x * SFT_PANEL;
       sft_panel_multiply(level, &product);
     }
 }
@@ -50,26 +56,30 @@ int main(int count, char **arguments) {
   static const size_t rows[] = {2, 4, 8, 16, 40, 100, 310, 900};
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
     size_t n = shapes[s][0], k = shapes[s][1];
-    float *b = filled(n * k, 7);
+    float *b = filled(n * k, 7), *laid_out = filled((n + SFT_PANEL - 1) / SFT_PANEL * SFT_PANEL * k, 7);
+    for (size_t j = 0; j < n; j += SFT_PANEL)
+      sft_panel_pack(b + j, n, n - j < SFT_PANEL ? n - j : SFT_PANEL, k, 1, laid_out + j * k);
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
       size_t m = rows[r];
       float *a = filled(m * k, 5), *c = filled(m * n, 3);
-      double best[4] = {1e9, 1e9, 1e9, 1e9}, flop = 2.0 * (double)m * (double)n * (double)k;
+      double best[kWays + 2] = {1e9, 1e9, 1e9, 1e9, 1e9}, flop = 2.0 * (double)m * (double)n * (double)k;
       for (int turn = 0; turn < (flop > 1e9 ? 5 : 20); turn++)
-        for (int way = 0; way < 4; way++) {
+        for (int way = 0; way < kWays + 2; way++) {
           double start = now();
-          if (way < 2)
-            on_panels(level, way, m, n, k, a, b, c);
+          if (way < kWays)
+            on_panels(level, way, m, n, k, a, b, laid_out, c);
           else
-            by_openblas(way - 2, m, n, k, a, b, c);
+            by_openblas(way - kWays, m, n, k, a, b, c);
           double taken = now() - start;
           if (taken < best[way]) best[way] = taken;
         }
-      printf("n %5zu k %5zu m %4zu   B[k, n]: %6.1f against %6.1f   B[n, k]: %6.1f against %6.1f\n", n, k, m,
-             flop / best[0] * 1e-9, flop / best[2] * 1e-9, flop / best[1] * 1e-9, flop / best[3] * 1e-9);
+      printf("n %5zu k %5zu m %4zu   B[k, n]: %6.1f against %6.1f   B[n, k]: %6.1f against %6.1f   laid out: %6.1f\n", n, k,
+             m, flop / best[kStored] * 1e-9, flop / best[kWays] * 1e-9, flop / best[kTransposed] * 1e-9,
+             flop / best[kWays + 1] * 1e-9, flop / best[kLaidOut] * 1e-9);
       free(a);
       free(c);
     }
     free(b);
+    free(laid_out);
   }
 }
