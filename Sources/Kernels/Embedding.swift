@@ -2,15 +2,29 @@
 ///
 /// Which row takes which vectors is a matter of tables, so there is no faster way than the plain one.
 public enum Embedding {
-  /// x[N, C] = words[token] + places[position].
+  /// Vectors by number.
+  public enum Table {
+    /// [·, C], row after row.
+    case rows(Floats)
+    /// The columns of a matrix laid out for products, as those of a head that is the same table.
+    case columns(PackedMatrix)
+  }
+
+  /// x[N, C] = words[token] + places[position], [·, C].
   public static func forward(
-    words: Floats, places: Floats, tokens: [Int32], positions: [Int], _ x: MutableFloats, width: Int
+    words: Table, places: Floats, tokens: [Int32], positions: [Int], _ x: MutableFloats, width: Int
   ) {
     for (row, token) in tokens.enumerated() {
-      let word = words + Int(token) * width
       let place = places + positions[row] * width
       let output = x + row * width
-      for i in 0..<width { output[i] = word[i] + place[i] }
+      switch words {
+      case .rows(let table):
+        let word = table + Int(token) * width
+        for i in 0..<width { output[i] = word[i] + place[i] }
+      case .columns(let matrix):
+        let (word, step) = matrix.column(Int(token))
+        for i in 0..<width { output[i] = word[i * step] + place[i] }
+      }
     }
   }
 

@@ -13,18 +13,52 @@ public final class PackedMatrix: Sendable {
   private nonisolated(unsafe) let values: FloatBuffer
 
   /// From W stored row-major with rows of `stride`.
-  public init(_ weight: Floats, stride: Int, rows: Int, columns: Int, _ compute: Compute) {
+  public convenience init(_ weight: Floats, stride: Int, rows: Int, columns: Int, _ compute: Compute) {
+    nonisolated(unsafe) let weight = weight
+    self.init(rows: rows, columns: columns, compute) { first, count, panel in
+      sft_panel_pack(weight + first, stride, count, rows, 1, panel)
+    }
+  }
+
+  /// From Wᵀ stored row-major with rows of `stride`. `consumed` is told which of its rows are done with, as it goes on.
+  public convenience init(
+    transposed weight: Floats, stride: Int, rows: Int, columns: Int, _ compute: Compute,
+    consumed: (Range<Int>) -> Void = { _ in }
+  ) {
+    nonisolated(unsafe) let weight = weight
+    self.init(rows: rows, columns: columns, compute, consumed: consumed) { first, count, panel in
+      sft_panel_pack_transposed(weight + first * stride, stride, count, rows, 1, panel)
+    }
+  }
+
+  /// `pack` lays out some columns from `first` on.
+  private init(
+    rows: Int, columns: Int, _ compute: Compute, consumed: (Range<Int>) -> Void = { _ in },
+    pack: @Sendable (_ first: Int, _ count: Int, _ panel: MutableFloats) -> Void
+  ) {
     (self.rows, self.columns) = (rows, columns)
     let width = ProductSum.panelColumns
     let panels = (columns + width - 1) / width
     let values = FloatBuffer(panels * rows * width)
     values.useLargePages()
-    nonisolated(unsafe) let (source, target) = (weight, values.pointer)
-    parallelFor(panels, threads: compute.threads) { panel in
-      sft_panel_pack(
-        source + panel * width, stride, min(width, columns - panel * width), rows, 1, target + panel * rows * width)
+    nonisolated(unsafe) let target = values.pointer
+    for start in stride(from: 0, to: panels, by: Self.panelsAtOnce) {
+      let end = min(start + Self.panelsAtOnce, panels)
+      parallelFor(end - start, threads: compute.threads) { index in
+        let first = (start + index) * width
+        pack(first, min(width, columns - first), target + first * rows)
+      }
+      consumed(start * width..<min(end * width, columns))
     }
     self.values = values
+  }
+
+  private static let panelsAtOnce = 64
+
+  /// A column: its first element, and the distance from one to the next.
+  func column(_ column: Int) -> (first: Floats, step: Int) {
+    let width = ProductSum.panelColumns
+    return (panel(column / width, row: 0) + column % width, width)
   }
 
   /// Whether the panel products are used on this machine, so that a weight laid out for them pays.

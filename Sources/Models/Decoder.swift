@@ -9,14 +9,14 @@ import Weights
 /// as float32 stay in the mapped file, and those that are trained are `TrainableWeights`'.
 public final class Decoder: Sendable {
   public let configuration: ModelConfiguration
-  /// [V, C].
-  let tokenEmbedding: FloatTensor
+  /// [V, C]; nil where the head is the same table and laid out beforehand: its columns serve then.
+  let tokenEmbedding: FloatTensor?
   /// [context, C].
   let positionEmbedding: FloatTensor
   let blocks: [Block]
   let finalNorm: Norm
-  /// [V, C]: the token embedding where it is tied.
-  let head: FloatTensor
+  /// C → V; its weight is the token embedding where it is tied.
+  let head: Linear
 
   /// The linears' module names, such as `transformer.h.0.attn.c_attn`, in the order of the computation.
   public let linears: [LinearDescription]
@@ -39,13 +39,19 @@ public final class Decoder: Sendable {
     switch configuration.architecture {
     case .gpt2:
       let (width, vocabulary) = (configuration.width, configuration.vocabularySize)
-      tokenEmbedding = try source.tensor("transformer.wte.weight", [vocabulary, width])
+      let embeddingName = "transformer.wte.weight"
+      head = Linear(
+        name: "lm_head", index: configuration.layers * 4, inputWidth: width, outputWidth: vocabulary,
+        weight: try source.outputMajor(
+          configuration.tiedHead ? embeddingName : ModelConfiguration.headName, width, vocabulary))
+      switch head.weight {
+      case .outputMajor(let weight) where configuration.tiedHead: tokenEmbedding = weight
+      case .packed where configuration.tiedHead: tokenEmbedding = nil
+      default: tokenEmbedding = try source.tensor(embeddingName, [vocabulary, width])
+      }
       positionEmbedding = try source.tensor("transformer.wpe.weight", [configuration.contextLength, width])
       blocks = try (0..<configuration.layers).map { try Block(gpt2: source, layer: $0) }
       finalNorm = try Norm(gpt2: source, "transformer.ln_f")
-      head =
-        configuration.tiedHead
-        ? tokenEmbedding : try source.tensor(ModelConfiguration.headName, [vocabulary, width])
     }
     linears = configuration.linears
     precondition(linears.map(\.name) == blocks.flatMap(\.linears).map(\.name))
@@ -70,11 +76,17 @@ public final class Decoder: Sendable {
     }
   }
 
+  private var words: Embedding.Table {
+    if let tokenEmbedding { return .rows(tokenEmbedding.pointer) }
+    guard case .packed(let weight) = head.weight else { preconditionFailure("there is no token embedding") }
+    return .columns(weight)
+  }
+
   /// x[N, C] = token embedding + position embedding.
   func embed(_ tokens: [Int32], positions: [Int], _ x: MutableFloats) {
     precondition(positions.allSatisfy { $0 < configuration.contextLength }, "a position beyond the model's context")
     Embedding.forward(
-      words: tokenEmbedding.pointer, places: positionEmbedding.pointer, tokens: tokens, positions: positions, x,
+      words: words, places: positionEmbedding.pointer, tokens: tokens, positions: positions, x,
       width: configuration.width)
   }
 
@@ -82,6 +94,7 @@ public final class Decoder: Sendable {
   func embedBack(
     _ dx: Floats, _ tokens: [Int32], positions: [Int], gradients: WeightGradients, _ compute: Compute
   ) {
+    guard let tokenEmbedding else { preconditionFailure("a frozen weight cannot be trained") }
     Embedding.backward(
       dx, tokens: tokens, positions: positions, dwords: gradients.of(tokenEmbedding),
       dplaces: gradients.of(positionEmbedding), width: configuration.width, compute)
@@ -89,18 +102,14 @@ public final class Decoder: Sendable {
 
   /// logits[rows, V] = h[rows, C] · headᵀ.
   func project(_ h: Floats, _ logits: MutableFloats, rows: Int, panel: FloatBuffer, _ compute: Compute) {
-    let (width, classes) = (configuration.width, configuration.vocabularySize)
-    ProductSum(
-      m: rows, n: classes, ProductTerm(h, rowStride: width, k: width, .transposed(head.pointer, stride: width))
-    ).profiled(as: .headForward).compute(into: logits, stride: classes, scratch: panel, compute)
+    ProductSum(m: rows, n: head.outputWidth, head.forwardTerm(h)).profiled(as: .headForward)
+      .compute(into: logits, stride: head.outputWidth, scratch: panel, compute)
   }
 
   /// dh[rows, C] = dlogits[rows, V] · head.
   func projectBack(_ dlogits: Floats, _ dh: MutableFloats, rows: Int, panel: FloatBuffer, _ compute: Compute) {
-    let (width, classes) = (configuration.width, configuration.vocabularySize)
-    ProductSum(
-      m: rows, n: width, ProductTerm(dlogits, rowStride: classes, k: classes, .stored(head.pointer, stride: width))
-    ).profiled(as: .headBackward).compute(into: dh, stride: width, scratch: panel, compute)
+    ProductSum(m: rows, n: head.inputWidth, head.backwardTerm(dlogits)).profiled(as: .headBackward)
+      .compute(into: dh, stride: head.inputWidth, scratch: panel, compute)
   }
 
   /// Adds the head's gradient, dlogitsᵀ[V, rows] · h[rows, C]; a tied head's is the token embedding's.
@@ -108,7 +117,8 @@ public final class Decoder: Sendable {
     _ dlogits: Floats, _ h: Floats, rows: Int, gradients: WeightGradients, panel: FloatBuffer, _ compute: Compute
   ) {
     let (width, classes) = (configuration.width, configuration.vocabularySize)
-    let dhead = gradients.of(head)
+    guard case .outputMajor(let weight) = head.weight else { preconditionFailure("a frozen weight cannot be trained") }
+    let dhead = gradients.of(weight)
     ProductSum(
       m: classes, n: width, ProductTerm(dlogits, rowStride: 1, step: classes, k: rows, .stored(h, stride: width)),
       addend: dhead, addendStride: width
@@ -142,6 +152,16 @@ struct WeightSource {
     guard let packing else { return .inputMajor(weight) }
     defer { weight.releasePages() }
     return .packed(PackedMatrix(weight.pointer, stride: outputs, rows: inputs, columns: outputs, packing))
+  }
+
+  /// The same of one that is stored [out, in], such as a head.
+  func outputMajor(_ name: String, _ inputs: Int, _ outputs: Int) throws -> LinearWeight {
+    let weight = try tensor(name, [outputs, inputs])
+    guard let packing else { return .outputMajor(weight) }
+    return .packed(
+      PackedMatrix(transposed: weight.pointer, stride: inputs, rows: inputs, columns: outputs, packing) {
+        weight.releasePages(rows: $0)
+      })
   }
 }
 

@@ -9,7 +9,7 @@ enum LinearWeight: Sendable {
   case inputMajor(FloatTensor)
   /// [out, in], as `torch.nn.Linear` stores it.
   case outputMajor(FloatTensor)
-  /// [in, out], frozen, laid out once for the products in both directions.
+  /// [in, out], frozen, laid out once for the products in both directions, however it is stored.
   case packed(PackedMatrix)
   /// [out, in] in 4 bits, frozen; decoded a panel at a time, so that it never exists as a whole in float32.
   case quantized(QuantizedMatrix)

@@ -23,7 +23,7 @@ public final class BaseModel {
   public var folder: String { location.folder }
 
   /// With `quantization` the linears are quantised first, or taken from the workspace where that was done before. With
-  /// `packs` those that are not are laid out for many passes. Throws what is wrong with the folder, its weights, or its
+  /// `packs` what is left in full precision is laid out for many passes. Throws what is wrong with the folder, its weights, or its
   /// tokenizer.
   public init(
     _ name: String, workspace: Workspace, quantization: QuantizationOptions? = nil, packs: Bool = false,
@@ -34,19 +34,19 @@ public final class BaseModel {
     let folder = location.folder
     checkpoint = try ModelCheckpoint(folder: folder)
     tokenizer = try loadTokenizer(folder, for: checkpoint.configuration)
+    let packing = packs && compute.engine == .auto && PackedMatrix.pays ? compute : nil
     if !checkpoint.quantizedNames.isEmpty {
       // Stored in 4 bits already: that is how it is used, asked for or not.
       (self.quantization, quantized) = (nil, nil)
-      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(checkpoint))
+      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(checkpoint), packing: packing)
     } else if let quantization {
       let digest = try modelDigest(checkpoint, in: workspace)
       let artifact = try QuantizedStage.run(workspace.store, checkpoint, digest: digest, quantization, compute)
       (self.quantization, quantized) = (quantization, artifact)
-      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(artifact, checkpoint))
+      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(artifact, checkpoint), packing: packing)
     } else {
       (self.quantization, quantized) = (nil, nil)
-      let isWorthPacking = packs && compute.engine == .auto && PackedMatrix.pays
-      decoder = try Decoder(checkpoint, packing: isWorthPacking ? compute : nil)
+      decoder = try Decoder(checkpoint, packing: packing)
     }
     // What parsing a vocabulary and quantising leave free in the heap is as much as a small model.
     Compute.trimHeap()

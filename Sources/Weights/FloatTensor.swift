@@ -60,10 +60,17 @@ public final class FloatTensor: Sendable {
   /// Whether the values lie in the mapped file and take no memory of their own.
   public var isView: Bool { if case .mapped = storage { true } else { false } }
 
-  /// Gives resident pages of a mapped file back; they are read again when they are next looked at.
-  public func releasePages() {
+  /// Gives resident pages of a mapped file back, of all values or those of some outermost rows; they are read again when
+  /// they are next looked at.
+  public func releasePages(rows: Range<Int>? = nil) {
     guard isView else { return }
-    withValues { adviseMapped(UnsafeRawBufferPointer($0), .dontNeed) }
+    let width = count / max(1, shape.first ?? 1)
+    let range = rows.map { $0.lowerBound * width..<$0.upperBound * width } ?? 0..<count
+    withValues {
+      adviseMapped(
+        UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[range.lowerBound * 4..<range.upperBound * 4]),
+        .dontNeed)
+    }
   }
 
   /// All values, valid during `body`.

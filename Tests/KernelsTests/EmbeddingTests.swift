@@ -8,14 +8,18 @@ import Testing
 
   @Test(arguments: [1, 16, 60, 200]) func rowsAreTheTables(_ width: Int) {
     let (words, places) = (noise(7 * width, seed: 1), noise(4 * width, seed: 2))
-    let x = [Float](repeating: .nan, count: 6 * width).changed {
-      Embedding.forward(
-        words: words, places: places, tokens: Self.tokens, positions: Self.positions, $0, width: width)
+    let packed = PackedMatrix(transposed: words, stride: width, rows: width, columns: 7, compute(.auto))
+    func x(_ words: Embedding.Table) -> [Float] {
+      [Float](repeating: .nan, count: 6 * width).changed {
+        Embedding.forward(
+          words: words, places: places, tokens: Self.tokens, positions: Self.positions, $0, width: width)
+      }
     }
     let expected = zip(Self.tokens, Self.positions).flatMap { token, position in
       (0..<width).map { words[Int(token) * width + $0] + places[position * width + $0] }
     }
-    #expect(x == expected)
+    #expect(words.withUnsafeBufferPointer { $0.baseAddress.map { x(.rows($0)) } } == expected)
+    #expect(x(.columns(packed)) == expected)
   }
 
   /// The function is linear, so ⟨dx, forward(words, places)⟩ = ⟨backward(dx), (words, places)⟩ for any tables.

@@ -157,6 +157,13 @@ import Kernels
             else { return }
             let packed = PackedMatrix(
               weight, stride: columns + 3, rows: rows, columns: columns, compute(.auto, threads: 2))
+            var consumed: [Range<Int>] = []
+            let transposed = PackedMatrix(
+              transposed: weight, stride: columns + 3, rows: columns, columns: rows, compute(.auto, threads: 2)
+            ) { consumed.append($0) }
+            #expect(consumed.flatMap { $0 } == Array(0..<rows))
+            let turned = [Float](repeating: .nan, count: rows * columns).changed { transposed.unpack(into: $0) }
+            #expect((0..<rows * columns).allSatisfy { turned[$0] == weight[$0 % rows * (columns + 3) + $0 / rows] })
             let unpacked = [Float](repeating: .nan, count: rows * columns).changed { packed.unpack(into: $0) }
             #expect(
               (0..<rows * columns).allSatisfy { unpacked[$0] == weight[$0 / columns * (columns + 3) + $0 % columns] })
