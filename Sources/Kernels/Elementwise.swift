@@ -3,6 +3,12 @@ import Core
 
 /// Sums and dropout.
 public enum Elementwise {
+  /// y = 0, `count` elements.
+  public static func clear(_ y: MutableFloats, count: Int, _ compute: Compute) {
+    nonisolated(unsafe) let y = y
+    compute.overRanges(count, grain: 1 << 16) { (y + $0.lowerBound).update(repeating: 0, count: $0.count) }
+  }
+
   /// y[N, C] += bias[C].
   public static func addBias(_ bias: Floats, to y: MutableFloats, rows: Int, width: Int, _ compute: Compute) {
     nonisolated(unsafe) let (bias, y) = (bias, y)

@@ -24,19 +24,24 @@ public final class FloatBuffer {
     return pointer
   }
 
-  /// Asks for large pages, which spare the processor most of its look-ups of addresses. Worth it for what is filled as a
-  /// whole: part of a large page takes the memory of all of it.
-  func useLargePages() { madvise(pointer, capacity * MemoryLayout<Float>.stride, MADV_HUGEPAGE) }
-
-  public func clear(_ count: Int) { pointer.update(repeating: 0, count: count) }
-
   /// Straight from the system: zero, and not resident before it is written to.
   private static func allocate(_ count: Int) -> MutableFloats {
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
     guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
     else { preconditionFailure("out of memory: \(bytes) bytes could not be had") }
+    adviseLargePages(memory, bytes)
     return memory.bindMemory(to: Float.self, capacity: max(count, 1))
+  }
+
+  private static let largePage = 1 << 21
+
+  /// Large pages spare the processor most of its look-ups of addresses. Asked for only where they lie within the memory as a
+  /// whole: part of one would take the memory of all of it.
+  private static func adviseLargePages(_ memory: UnsafeMutableRawPointer, _ bytes: Int) {
+    let start = (Int(bitPattern: memory) + largePage - 1) / largePage * largePage
+    let end = (Int(bitPattern: memory) + bytes) / largePage * largePage
+    if start < end { madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_HUGEPAGE) }
   }
 
   private static func deallocate(_ pointer: MutableFloats, _ count: Int) {

@@ -60,7 +60,7 @@ final class LossHead {
       cursor = end
     }
     if let dnormed, let gradient {
-      gradient.update(repeating: 0, count: count * width)
+      Elementwise.clear(gradient, count: count * width, compute)
       decoder.finalNorm.backward(
         x, mean: mean, rstd: mean + count, dy: dnormed, dx: gradient, rows: count, gradients: weightGradients, compute)
     }

@@ -31,7 +31,7 @@ public final class TrainingPass {
     self.memory = memory
   }
 
-  public func clearGradients() { gradients.clear(trained.count) }
+  public func clearGradients() { Elementwise.clear(gradients.pointer, count: trained.count, compute) }
 
   /// Adds scale · ∂(Σ weight · nll)/∂parameters to `gradients` and returns the unscaled sums.
   ///

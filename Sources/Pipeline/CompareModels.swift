@@ -50,6 +50,7 @@ public final class ModelComparison {
     try options.generation.validate()
     self.options = options
     var inference = options.inference
+    inference.packs = true
     inference.baseOnly = options.otherModel != nil && inference.adapter == nil
     if options.otherModel == nil, inference.adapter == nil, try workspace.recordedRun(inference.run) == nil {
       throw Self.nothingToCompare
@@ -61,7 +62,7 @@ public final class ModelComparison {
       var second = InferenceOptions()
       second.model = name
       second.baseOnly = true
-      second.threads = inference.threads
+      (second.threads, second.packs) = (inference.threads, inference.packs)
       (second.quantized, second.quantization) = (inference.quantized, inference.quantization)
       let other = try InferenceSession(second, workspace: workspace, notice: notice)
       let template = try options.otherTemplate.map { try PromptTemplate.named($0) } ?? session.template

@@ -25,6 +25,8 @@ public struct InferenceOptions: Sendable {
   /// How; nil where the user did not say.
   public var quantization: QuantizationOptions?
   public var engine: Engine = .auto
+  /// Many rows are to be computed: for one answer it does not pay to lay the weights out.
+  public var packs = false
 
   public init() {}
 }
@@ -81,7 +83,8 @@ public final class InferenceSession {
       case true?: options.quantization ?? ofRun ?? QuantizationOptions()
       case nil: ofRun
       }
-    let base = try BaseModel(model, workspace: workspace, quantization: quantization, compute: compute)
+    let base = try BaseModel(
+      model, workspace: workspace, quantization: quantization, packs: options.packs, compute: compute)
     self.base = base
     if let template = options.template {
       self.template = try PromptTemplate.named(template)

@@ -33,6 +33,7 @@ struct Eval: ParsableCommand {
     var options = InferenceOptions(model)
     options.adapter = adapter
     options.baseOnly = base
+    options.packs = true
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("evaluating \(session.base.name) with \(session.description)")
     let evaluation = try session.evaluate(records: data, overlong: overlong, maxLength: maxLength) { done, total in
