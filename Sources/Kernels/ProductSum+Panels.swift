@@ -31,35 +31,28 @@ private struct TaskGrid {
   let panels: Int
   let panelsPerTask: Int
   let rows: Int
-  /// Tasks that take all rows of their panels, before those that share out the rows of theirs.
-  let wholeTasks: Int
   let rowsPerTask: Int
 
   /// Where k is far longer than a panel, a task takes several panels, so that it can use whole rows of B while they are in
-  /// the cache. Where there are few, the rows of those that are left over for the threads are divided, so that none waits
-  /// long for another; all of them are not, because each thread would lay out all of B.
+  /// the cache. Where there are few panels, or few and not as many for each thread, rows are divided too.
   init(panels: Int, rows: Int, k: Int, threads: Int) {
     self.panels = panels
     self.rows = rows
     panelsPerTask = k > 8 * ProductSum.panelSteps ? max(1, (panels + threads - 1) / threads) : 1
     let tasks = (panels + panelsPerTask - 1) / panelsPerTask
-    wholeTasks = tasks < 8 * threads ? tasks / threads * threads : tasks
-    let left = max(1, tasks - wholeTasks)
-    let shares = (threads + left - 1) / left
+    let isUneven = tasks % threads != 0 && tasks < 8 * threads
+    let shares = tasks >= threads ? (isUneven ? threads : 1) : (threads + tasks - 1) / tasks
     rowsPerTask = max(24, ((rows + shares - 1) / shares + 23) / 24 * 24)
   }
 
   private var rowTasks: Int { (rows + rowsPerTask - 1) / rowsPerTask }
-  private var leftTasks: Int { (panels + panelsPerTask - 1) / panelsPerTask - wholeTasks }
-  var count: Int { wholeTasks + leftTasks * rowTasks }
+  var count: Int { (panels + panelsPerTask - 1) / panelsPerTask * rowTasks }
 
   func task(_ index: Int) -> (panels: Range<Int>, rows: Range<Int>) {
-    let isWhole = index < wholeTasks
-    let firstPanel = (isWhole ? index : wholeTasks + (index - wholeTasks) / rowTasks) * panelsPerTask
-    let firstRow = isWhole ? 0 : (index - wholeTasks) % rowTasks * rowsPerTask
+    let firstPanel = index / rowTasks * panelsPerTask
+    let firstRow = index % rowTasks * rowsPerTask
     return (
-      firstPanel..<min(firstPanel + panelsPerTask, panels),
-      firstRow..<(isWhole ? rows : min(firstRow + rowsPerTask, rows))
+      firstPanel..<min(firstPanel + panelsPerTask, panels), firstRow..<min(firstRow + rowsPerTask, rows)
     )
   }
 }

@@ -15,8 +15,8 @@ struct Block: Sendable {
 
   var linears: [Linear] { [attentionInput, attentionOutput, mlpInput, mlpOutput] }
 
-  /// What the backward pass needs, kept from the forward pass. Outputs of norms and the activation function are among it
-  /// only where memory does not matter: to compute them again is cheap, and they are a third of the memory.
+  /// What the backward pass needs, kept from the forward pass. Outputs of norms and the activation function are not among
+  /// it: they are computed again, which is cheap, where keeping them would take a third of the memory.
   final class Activations {
     /// [N, C]: the block's input, and the stream after attention.
     var input = FloatBuffer()
@@ -30,21 +30,12 @@ struct Block: Sendable {
     let logSumExp = FloatBuffer()
     /// [N, F] before the activation function.
     let mlpHidden = FloatBuffer()
-    /// [N, H·D] after attention; nil to compute it again, as the following.
+    /// [N, H·D] after attention; nil to compute it again.
     let attended: FloatBuffer?
-    /// [N, C] after each norm.
-    let attentionNormed: FloatBuffer?
-    let mlpNormed: FloatBuffer?
-    /// [N, F] after the activation function.
-    let activated: FloatBuffer?
     /// 4 × [N, r]: each linear's x · Aᵀ.
     let adapterHidden = FloatBuffer()
 
-    init(_ kept: KeptOutputs) {
-      func buffer(from least: KeptOutputs) -> FloatBuffer? { kept >= least ? FloatBuffer() : nil }
-      attended = buffer(from: .attention)
-      (attentionNormed, mlpNormed, activated) = (buffer(from: .all), buffer(from: .all), buffer(from: .all))
-    }
+    init(keepsAttention: Bool) { attended = keepsAttention ? FloatBuffer() : nil }
 
     /// `outputs` of the rows go through attention and MLP: fewer than `rows` where some are selected.
     func resize(rows: Int, outputs: Int, _ block: Block, rank: Int) {
@@ -56,9 +47,6 @@ struct Block: Sendable {
       queriesKeysValues.ensure(rows * block.attentionInput.outputWidth)
       logSumExp.ensure(outputs * block.attention.heads)
       attended?.ensure(outputs * block.attentionOutput.inputWidth)
-      attentionNormed?.ensure(rows * width)
-      mlpNormed?.ensure(outputs * width)
-      activated?.ensure(outputs * block.mlpInput.outputWidth)
       mlpHidden.ensure(outputs * block.mlpInput.outputWidth)
       adapterHidden.ensure(rows * rank * 4)
     }
@@ -171,7 +159,7 @@ struct Block: Sendable {
   private func normForAttention(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
   ) -> MutableFloats {
-    let output = (activations.attentionNormed ?? scratch.normed).ensure(rows * attentionInput.inputWidth)
+    let output = scratch.normed.ensure(rows * attentionInput.inputWidth)
     let statistics = activations.attentionStatistics.pointer
     attentionNorm.forward(
       activations.input.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
@@ -181,7 +169,7 @@ struct Block: Sendable {
   private func normForMLP(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
   ) -> MutableFloats {
-    let output = (activations.mlpNormed ?? scratch.normed).ensure(rows * mlpInput.inputWidth)
+    let output = scratch.normed.ensure(rows * mlpInput.inputWidth)
     let statistics = activations.mlpStatistics.pointer
     mlpNorm.forward(
       activations.middle.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
@@ -191,7 +179,7 @@ struct Block: Sendable {
   private func activate(
     _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
   ) -> MutableFloats {
-    let output = (activations.activated ?? scratch.activated).ensure(rows * mlpInput.outputWidth)
+    let output = scratch.activated.ensure(rows * mlpInput.outputWidth)
     GELU.forward(activations.mlpHidden.pointer, output, count: rows * mlpInput.outputWidth, context.compute)
     return output
   }
@@ -225,8 +213,7 @@ struct Block: Sendable {
     attention.backward(
       runs, attended, upstream: dattended, queryGradients: dqkv,
       scratch: scratch.attention.ensure(attention.scratchCount(compute)), compute)
-    let dnormed =
-      activations.attentionNormed?.pointer ?? normForAttention(activations, rows: rows, scratch, context)
+    let dnormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.backward(
       dnormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows, context)
     if needsInputGradient {
@@ -246,12 +233,12 @@ struct Block: Sendable {
     let statistics = activations.mlpStatistics.pointer
     // A linear's input is not needed any more once its parameters have their gradients: the input's gradient takes its
     // place.
-    let dmlp = activations.activated?.pointer ?? activate(activations, rows: rows, scratch, context)
+    let dmlp = activate(activations, rows: rows, scratch, context)
     mlpOutput.backward(
       dmlp, hidden: hidden(3), dy: upstream(of: mlpOutput, gradient, rows: rows, selected, scratch, context), dx: dmlp,
       rows: rows, context)
     GELU.backward(activations.mlpHidden.pointer, dy: dmlp, dx: dmlp, count: rows * mlpInput.outputWidth, compute)
-    let dnormed = activations.mlpNormed?.pointer ?? normForMLP(activations, rows: rows, scratch, context)
+    let dnormed = normForMLP(activations, rows: rows, scratch, context)
     mlpInput.backward(dnormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
     mlpNorm.backward(
       activations.middle.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,

@@ -1,13 +1,5 @@
 import Kernels
 
-/// What a block keeps for the way back of what could be computed again.
-public enum KeptOutputs: Comparable, Sendable {
-  case none
-  case attention
-  /// Attention's, the norms' and the activation function's.
-  case all
-}
-
 /// The buffers of a pass over a decoder, sized by the largest batch seen and reused from call to call.
 ///
 /// Passes that never run at the same time may share one: training and its validation do. What a pass leaves in it is the
@@ -22,15 +14,15 @@ public final class PassMemory {
   let scratch = Block.Scratch()
   let panel = FloatBuffer()
   let head: LossHead
-  private let kept: KeptOutputs
+  private let keepsAttention: Bool
   let dropped = FloatBuffer()
   let hiddenGradient = FloatBuffer()
 
   /// `logits`: how many exist at once, about. Fewer take less memory and, as the head's weights are read for each chunk,
-  /// more time.
-  public init(logits: Int = 3 << 20, kept: KeptOutputs = .attention) {
+  /// more time. `keepsAttention`: keep each block's attention output for the way back, where it is computed again otherwise.
+  public init(logits: Int = 3 << 20, keepsAttention: Bool = true) {
     head = LossHead(logits: logits, panel: panel)
-    self.kept = kept
+    self.keepsAttention = keepsAttention
   }
 
   /// Gives back what only a training step needs, so that validation and samples do not come on top of it.
@@ -41,7 +33,7 @@ public final class PassMemory {
 
   func activations(_ layer: Int) -> Block.Activations {
     while activations.count <= layer {
-      activations.append(Block.Activations(kept))
+      activations.append(Block.Activations(keepsAttention: keepsAttention))
     }
     return activations[layer]
   }

@@ -155,9 +155,9 @@ extension TrainedParameters {
   func passMemory(_ decoder: Decoder, checkpointing: Bool) -> PassMemory {
     switch (self, checkpointing) {
     case (.adapter, false):
-      decoder.isQuantized ? PassMemory(logits: 3 << 20, kept: .none) : PassMemory(logits: 12 << 20)
+      decoder.isQuantized ? PassMemory(logits: 3 << 20, keepsAttention: false) : PassMemory(logits: 12 << 20)
     case (.adapter, true): PassMemory(logits: 800 << 10)
-    case (.weights, false): PassMemory(logits: 12 << 20, kept: .all)
+    case (.weights, false): PassMemory(logits: 12 << 20)
     case (.weights, true): PassMemory(logits: 6 << 20)
     }
   }
