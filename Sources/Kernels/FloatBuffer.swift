@@ -4,6 +4,7 @@ import Glibc
 public final class FloatBuffer {
   public private(set) var pointer: MutableFloats
   public private(set) var capacity: Int
+  private var usesLargePages = false
 
   public init(_ capacity: Int = 0) {
     self.capacity = capacity
@@ -20,6 +21,7 @@ public final class FloatBuffer {
       // A little more than asked for, so that batches of slightly different sizes do not reallocate each time.
       capacity = count + count / 16
       pointer = Self.allocate(capacity)
+      if usesLargePages { adviseLargePages() }
     }
     return pointer
   }
@@ -30,17 +32,23 @@ public final class FloatBuffer {
     guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
     else { preconditionFailure("out of memory: \(bytes) bytes could not be had") }
-    adviseLargePages(memory, bytes)
     return memory.bindMemory(to: Float.self, capacity: max(count, 1))
   }
 
   private static let largePage = 1 << 21
 
-  /// Large pages spare the processor most of its look-ups of addresses. Asked for only where they lie within the memory as a
-  /// whole: part of one would take the memory of all of it.
-  private static func adviseLargePages(_ memory: UnsafeMutableRawPointer, _ bytes: Int) {
-    let start = (Int(bitPattern: memory) + largePage - 1) / largePage * largePage
-    let end = (Int(bitPattern: memory) + bytes) / largePage * largePage
+  /// Large pages spare the processor most of its look-ups of addresses. Worth it where most of the memory is written: a
+  /// large page of which part is, takes the memory of all of it.
+  public func useLargePages() {
+    usesLargePages = true
+    adviseLargePages()
+  }
+
+  /// Those that lie within the memory as a whole.
+  private func adviseLargePages() {
+    let address = Int(bitPattern: pointer)
+    let start = (address + Self.largePage - 1) / Self.largePage * Self.largePage
+    let end = (address + capacity * MemoryLayout<Float>.stride) / Self.largePage * Self.largePage
     if start < end { madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_HUGEPAGE) }
   }
 

@@ -40,6 +40,7 @@ public final class PackedMatrix: Sendable {
     let width = ProductSum.panelColumns
     let panels = (columns + width - 1) / width
     let values = FloatBuffer(panels * rows * width)
+    values.useLargePages()
     nonisolated(unsafe) let target = values.pointer
     for start in stride(from: 0, to: panels, by: Self.panelsAtOnce) {
       let end = min(start + Self.panelsAtOnce, panels)

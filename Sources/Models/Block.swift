@@ -37,6 +37,9 @@ struct Block: Sendable {
 
     init(keepsAttention: Bool) { attended = keepsAttention ? FloatBuffer() : nil }
 
+    /// Those that are several numbers a row and filled by each batch.
+    var large: [FloatBuffer] { [input, middle, queriesKeysValues, mlpHidden] + [attended].compactMap(\.self) }
+
     /// `outputs` of the rows go through attention and MLP: fewer than `rows` where some are selected.
     func resize(rows: Int, outputs: Int, _ block: Block, rank: Int) {
       let width = block.attentionInput.inputWidth
@@ -66,6 +69,9 @@ struct Block: Sendable {
     let queriesKeysValuesGradient = FloatBuffer()
     /// [N, C]: what is added to the stream, or its gradient, where dropout is active.
     let dropped = FloatBuffer()
+
+    /// As above.
+    var large: [FloatBuffer] { [normed, attended, activated, attendedGradient, queriesKeysValuesGradient] }
   }
 
   /// Columns of the queries, from which on the keys' and the values' begin.

@@ -15,14 +15,18 @@ public final class PassMemory {
   let panel = FloatBuffer()
   let head: LossHead
   private let keepsAttention: Bool
+  private let usesLargePages: Bool
   let dropped = FloatBuffer()
   let hiddenGradient = FloatBuffer()
 
   /// `logits`: how many exist at once, about. Fewer take less memory and, as the head's weights are read for each chunk,
   /// more time. `keepsAttention`: keep each block's attention output for the way back, where it is computed again otherwise.
-  public init(logits: Int = 3 << 20, keepsAttention: Bool = true) {
+  /// `usesLargePages`: some per cent faster where the batches are of one size, as in pretraining; else memory for nothing.
+  public init(logits: Int = 3 << 20, keepsAttention: Bool = true, usesLargePages: Bool = false) {
     head = LossHead(logits: logits, panel: panel)
     self.keepsAttention = keepsAttention
+    self.usesLargePages = usesLargePages
+    if usesLargePages { for buffer in scratch.large + [output] { buffer.useLargePages() } }
   }
 
   /// Gives back what only a training step needs, so that validation and samples do not come on top of it.
@@ -33,7 +37,9 @@ public final class PassMemory {
 
   func activations(_ layer: Int) -> Block.Activations {
     while activations.count <= layer {
-      activations.append(Block.Activations(keepsAttention: keepsAttention))
+      let added = Block.Activations(keepsAttention: keepsAttention)
+      if usesLargePages { for buffer in added.large { buffer.useLargePages() } }
+      activations.append(added)
     }
     return activations[layer]
   }

@@ -22,6 +22,7 @@ public final class TrainableWeights {
     }
     count = offset
     parameters = FloatBuffer(offset)
+    parameters.useLargePages()
   }
 
   /// A model's weights as they are stored, in float32. Throws as `ModelCheckpoint.tensor` does.

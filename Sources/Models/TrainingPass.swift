@@ -26,6 +26,7 @@ public final class TrainingPass {
     self.trained = trained
     self.compute = compute
     gradients = FloatBuffer(trained.count)
+    gradients.useLargePages()
     self.checkpointing = checkpointing
     self.dropout = dropout
     self.memory = memory

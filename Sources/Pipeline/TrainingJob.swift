@@ -157,7 +157,7 @@ extension TrainedParameters {
     case (.adapter, false):
       decoder.isQuantized ? PassMemory(logits: 3 << 20, keepsAttention: false) : PassMemory(logits: 12 << 20)
     case (.adapter, true): PassMemory(logits: 800 << 10)
-    case (.weights, false): PassMemory(logits: 12 << 20)
+    case (.weights, false): PassMemory(logits: 12 << 20, usesLargePages: true)
     case (.weights, true): PassMemory(logits: 6 << 20)
     }
   }

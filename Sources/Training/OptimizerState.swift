@@ -72,7 +72,12 @@ package final class OptimizerState {
         ? full(tensor.count) : .eightBit(AdamWStep.EightBitMoments(count: tensor.count)))
   }
 
-  private static func full(_ count: Int) -> Moments { .full(m: FloatBuffer(count), v: FloatBuffer(count)) }
+  private static func full(_ count: Int) -> Moments {
+    let (m, v) = (FloatBuffer(count), FloatBuffer(count))
+    m.useLargePages()
+    v.useLargePages()
+    return .full(m: m, v: v)
+  }
 
   /// Clips the gradients to `settings.maxGradientNorm` as `torch.nn.utils.clip_grad_norm_` does, and updates the
   /// parameters; `count` of both. `step` is 1-based. Returns the norm before clipping; does nothing but that where it is
