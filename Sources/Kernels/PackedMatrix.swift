@@ -12,11 +12,28 @@ public final class PackedMatrix: Sendable {
   public let columns: Int
   private nonisolated(unsafe) let values: FloatBuffer
 
+  private init(rows: Int, columns: Int) {
+    (self.rows, self.columns) = (rows, columns)
+    let width = ProductSum.panelColumns
+    values = FloatBuffer((columns + width - 1) / width * rows * width)
+    values.useLargePages()
+  }
+
   /// From W stored row-major with rows of `stride`.
   public convenience init(_ weight: Floats, stride: Int, rows: Int, columns: Int, _ compute: Compute) {
-    nonisolated(unsafe) let weight = weight
-    self.init(rows: rows, columns: columns, compute) { first, count, panel in
-      sft_panel_pack(weight + first, stride, count, rows, 1, panel)
+    self.init(rows: rows, columns: columns)
+    let width = ProductSum.panelColumns
+    nonisolated(unsafe) let (source, target) = (weight, values.pointer)
+    // A few whole rows after the others: a panel after the other would go through all of the file for each.
+    let (few, some) = (8, 64)
+    parallelFor((rows + some - 1) / some, threads: compute.threads) { block in
+      for row in Swift.stride(from: block * some, to: min((block + 1) * some, rows), by: few) {
+        for column in Swift.stride(from: 0, to: columns, by: width) {
+          sft_panel_pack(
+            source + row * stride + column, stride, min(width, columns - column), min(few, rows - row), 1,
+            target + column * rows + row * width)
+        }
+      }
     }
   }
 
@@ -25,35 +42,22 @@ public final class PackedMatrix: Sendable {
     transposed weight: Floats, stride: Int, rows: Int, columns: Int, _ compute: Compute,
     consumed: (Range<Int>) -> Void = { _ in }
   ) {
-    nonisolated(unsafe) let weight = weight
-    self.init(rows: rows, columns: columns, compute, consumed: consumed) { first, count, panel in
-      sft_panel_pack_transposed(weight + first * stride, stride, count, rows, 1, panel)
-    }
-  }
-
-  /// `pack` lays out some columns from `first` on.
-  private init(
-    rows: Int, columns: Int, _ compute: Compute, consumed: (Range<Int>) -> Void = { _ in },
-    pack: @Sendable (_ first: Int, _ count: Int, _ panel: MutableFloats) -> Void
-  ) {
-    (self.rows, self.columns) = (rows, columns)
+    self.init(rows: rows, columns: columns)
     let width = ProductSum.panelColumns
-    let panels = (columns + width - 1) / width
-    let values = FloatBuffer(panels * rows * width)
-    values.useLargePages()
-    nonisolated(unsafe) let target = values.pointer
-    for start in stride(from: 0, to: panels, by: Self.panelsAtOnce) {
-      let end = min(start + Self.panelsAtOnce, panels)
-      parallelFor(end - start, threads: compute.threads) { index in
-        let first = (start + index) * width
-        pack(first, min(width, columns - first), target + first * rows)
+    nonisolated(unsafe) let (source, target) = (weight, values.pointer)
+    for start in Swift.stride(from: 0, to: columns, by: Self.columnsAtOnce) {
+      let end = min(start + Self.columnsAtOnce, columns)
+      parallelFor((end - start + width - 1) / width, threads: compute.threads) { index in
+        let column = start + index * width
+        sft_panel_pack_transposed(
+          source + column * stride, stride, min(width, columns - column), rows, 1, target + column * rows)
       }
-      consumed(start * width..<min(end * width, columns))
+      consumed(start..<end)
     }
-    self.values = values
   }
 
-  private static let panelsAtOnce = 64
+  /// Of a transposed weight, before its pages are given back.
+  private static let columnsAtOnce = 4096
 
   /// A column: its first element, and the distance from one to the next.
   func column(_ column: Int) -> (first: Floats, step: Int) {
