@@ -48,8 +48,9 @@ public struct ProductTerm {
 /// C[m, n] = addend + bias + Σ terms: what a linear with an adapter computes, in one pass over C.
 ///
 /// By the project's own kernels on panels of 64 columns of B, where they win: B is laid out (and decoded, where it is in 4
-/// bits) a panel at a time in a buffer that stays in the second-level cache, so no weight exists twice. Otherwise, and for
-/// the plain engine, by OpenBLAS. Each element is summed in one order, whatever the number of threads.
+/// bits) a panel at a time in a buffer that stays in the second-level cache, so no weight exists twice; a
+/// `PackedMatrix` is laid out already. Otherwise, and for the plain engine, by OpenBLAS. Each element is summed in one
+/// order, whatever the number of threads.
 public struct ProductSum {
   public var m: Int
   public var n: Int
