@@ -1,27 +1,29 @@
 import CKernels
 
 extension FourBit {
-  /// y[R] = W x, or += where it accumulates; W is [R, C] in 4 bits, x has C elements. For generation, which multiplies one
-  /// row at a time and is bound by reading the weights.
+  /// y[R] = W x, or += where it accumulates; W is R of the matrix's outputs, [R, C] in 4 bits, x has C elements. For
+  /// generation, which multiplies one row at a time and is bound by reading the weights.
   ///
   /// Each output is computed by one thread in one order, so that the result does not depend on the number of threads.
   public static func multiply(
-    _ matrix: FourBitMatrix, _ x: Floats, into y: MutableFloats, accumulate: Bool = false, _ compute: Compute
+    _ matrix: FourBitMatrix, outputs: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool = false,
+    _ compute: Compute
   ) {
-    multiply(matrix, x, into: y, accumulate: accumulate, level: sft_cpu_level(), compute)
+    multiply(matrix, outputs: outputs, x, into: y, accumulate: accumulate, level: sft_cpu_level(), compute)
   }
 
   /// As above, with the instructions of an x86-64 level.
   package static func multiply(
-    _ matrix: FourBitMatrix, _ x: Floats, into y: MutableFloats, accumulate: Bool, level: Int32, _ compute: Compute
+    _ matrix: FourBitMatrix, outputs: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool, level: Int32,
+    _ compute: Compute
   ) {
     let width = matrix.inputs
     switch compute.engine {
     case .plain:
-      for output in 0..<matrix.outputs {
+      for (index, output) in outputs.enumerated() {
         var sum = 0.0
         for i in 0..<width { sum += Double(matrix.element(output * width + i)) * Double(x[i]) }
-        y[output] = accumulate ? y[output] + Float(sum) : Float(sum)
+        y[index] = accumulate ? y[index] + Float(sum) : Float(sum)
       }
     case .auto:
       // Nibbles come in pairs, so the vector loop wants the elements of x of even and odd index apart.
@@ -31,11 +33,11 @@ extension FourBit {
         let odd = even + width / 2
         if sft_four_bit_splits(width) != 0 { for i in 0..<width { (i % 2 == 0 ? even : odd)[i / 2] = x[i] } }
         nonisolated(unsafe) let (x, y, first, second) = (x, y, UnsafePointer(even), UnsafePointer(odd))
-        compute.overRanges(matrix.outputs, grain: max(1, (1 << 17) / max(width, 1))) { range in
+        compute.overRanges(outputs.count, grain: max(1, (1 << 17) / max(width, 1))) { range in
           withUnsafePointer(to: matrix.memory) {
             sft_four_bit_multiply(
-              level, $0, range.lowerBound, range.count, width, x, first, second, y + range.lowerBound,
-              accumulate ? 1 : 0)
+              level, $0, outputs.lowerBound + range.lowerBound, range.count, width, x, first, second,
+              y + range.lowerBound, accumulate ? 1 : 0)
           }
         }
       }

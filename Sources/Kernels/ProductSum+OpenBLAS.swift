@@ -32,36 +32,39 @@ extension ProductSum {
         lda: transposeA ? term.step : term.rowStride, transposeA: transposeA, b: b, ldb: ldb, transposeB: transposeB,
         beta: beta, c: c + columns.lowerBound, ldc: stride)
     }
+    let (row, column) = (term.firstRow, term.firstColumn)
     switch term.b {
     case .transposed(let values, let ldb) where m == 1 && beta == 0 && term.scale == 1 && compute.engine == .auto:
-      Self.multiplyRow(term.a, values, ldb: ldb, n: n, k: term.k, into: c, compute)
+      Self.multiplyRow(term.a, values + column * ldb + row, ldb: ldb, n: n, k: term.k, into: c, compute)
     case .stored(let values, let ldb):
-      multiply(columns: 0..<n, k: 0..<term.k, values, ldb: ldb, transposeB: false, beta: beta)
+      multiply(
+        columns: 0..<n, k: 0..<term.k, values + row * ldb + column, ldb: ldb, transposeB: false, beta: beta)
     case .transposed(let values, let ldb):
-      multiply(columns: 0..<n, k: 0..<term.k, values, ldb: ldb, transposeB: true, beta: beta)
+      multiply(columns: 0..<n, k: 0..<term.k, values + column * ldb + row, ldb: ldb, transposeB: true, beta: beta)
     case .packed(let matrix):
       for first in Swift.stride(from: 0, to: n, by: Self.panelColumns) {
         multiply(
           columns: first..<min(first + Self.panelColumns, n), k: 0..<term.k,
-          matrix.panel(first / Self.panelColumns, row: 0), ldb: Self.panelColumns, transposeB: false, beta: beta)
+          matrix.panel((column + first) / Self.panelColumns, row: row), ldb: Self.panelColumns, transposeB: false,
+          beta: beta)
       }
     case .packedTransposed(let matrix):
       for first in Swift.stride(from: 0, to: term.k, by: Self.panelColumns) {
         multiply(
           columns: 0..<n, k: first..<min(first + Self.panelColumns, term.k),
-          matrix.panel(first / Self.panelColumns, row: 0), ldb: Self.panelColumns, transposeB: true,
+          matrix.panel((row + first) / Self.panelColumns, row: column), ldb: Self.panelColumns, transposeB: true,
           beta: first == 0 ? beta : 1)
       }
-    case .fourBitTransposed(let matrix) where m == 1 && term.scale == 1:
-      FourBit.multiply(matrix, term.a, into: c, accumulate: beta != 0, compute)
+    case .fourBitTransposed(let matrix) where m == 1 && row == 0 && term.scale == 1:
+      FourBit.multiply(matrix, outputs: column..<column + n, term.a, into: c, accumulate: beta != 0, compute)
     case .fourBitTransposed(let matrix):
-      overRows(of: matrix, scratch, compute) { rows, decoded in
-        multiply(columns: rows, k: 0..<term.k, decoded, ldb: matrix.inputs, transposeB: true, beta: beta)
+      overRows(column..<column + n, of: matrix, scratch, compute) { columns, decoded in
+        multiply(columns: columns, k: 0..<term.k, decoded + row, ldb: matrix.inputs, transposeB: true, beta: beta)
       }
     case .fourBit(let matrix):
-      overRows(of: matrix, scratch, compute) { rows, decoded in
+      overRows(row..<row + term.k, of: matrix, scratch, compute) { rows, decoded in
         multiply(
-          columns: 0..<n, k: rows, decoded, ldb: matrix.inputs, transposeB: false,
+          columns: 0..<n, k: rows, decoded + column, ldb: matrix.inputs, transposeB: false,
           beta: rows.lowerBound == 0 ? beta : 1)
       }
     }
@@ -79,16 +82,19 @@ extension ProductSum {
     }
   }
 
-  /// Decodes some rows of the weight after the others, and hands each part [rows, inputs] to `body`.
+  /// Decodes some of the weight's `rows` after the others, and hands each part [·, inputs], counted from the first of
+  /// them, to `body`.
   private func overRows(
-    of matrix: FourBitMatrix, _ scratch: FloatBuffer, _ compute: Compute, _ body: (Range<Int>, Floats) -> Void
+    _ rows: Range<Int>, of matrix: FourBitMatrix, _ scratch: FloatBuffer, _ compute: Compute,
+    _ body: (Range<Int>, Floats) -> Void
   ) {
-    let step = min(matrix.outputs, max(64, Self.panelFloats / matrix.inputs / 64 * 64))
+    let step = min(rows.count, max(64, Self.panelFloats / matrix.inputs / 64 * 64))
     let decoded = scratch.ensure(step * matrix.inputs)
-    for first in Swift.stride(from: 0, to: matrix.outputs, by: step) {
-      let rows = first..<min(first + step, matrix.outputs)
-      FourBit.decode(matrix, rows: rows, into: decoded, compute)
-      body(rows, Floats(decoded))
+    for first in Swift.stride(from: 0, to: rows.count, by: step) {
+      let part = first..<min(first + step, rows.count)
+      FourBit.decode(
+        matrix, rows: rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound, into: decoded, compute)
+      body(part, Floats(decoded))
     }
   }
 }

@@ -129,7 +129,7 @@ extension ProductTerm {
   fileprivate func panel(
     _ span: Range<Int>, column: Int, width: Int, rows: Int, _ scratch: MutableFloats, level: Int32
   ) -> (Floats, Int) {
-    let (k, from) = (span.count, span.lowerBound)
+    let (k, from, column) = (span.count, firstRow + span.lowerBound, firstColumn + column)
     switch b {
     case .stored(let values, let stride):
       let place = values + from * stride + column
@@ -156,7 +156,7 @@ extension ProductTerm {
         }
       }
     case .fourBitTransposed(let matrix):
-      decodeTransposed(matrix, span, column: column, width: width, scratch, level: level)
+      decodeTransposed(matrix, from..<from + k, column: column, width: width, scratch, level: level)
     }
     return (Floats(scratch), ProductSum.panelColumns)
   }

@@ -24,15 +24,23 @@ public struct ProductTerm {
   public var step: Int
   public var k: Int
   public var b: ProductFactor
+  /// Where B begins in what is stored. Columns of a matrix laid out beforehand are counted in whole panels.
+  public var firstRow: Int
+  public var firstColumn: Int
   public var scale: Float
 
   /// A row-major with rows of `rowStride`, or, with `step`, any other way.
-  public init(_ a: Floats, rowStride: Int, step: Int = 1, k: Int, _ b: ProductFactor, scale: Float = 1) {
+  public init(
+    _ a: Floats, rowStride: Int, step: Int = 1, k: Int, _ b: ProductFactor, firstRow: Int = 0, firstColumn: Int = 0,
+    scale: Float = 1
+  ) {
     self.a = a
     self.rowStride = rowStride
     self.step = step
     self.k = k
     self.b = b
+    self.firstRow = firstRow
+    self.firstColumn = firstColumn
     self.scale = scale
   }
 

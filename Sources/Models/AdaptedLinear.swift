@@ -20,6 +20,8 @@ struct PassContext {
   /// [N, widest input] for dropped-out inputs, and [N, r] for a gradient; sized by the pass.
   var dropped: FloatBuffer
   var hiddenGradient: FloatBuffer
+  /// Rows that alone need some of a linear's outputs.
+  var gathered: GatheredRows
   /// Panels of weights, for products.
   var panel: FloatBuffer
   /// Sees the input of every linear in a forward pass; nil where nobody looks.
@@ -31,7 +33,23 @@ struct PassContext {
   }
 }
 
+/// The gradient of some of a linear's outputs at some rows, with what those rows put in. r is the adapter's rank.
+struct OutputGradient {
+  var columns: Range<Int>
+  var rows: Int
+  /// [rows, in].
+  var x: Floats
+  /// [rows, r].
+  var hidden: Floats
+  /// [rows, columns], with rows of `stride`.
+  var dy: Floats
+  var stride: Int
+}
+
 /// A linear with an adapter beside it, or trained itself. r is the adapter's rank, s its scale.
+///
+/// Where its outputs are `partial`, some columns are computed for some rows only, and in the backward pass their gradient is
+/// zero at the others.
 extension Linear {
   /// y = addend + x · W + b + s · (drop(x) · Aᵀ) · Bᵀ; the inner product drop(x) · Aᵀ [N, r] is kept in `hidden`.
   /// `addend` is [N, out], and may be y.
@@ -39,20 +57,57 @@ extension Linear {
     _ x: Floats, _ y: MutableFloats, hidden: MutableFloats?, rows: Int, addend: Floats? = nil, _ context: PassContext
   ) {
     context.observer?(index, x, rows)
+    if let hidden { forwardHidden(x, hidden: hidden, rows: rows, context) }
+    project(
+      x, hidden: hidden.map { Floats($0) }, 0..<outputWidth, y, stride: outputWidth, rows: rows, addend: addend, context
+    )
+  }
+
+  /// The same where some outputs are partial; what is not asked for is left as it is in y.
+  func forward(
+    _ x: Floats, _ y: MutableFloats, hidden: MutableFloats, rows: Int, partial: PartialOutputs?, _ context: PassContext
+  ) {
+    guard let partial else { return forward(x, y, hidden: hidden, rows: rows, context) }
+    context.observer?(index, x, rows)
+    forwardHidden(x, hidden: hidden, rows: rows, context)
+    let columns = partial.columns
+    project(x, hidden: hidden, columns..<outputWidth, y + columns, stride: outputWidth, rows: rows, context)
+    let gathered = gather(partial.rows, of: x, hidden: hidden, context)
+    let output = context.gathered.output.ensure(partial.rows.count * columns)
+    project(
+      gathered.x, hidden: gathered.hidden, 0..<columns, output, stride: columns, rows: partial.rows.count, context)
+    scatter(output, to: partial.rows, of: y, width: columns, stride: outputWidth)
+  }
+
+  /// The `columns` of y, without those before it, from x and drop(x) · Aᵀ.
+  private func project(
+    _ x: Floats, hidden: Floats?, _ columns: Range<Int>, _ y: MutableFloats, stride: Int, rows: Int,
+    addend: Floats? = nil, _ context: PassContext
+  ) {
     var adapted: ProductTerm?
     if let adapter = context.adapter, let pair = adapter.pair(of: self), let hidden {
-      forwardHidden(x, hidden: hidden, rows: rows, context)
       let rank = adapter.configuration.rank
       adapted = ProductTerm(
         hidden, rowStride: rank, k: rank, .transposed(adapter.parameters.pointer + pair.bOffset, stride: rank),
-        scale: adapter.configuration.scale)
+        firstColumn: columns.lowerBound, scale: adapter.configuration.scale)
     }
     let sum = ProductSum(
-      m: rows, n: outputWidth, forwardTerm(x), adapted, addend: addend, addendStride: outputWidth,
-      bias: bias.map { Floats($0.pointer) })
+      m: rows, n: columns.count, forwardTerm(x, firstColumn: columns.lowerBound), adapted, addend: addend,
+      addendStride: outputWidth, bias: bias.map { Floats($0.pointer) + columns.lowerBound })
     withExtendedLifetime(weight) {
-      sum.profiled(as: .weightsForward).compute(into: y, stride: outputWidth, scratch: context.panel, context.compute)
+      sum.profiled(as: .weightsForward).compute(into: y, stride: stride, scratch: context.panel, context.compute)
     }
+  }
+
+  /// x and `hidden` at the selected rows.
+  private func gather(
+    _ selected: [Int], of x: Floats, hidden: Floats, _ context: PassContext
+  ) -> (x: Floats, hidden: Floats) {
+    let rank = context.adapter?.configuration.rank ?? 0
+    return (
+      Models.gather(selected, of: x, width: inputWidth, into: context.gathered.input),
+      Models.gather(selected, of: hidden, width: rank, into: context.gathered.hidden)
+    )
   }
 
   /// Only hidden[N, r] = drop(x) · Aᵀ, where there is an adapter.
@@ -70,11 +125,22 @@ extension Linear {
 
   /// Accumulates the gradients of A and B, or those of the weights, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx`
   /// is given; it may be x.
-  func backward(_ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, _ context: PassContext) {
-    backwardWeights(x, dy: dy, rows: rows, context)
+  func backward(
+    _ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, partial: PartialOutputs? = nil,
+    _ context: PassContext
+  ) {
+    var whole = OutputGradient(
+      columns: 0..<outputWidth, rows: rows, x: x, hidden: hidden, dy: dy, stride: outputWidth)
+    let some = partial.map { separate($0, from: &whole, context) }
+    if let gradients = context.weightGradients {
+      for part in [whole, some?.part].compactMap(\.self) { backwardWeight(part, gradients, context) }
+      if let bias {
+        Elementwise.sumRows(dy, into: gradients.of(bias), rows: rows, width: outputWidth, context.compute)
+      }
+    }
     var through: ProductTerm?
     if let adapter = context.adapter, let pair = adapter.pair(of: self), let gradients = context.gradients {
-      let dhidden = adapterGradients(x, hidden: hidden, dy: dy, rows: rows, adapter, pair, gradients, context)
+      let dhidden = adapterGradients(whole, some, adapter, pair, gradients, context)
       let rank = adapter.configuration.rank
       through = ProductTerm(
         dhidden, rowStride: rank, k: rank,
@@ -83,9 +149,12 @@ extension Linear {
     guard let dx else { return }
     // A dropped-out term has to be made by itself, so that the mask can be laid over it.
     let masked = context.dropoutSeed(self)
-    let sum = ProductSum(m: rows, n: inputWidth, backwardTerm(dy), masked == nil ? through : nil)
-    withExtendedLifetime(weight) {
-      sum.profiled(as: .weightsBackward).compute(into: dx, stride: inputWidth, scratch: context.panel, context.compute)
+    inputGradient(of: whole, masked == nil ? through : nil, dx, context)
+    if let (part, selected) = some {
+      // In the place of what those rows put in.
+      let dinput = context.gathered.input.pointer
+      inputGradient(of: part, nil, dinput, context)
+      scatterAdd(dinput, to: selected, of: dx, width: inputWidth)
     }
     guard let masked, let through, let dropout = context.adapter?.configuration.dropout else { return }
     let unmasked = context.dropped.ensure(rows * inputWidth)
@@ -95,39 +164,84 @@ extension Linear {
       unmasked, dx, count: rows * inputWidth, p: Float(dropout), seed: masked, accumulate: true, context.compute)
   }
 
-  /// Accumulates the gradients of A and B, and returns dhidden[N, r] = s · dy · B.
+  /// Takes the partial outputs' columns out of the gradient, and returns what they have at their rows.
+  private func separate(
+    _ partial: PartialOutputs, from whole: inout OutputGradient, _ context: PassContext
+  ) -> (part: OutputGradient, rows: [Int]) {
+    let columns = partial.columns
+    let gathered = gather(partial.rows, of: whole.x, hidden: whole.hidden, context)
+    let part = OutputGradient(
+      columns: 0..<columns, rows: partial.rows.count, x: gathered.x, hidden: gathered.hidden,
+      dy: Models.gather(
+        partial.rows, of: whole.dy, width: columns, stride: outputWidth, into: context.gathered.output),
+      stride: columns)
+    whole.columns = columns..<outputWidth
+    whole.dy += columns
+    return (part, partial.rows)
+  }
+
+  /// dx[rows, in] = dy · Wᵀ + `added`, of some outputs.
+  private func inputGradient(
+    of part: OutputGradient, _ added: ProductTerm?, _ dx: MutableFloats, _ context: PassContext
+  ) {
+    let sum = ProductSum(
+      m: part.rows, n: inputWidth, backwardTerm(part.dy, columns: part.columns, stride: part.stride), added)
+    withExtendedLifetime(weight) {
+      sum.profiled(as: .weightsBackward).compute(into: dx, stride: inputWidth, scratch: context.panel, context.compute)
+    }
+  }
+
+  /// Accumulates the gradients of A and B, and returns dhidden[N, r] = s · dy · B, at all rows.
   private func adapterGradients(
-    _ x: Floats, hidden: Floats, dy: Floats, rows: Int, _ adapter: Adapter, _ pair: Adapter.Pair,
+    _ whole: OutputGradient, _ some: (part: OutputGradient, rows: [Int])?, _ adapter: Adapter, _ pair: Adapter.Pair,
     _ gradients: MutableFloats, _ context: PassContext
   ) -> Floats {
-    let (rank, scale) = (adapter.configuration.rank, adapter.configuration.scale)
-    func compute(_ sum: ProductSum, into c: MutableFloats, stride: Int) {
-      sum.profiled(as: .adapterBackward).compute(into: c, stride: stride, scratch: context.panel, context.compute)
+    let rank = adapter.configuration.rank
+    let dhidden = context.hiddenGradient.ensure(whole.rows * rank)
+    backwardThroughB(whole, into: dhidden, adapter, pair, gradients, context)
+    if let (part, selected) = some {
+      // In the place of what it is the gradient of.
+      let some = context.gathered.hidden.pointer
+      backwardThroughB(part, into: some, adapter, pair, gradients, context)
+      scatterAdd(some, to: selected, of: dhidden, width: rank)
     }
-    // dB[out, r] += s · dyᵀ · hidden
-    let db = gradients + pair.bOffset
-    compute(
-      ProductSum(
-        m: outputWidth, n: rank,
-        ProductTerm(dy, rowStride: 1, step: outputWidth, k: rows, .stored(hidden, stride: rank), scale: scale),
-        addend: db, addendStride: rank), into: db, stride: rank)
-    let dhidden = context.hiddenGradient.ensure(rows * rank)
-    compute(
-      ProductSum(
-        m: rows, n: rank,
-        ProductTerm(
-          dy, rowStride: outputWidth, k: outputWidth,
-          .stored(adapter.parameters.pointer + pair.bOffset, stride: rank), scale: scale)),
-      into: dhidden, stride: rank)
     // dA[r, in] += dhiddenᵀ · drop(x)
     let da = gradients + pair.aOffset
-    let input = adapterInput(x, rows: rows, adapter, context)
+    let input = adapterInput(whole.x, rows: whole.rows, adapter, context)
+    let sum = ProductSum(
+      m: rank, n: inputWidth,
+      ProductTerm(dhidden, rowStride: 1, step: rank, k: whole.rows, .stored(input, stride: inputWidth)),
+      addend: da, addendStride: inputWidth)
+    sum.profiled(as: .adapterBackward)
+      .compute(into: da, stride: inputWidth, scratch: context.panel, context.compute)
+    return Floats(dhidden)
+  }
+
+  /// Accumulates the gradient of B, and sets dhidden[rows, r] = s · dy · B, of some outputs; it may be in `hidden`'s place.
+  private func backwardThroughB(
+    _ part: OutputGradient, into dhidden: MutableFloats, _ adapter: Adapter, _ pair: Adapter.Pair,
+    _ gradients: MutableFloats, _ context: PassContext
+  ) {
+    let (rank, scale) = (adapter.configuration.rank, adapter.configuration.scale)
+    func compute(_ sum: ProductSum, into c: MutableFloats) {
+      sum.profiled(as: .adapterBackward).compute(into: c, stride: rank, scratch: context.panel, context.compute)
+    }
+    // dB[out, r] += s · dyᵀ · hidden
+    let first = part.columns.lowerBound * rank
+    let db = gradients + pair.bOffset + first
     compute(
       ProductSum(
-        m: rank, n: inputWidth,
-        ProductTerm(dhidden, rowStride: 1, step: rank, k: rows, .stored(input, stride: inputWidth)),
-        addend: da, addendStride: inputWidth), into: da, stride: inputWidth)
-    return Floats(dhidden)
+        m: part.columns.count, n: rank,
+        ProductTerm(
+          part.dy, rowStride: 1, step: part.stride, k: part.rows, .stored(part.hidden, stride: rank), scale: scale),
+        addend: db, addendStride: rank), into: db)
+    compute(
+      ProductSum(
+        m: part.rows, n: rank,
+        ProductTerm(
+          part.dy, rowStride: part.stride, k: part.columns.count,
+          .stored(adapter.parameters.pointer + pair.bOffset + first, stride: rank), scale: scale)),
+      into: dhidden)
   }
 
   /// x, or x with dropout where it is active; the backward pass gets the same mask again.

@@ -24,7 +24,7 @@ struct Block: Sendable {
     /// 2 × [N]: mean and 1/deviation of each norm.
     let attentionStatistics = FloatBuffer()
     let mlpStatistics = FloatBuffer()
-    /// [N, Q].
+    /// [N, Q]; the queries of rows that are not selected are left as they were.
     let queriesKeysValues = FloatBuffer()
     /// [H, N].
     let logSumExp = FloatBuffer()
@@ -78,6 +78,14 @@ struct Block: Sendable {
   var keyOffset: Int { attention.heads * attention.headWidth }
   var valueOffset: Int { keyOffset + attention.keyValueHeads * attention.headWidth }
 
+  /// Only the selected rows need queries; nil where all rows are selected. In whole panels, whether or not the weight is laid
+  /// out in those: the bits are the same then.
+  private func queries(of selected: [Int]?) -> PartialOutputs? {
+    let columns = keyOffset / PackedMatrix.panelColumns * PackedMatrix.panelColumns
+    guard let selected, columns > 0 else { return nil }
+    return PartialOutputs(columns: columns, rows: selected)
+  }
+
   /// output[S, C] from `activations.input` [N, C]. The S `selected` rows, in order, are all whose output is wanted: the
   /// others give keys and values only; nil for all. `runs` is asked for after queries, keys and values are computed: it may
   /// move them into a cache first. Without `output` only what the backward pass needs is computed.
@@ -91,7 +99,8 @@ struct Block: Sendable {
 
     let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.forward(
-      attentionNormed, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows, context)
+      attentionNormed, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows,
+      partial: queries(of: selected), context)
     let attended = attentionBuffers(activations, rows: outputs, scratch, context)
     attend(runs(), attended, scratch, context)
     // In the place of the norm's output, which is not needed any more.
@@ -221,7 +230,8 @@ struct Block: Sendable {
       scratch: scratch.attention.ensure(attention.scratchCount(compute)), compute)
     let dnormed = normForAttention(activations, rows: rows, scratch, context)
     attentionInput.backward(
-      dnormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows, context)
+      dnormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows,
+      partial: queries(of: selected), context)
     if needsInputGradient {
       if let selected { spread(gradient, to: selected, of: rows, width: width) }
       attentionNorm.backward(
@@ -249,19 +259,5 @@ struct Block: Sendable {
     mlpNorm.backward(
       activations.middle.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,
       gradients: context.weightGradients, compute)
-  }
-}
-
-/// Moves the first rows of x[N, C] to the `selected` rows, which are in order, and clears the others.
-func spread(_ x: MutableFloats, to selected: [Int], of rows: Int, width: Int) {
-  var index = selected.count - 1
-  // From the end: a row never moves to a place that another one still has to leave.
-  for row in stride(from: rows - 1, through: 0, by: -1) {
-    if index >= 0, selected[index] == row {
-      if index != row { (x + row * width).update(from: x + index * width, count: width) }
-      index -= 1
-    } else {
-      (x + row * width).update(repeating: 0, count: width)
-    }
   }
 }

@@ -28,8 +28,8 @@ struct Linear: Sendable {
   var weight: LinearWeight
   var bias: FloatTensor?
 
-  /// x[N, in] · W, as a term of a sum of products; its rows are contiguous.
-  func forwardTerm(_ x: Floats) -> ProductTerm {
+  /// x[N, in] · W, or some columns of it, as a term of a sum of products; x's rows are contiguous.
+  func forwardTerm(_ x: Floats, firstColumn: Int = 0) -> ProductTerm {
     let factor: ProductFactor =
       switch weight {
       case .inputMajor(let weight): .stored(weight.pointer, stride: outputWidth)
@@ -37,11 +37,16 @@ struct Linear: Sendable {
       case .packed(let weight): .packed(weight)
       case .quantized(let weight): .fourBitTransposed(weight.matrix)
       }
-    return ProductTerm(x, rowStride: inputWidth, k: inputWidth, factor)
+    return ProductTerm(x, rowStride: inputWidth, k: inputWidth, factor, firstColumn: firstColumn)
   }
 
-  /// dy[N, out] · Wᵀ, as a term of a sum of products.
+  /// dy[N, out] · Wᵀ, as a term of a sum of products; its rows are contiguous.
   func backwardTerm(_ dy: Floats) -> ProductTerm {
+    backwardTerm(dy, columns: 0..<outputWidth, stride: outputWidth)
+  }
+
+  /// What some columns of dy, [N, columns] with rows of `stride`, add to dy · Wᵀ.
+  func backwardTerm(_ dy: Floats, columns: Range<Int>, stride: Int) -> ProductTerm {
     let factor: ProductFactor =
       switch weight {
       case .inputMajor(let weight): .transposed(weight.pointer, stride: outputWidth)
@@ -49,25 +54,27 @@ struct Linear: Sendable {
       case .packed(let weight): .packedTransposed(weight)
       case .quantized(let weight): .fourBit(weight.matrix)
       }
-    return ProductTerm(dy, rowStride: outputWidth, k: outputWidth, factor)
+    return ProductTerm(dy, rowStride: stride, k: columns.count, factor, firstRow: columns.lowerBound)
   }
 
-  /// dW += xᵀ · dy, or dyᵀ · x for [out, in], and db += Σ dy, where the weights are trained.
-  func backwardWeights(_ x: Floats, dy: Floats, rows: Int, _ context: PassContext) {
-    guard let gradients = context.weightGradients else { return }
-    func add(_ a: Floats, _ m: Int, _ b: Floats, _ n: Int, to dw: MutableFloats) {
+  /// dW += xᵀ · dy, or dyᵀ · x for [out, in], in what belongs to the part's outputs.
+  func backwardWeight(_ part: OutputGradient, _ gradients: WeightGradients, _ context: PassContext) {
+    let (first, width) = (part.columns.lowerBound, part.columns.count)
+    func add(_ a: Floats, stride: Int, m: Int, _ b: ProductFactor, n: Int, to dw: MutableFloats, rowsOf dwStride: Int) {
       ProductSum(
-        m: m, n: n, ProductTerm(a, rowStride: 1, step: m, k: rows, .stored(b, stride: n)), addend: dw,
-        addendStride: n
-      ).profiled(as: .weightGradients).compute(into: dw, stride: n, scratch: context.panel, context.compute)
+        m: m, n: n, ProductTerm(a, rowStride: 1, step: stride, k: part.rows, b), addend: dw, addendStride: dwStride
+      ).profiled(as: .weightGradients).compute(into: dw, stride: dwStride, scratch: context.panel, context.compute)
     }
     switch weight {
-    case .inputMajor(let weight): add(x, inputWidth, dy, outputWidth, to: gradients.of(weight))
-    case .outputMajor(let weight): add(dy, outputWidth, x, inputWidth, to: gradients.of(weight))
+    case .inputMajor(let weight):
+      add(
+        part.x, stride: inputWidth, m: inputWidth, .stored(part.dy, stride: part.stride), n: width,
+        to: gradients.of(weight) + first, rowsOf: outputWidth)
+    case .outputMajor(let weight):
+      add(
+        part.dy, stride: part.stride, m: width, .stored(part.x, stride: inputWidth), n: inputWidth,
+        to: gradients.of(weight) + first * inputWidth, rowsOf: inputWidth)
     case .packed, .quantized: preconditionFailure("a frozen weight cannot be trained")
-    }
-    if let bias {
-      Elementwise.sumRows(dy, into: gradients.of(bias), rows: rows, width: outputWidth, context.compute)
     }
   }
 }

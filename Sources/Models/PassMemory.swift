@@ -18,6 +18,7 @@ public final class PassMemory {
   private let usesLargePages: Bool
   let dropped = FloatBuffer()
   let hiddenGradient = FloatBuffer()
+  let gathered = GatheredRows()
 
   /// `logits`: how many exist at once, about. Fewer take less memory and, as the head's weights are read for each chunk,
   /// more time. `keepsAttention`: keep each block's attention output for the way back, where it is computed again otherwise.
@@ -55,6 +56,7 @@ public final class PassMemory {
   ) -> PassContext {
     PassContext(
       compute: compute, adapter: adapter, gradients: gradients, weightGradients: weightGradients,
-      dropoutSeed: dropoutSeed, dropout: dropout, dropped: dropped, hiddenGradient: hiddenGradient, panel: panel)
+      dropoutSeed: dropoutSeed, dropout: dropout, dropped: dropped, hiddenGradient: hiddenGradient, gathered: gathered,
+      panel: panel)
   }
 }

@@ -156,12 +156,3 @@ public final class TrainingPass {
     }
   }
 }
-
-/// The selected rows of x[N, C], in `buffer`.
-func gather(_ selected: [Int], of x: Floats, width: Int, into buffer: FloatBuffer) -> Floats {
-  let gathered = buffer.ensure(selected.count * width)
-  for (index, row) in selected.enumerated() {
-    (gathered + index * width).update(from: x + row * width, count: width)
-  }
-  return Floats(gathered)
-}

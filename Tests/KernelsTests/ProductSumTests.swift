@@ -23,14 +23,18 @@ import Kernels
     var hasAddend = false
     var hasBias = false
     var secondK = 5
+    /// Where B begins in what is stored.
+    var firstRow = 0
+    var firstColumn = 0
     let gap = 3
 
     /// C of `body`, and the sum of each element's magnitudes.
     func compute(_ body: (ProductSum, MutableFloats, _ stride: Int) -> Void) -> [Float] {
       let aRow = (transposeA ? m : k) + gap
-      let bRow = (transposeB ? k : n) + gap
+      let (rows, columns) = (firstRow + k, firstColumn + n)
+      let bRow = (transposeB ? rows : columns) + gap
       let a = noise((transposeA ? k : m) * aRow, seed: 1)
-      let b = noise((transposeB ? n : k) * bRow, seed: 2)
+      let b = noise((transposeB ? columns : rows) * bRow, seed: 2)
       let (a2, b2) = (noise(m * secondK, seed: 3), noise(n * secondK, seed: 4))
       let (addend, bias) = (noise(m * (n + 1), seed: 5), noise(n, seed: 6))
       return a.withUnsafeBufferPointer { a in
@@ -44,7 +48,8 @@ import Kernels
                   else { return [] }
                   let first = ProductTerm(
                     a, rowStride: transposeA ? 1 : aRow, step: transposeA ? aRow : 1, k: k,
-                    transposeB ? .transposed(b, stride: bRow) : .stored(b, stride: bRow))
+                    transposeB ? .transposed(b, stride: bRow) : .stored(b, stride: bRow), firstRow: firstRow,
+                    firstColumn: firstColumn)
                   let second = ProductTerm(
                     a2, rowStride: secondK, k: secondK, .transposed(b2, stride: secondK), scale: 0.75)
                   let sum = ProductSum(
@@ -71,8 +76,10 @@ import Kernels
               let a = term.a + row * term.rowStride
               let (b, step): (Floats, Int) =
                 switch term.b {
-                case .stored(let values, let stride): (values + column, stride)
-                case .transposed(let values, let stride): (values + column * stride, 1)
+                case .stored(let values, let stride):
+                  (values + term.firstRow * stride + term.firstColumn + column, stride)
+                case .transposed(let values, let stride):
+                  (values + (term.firstColumn + column) * stride + term.firstRow, 1)
                 case .packed, .packedTransposed, .fourBit, .fourBitTransposed:
                   preconditionFailure("not among the cases")
                 }
@@ -108,6 +115,9 @@ import Kernels
       Case(m: shape.0, n: shape.1, k: shape.2, transposeB: true, hasSecond: true, hasAddend: true, hasBias: true),
       // A second term that does not fit a panel.
       Case(m: shape.0, n: shape.1, k: shape.2, hasSecond: true, hasBias: true, secondK: 800),
+      // Of a part of what is stored.
+      Case(m: shape.0, n: shape.1, k: shape.2, hasSecond: true, firstRow: 2, firstColumn: 7),
+      Case(m: shape.0, n: shape.1, k: shape.2, transposeB: true, firstRow: 3, firstColumn: 5),
     ]
   }
 
@@ -162,18 +172,26 @@ import Kernels
               transposed: weight, stride: columns + 3, rows: columns, columns: rows, compute(.auto, threads: 2)
             ) { consumed.append($0) }
             #expect(consumed.flatMap { $0 } == Array(0..<rows))
-            let turned = [Float](repeating: .nan, count: rows * columns).changed { transposed.unpack(into: $0) }
-            #expect((0..<rows * columns).allSatisfy { turned[$0] == weight[$0 % rows * (columns + 3) + $0 / rows] })
+            let back = [Float](repeating: .nan, count: rows * columns).changed { transposed.unpack(into: $0) }
+            #expect((0..<rows * columns).allSatisfy { back[$0] == weight[$0 % rows * (columns + 3) + $0 / rows] })
             let unpacked = [Float](repeating: .nan, count: rows * columns).changed { packed.unpack(into: $0) }
             #expect(
               (0..<rows * columns).allSatisfy { unpacked[$0] == weight[$0 / columns * (columns + 3) + $0 % columns] })
-            for (n, k, asStored, laidOut) in [
-              (columns, rows, ProductFactor.stored(weight, stride: columns + 3), ProductFactor.packed(packed)),
-              (rows, columns, .transposed(weight, stride: columns + 3), .packedTransposed(packed)),
+            // All of the weight, and a part of it that begins at a panel.
+            let stored = ProductFactor.stored(weight, stride: columns + 3)
+            let turned = ProductFactor.transposed(weight, stride: columns + 3)
+            let (panel, row) = (columns > 64 ? 64 : 0, rows / 2)
+            for (n, k, asStored, laidOut, firstRow, firstColumn) in [
+              (columns, rows, stored, ProductFactor.packed(packed), 0, 0),
+              (rows, columns, turned, .packedTransposed(packed), 0, 0),
+              (columns - panel, rows - row, stored, .packed(packed), row, panel),
+              (rows - row, columns - panel, turned, .packedTransposed(packed), panel, row),
             ] {
               func result(_ factor: ProductFactor, _ body: (ProductSum, MutableFloats) -> Void) -> [Float] {
                 let second = ProductTerm(a2, rowStride: 5, k: 5, .stored(b2, stride: n))
-                let sum = ProductSum(m: m, n: n, ProductTerm(a, rowStride: k, k: k, factor), second)
+                let first = ProductTerm(
+                  a, rowStride: k, k: k, factor, firstRow: firstRow, firstColumn: firstColumn)
+                let sum = ProductSum(m: m, n: n, first, second)
                 return [Float](repeating: .nan, count: m * n).changed { body(sum, $0) }
               }
               for level in Self.levels {

@@ -24,8 +24,9 @@ import Testing
   private static func model(_ seed: UInt64) -> RandomModel {
     var model = RandomModel()
     model.seed = seed
-    model.width = [12, 16, 15, 8][Int(seed % 4)]
-    model.heads = [3, 2, 1, 4][Int(seed % 4)]
+    model.width = [12, 16, 15, 8, 72][Int(seed % 5)]
+    model.heads = [3, 2, 1, 4, 3][Int(seed % 5)]
+    if model.width > 16 { model.scale = 0.08 }
     model.layers = 1 + Int(seed % 3)
     model.tiedHead = seed % 2 == 0
     model.context = 100
@@ -52,7 +53,9 @@ import Testing
         for tensor in adapter.tensors {
           // Each tensor for itself, so that a small one is not judged by the size of others.
           let range = tensor.offset..<tensor.offset + tensor.count
-          #expect(largestError(Array(otherGradient[range]), Array(gradient[range])) < 1e-5, "\(tensor.name)")
+          // The wide model's sums are longer.
+          let bound = model.width > 16 ? 2e-5 : 1e-5
+          #expect(largestError(Array(otherGradient[range]), Array(gradient[range])) < bound, "\(tensor.name)")
         }
       }
     }

@@ -57,8 +57,8 @@ import Weights
   }
 
   /// One batch, with the last block's rows selected and without, kept activations and recomputed ones: one gradient.
-  @Test(arguments: [nil, 0.25] as [Double?]) func waysOfComputingAgree(_ dropout: Double?) throws {
-    let model = RandomModel()
+  @Test(arguments: [nil, 0.25] as [Double?], [RandomModel(), .wide])
+  func waysOfComputingAgree(_ dropout: Double?, _ model: RandomModel) throws {
     let batch = Packer.pack(model.samples(5, seed: 8), sharesPrefixes: false)
     func gradient(_ engine: Engine, checkpointing: Bool = false, logits: Int = 3 << 20) throws -> [Float] {
       let weights = try model.trainable()

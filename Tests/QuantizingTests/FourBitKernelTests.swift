@@ -45,11 +45,17 @@ struct FourBitKernelTests {
     let weights = quantized.decoded(Self.plain).array
     func product(_ compute: Compute, _ level: Int32, accumulate: Bool) -> [Float] {
       var y = start
-      FourBit.multiply(quantized.matrix, x, into: &y, accumulate: accumulate, level: level, compute)
+      FourBit.multiply(
+        quantized.matrix, outputs: 0..<rows, x, into: &y, accumulate: accumulate, level: level, compute)
       return y
     }
     for accumulate in [false, true] {
       let expected = product(Self.plain, 1, accumulate: accumulate)
+      // The upper half of the outputs alone.
+      var half = Array(start[(rows / 2)...])
+      FourBit.multiply(
+        quantized.matrix, outputs: rows / 2..<rows, x, into: &half, accumulate: accumulate, level: 1, Self.plain)
+      #expect(half == Array(expected[(rows / 2)...]))
       for level in Self.levels {
         let one = product(Compute(engine: .auto, threads: 1), level, accumulate: accumulate)
         #expect(one == product(Compute(engine: .auto, threads: 2), level, accumulate: accumulate))
@@ -110,9 +116,13 @@ struct FourBitKernelTests {
     let quantized = try QuantizedMatrix(noise(11, outputs * inputs), outputs, inputs, kind: kind)
     let decoded = quantized.decoded(Self.plain)
     for level in Self.levels {
-      func product(_ n: Int, _ k: Int, _ factor: ProductFactor) -> [Float] {
+      func product(
+        _ n: Int, _ k: Int, _ factor: ProductFactor, firstRow: Int = 0, firstColumn: Int = 0
+      ) -> [Float] {
         let x = tensor(noise(12, rows * k), [rows, k])
-        let sum = ProductSum(m: rows, n: n, ProductTerm(x.pointer, rowStride: k, k: k, factor))
+        let sum = ProductSum(
+          m: rows, n: n,
+          ProductTerm(x.pointer, rowStride: k, k: k, factor, firstRow: firstRow, firstColumn: firstColumn))
         return [Float](unsafeUninitializedCapacity: rows * n) { buffer, count in
           count = rows * n
           guard let base = buffer.baseAddress else { return }
@@ -127,6 +137,13 @@ struct FourBitKernelTests {
       #expect(
         product(inputs, outputs, .fourBit(quantized.matrix))
           == product(inputs, outputs, .stored(weights, stride: inputs)), "level \(level)")
+      // Of the outputs from the eighth on.
+      #expect(
+        product(outputs - 7, inputs, .fourBitTransposed(quantized.matrix), firstColumn: 7)
+          == product(outputs - 7, inputs, .transposed(weights, stride: inputs), firstColumn: 7), "level \(level)")
+      #expect(
+        product(inputs, outputs - 7, .fourBit(quantized.matrix), firstRow: 7)
+          == product(inputs, outputs - 7, .stored(weights, stride: inputs), firstRow: 7), "level \(level)")
     }
     withExtendedLifetime((quantized, decoded)) {}
   }

@@ -20,6 +20,13 @@ public struct RandomModel: Sendable {
 
   public init() {}
 
+  /// Wide enough that queries fill whole panels of the products, and some more columns.
+  public static var wide: RandomModel {
+    var model = RandomModel()
+    (model.width, model.scale) = (72, 0.14)
+    return model
+  }
+
   /// Writes `config.json` and `model.safetensors`.
   public func write(to folder: String) throws {
     let text = """
