@@ -89,6 +89,12 @@ private struct PanelDestination {
         let b = first.panel(span, column: column, width: width, rows: rows.count, scratch, level: level)
         (product.a, product.a_row, product.a_step) = (first.row(rows.lowerBound, span), first.rowStride, first.step)
         (product.b, product.b_row, product.k) = (b.0, b.1, span.count)
+        if panel + 1 < panels.upperBound {
+          first.foresee(span, column: column + edge, &product)
+        } else {
+          first.foresee(
+            span.upperBound..<min(span.upperBound + steps, first.k), column: panels.lowerBound * edge, &product)
+        }
         if let joined, span.upperBound == first.k {
           let b = joined.panel(
             0..<joined.k, column: column, width: width, rows: rows.count, scratch + ProductSum.scratchFloats / 2,
@@ -121,6 +127,17 @@ private struct PanelDestination {
 extension ProductTerm {
   /// A from a row and a step over k on.
   fileprivate func row(_ row: Int, _ span: Range<Int>) -> Floats { a + row * rowStride + span.lowerBound * step }
+
+  /// Has a product bring the next one's B near, where it lies in pieces far apart.
+  fileprivate func foresee(_ span: Range<Int>, column: Int, _ product: inout sft_panel_product) {
+    guard case .packedTransposed(let matrix) = b, !span.isEmpty else { return }
+    let edge = ProductSum.panelColumns
+    let row = firstColumn + column
+    // Runs of 64 rows: there may be fewer.
+    guard row + edge <= matrix.rows else { return }
+    product.ahead = matrix.panel((firstRow + span.lowerBound) / edge, row: row)
+    (product.ahead_runs, product.ahead_step) = ((span.count + edge - 1) / edge, matrix.rows * edge)
+  }
 
   /// Rows up to which reading B where it lies costs less than laying it out.
   private static let directRows = 32

@@ -27,6 +27,10 @@ typedef struct {
   // NULL for zero.
   const float *bias;
   size_t m, n, k;
+  // What will be read next: runs of SFT_PANEL · SFT_PANEL floats, `ahead_step` floats apart; brought into the second-level
+  // cache on the way, as the hardware does not foresee jumps. `ahead_runs` is 0 for none.
+  const float *ahead;
+  size_t ahead_runs, ahead_step;
 } sft_panel_product;
 
 // `level` as of sft_cpu_level. Each element is summed over k in one order, whatever m and n are.
