@@ -7,7 +7,7 @@
 #   make install   build one self-contained binary and put it into PREFIX/bin; PREFIX=/usr/local DESTDIR=
 #   make uninstall remove it from there
 #   make standalone  build that binary only: .build-install/sft
-#   make embedded-model  train the model that is embedded in sft anew: a quarter of an hour
+#   make embedded-model  train the model that is embedded in sft anew: ten minutes
 #   make lint      check the format of the Swift sources
 #   make format    put the Swift sources into that format
 #   make clean     remove what was built, and the workspaces of demo and embedded-model
@@ -23,7 +23,7 @@ DEMO_WORKSPACE = .sft-demo
 DEMO_FLAGS = --lr 3e-3 --scheduler cosine --warmup-steps 20 --batch-size 16 --epochs 6
 EMBEDDED_WORKSPACE = .sft-embedded
 EMBEDDED_FLAGS = --epochs 3 --batch-size 4 --lr 2e-3 --min-lr 2e-5 --scheduler cosine --warmup-steps 100 --betas 0.9,0.98 \
-  --weight-decay 0.05 --val 0.01
+  --weight-decay 0.05 --val 0.01 --threads 2
 
 .DEFAULT_GOAL := menu
 .PHONY: menu dependencies build install uninstall standalone demo embedded-model test bench lint format clean
