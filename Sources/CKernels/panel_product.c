@@ -62,6 +62,8 @@ static void edge(int level, const sft_panel_product *product, size_t column) {
     part.bias = NULL;
     part.m = rows;
     part.n = kVector;
+    // The whole vectors have seen to it.
+    part.ahead_runs = 0;
     whole_vectors(level, &part);
     for (size_t i = 0; i < rows; i++)
       __builtin_memcpy(p->c + (row + i) * p->c_row + column, copy + i * kVector, n * sizeof(float));

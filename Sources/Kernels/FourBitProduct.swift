@@ -17,6 +17,7 @@ extension FourBit {
     _ matrix: FourBitMatrix, outputs: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool, level: Int32,
     _ compute: Compute
   ) {
+    precondition(outputs.lowerBound >= 0 && outputs.upperBound <= matrix.outputs)
     let width = matrix.inputs
     switch compute.engine {
     case .plain:

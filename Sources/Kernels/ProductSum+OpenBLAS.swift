@@ -55,7 +55,7 @@ extension ProductSum {
           matrix.panel((row + first) / Self.panelColumns, row: column), ldb: Self.panelColumns, transposeB: true,
           beta: first == 0 ? beta : 1)
       }
-    case .fourBitTransposed(let matrix) where m == 1 && row == 0 && term.scale == 1:
+    case .fourBitTransposed(let matrix) where m == 1 && term.k == matrix.inputs && term.scale == 1:
       FourBit.multiply(matrix, outputs: column..<column + n, term.a, into: c, accumulate: beta != 0, compute)
     case .fourBitTransposed(let matrix):
       overRows(column..<column + n, of: matrix, scratch, compute) { columns, decoded in
@@ -88,7 +88,7 @@ extension ProductSum {
     _ rows: Range<Int>, of matrix: FourBitMatrix, _ scratch: FloatBuffer, _ compute: Compute,
     _ body: (Range<Int>, Floats) -> Void
   ) {
-    let step = min(rows.count, max(64, Self.panelFloats / matrix.inputs / 64 * 64))
+    let step = max(1, min(rows.count, max(64, Self.panelFloats / matrix.inputs / 64 * 64)))
     let decoded = scratch.ensure(step * matrix.inputs)
     for first in Swift.stride(from: 0, to: rows.count, by: step) {
       let part = first..<min(first + step, rows.count)

@@ -1,7 +1,7 @@
 import CKernels
 import Core
 
-/// A right-hand factor B[k, n] as it is stored.
+/// A right-hand factor B[k, n] as it is stored; k and n as if a term took all of it, which may begin inside it.
 public enum ProductFactor {
   /// B(x, j) = values[x · stride + j].
   case stored(Floats, stride: Int)
@@ -24,7 +24,8 @@ public struct ProductTerm {
   public var step: Int
   public var k: Int
   public var b: ProductFactor
-  /// Where B begins in what is stored. Columns of a matrix laid out beforehand are counted in whole panels.
+  /// Where B begins in what is stored. Of a matrix laid out beforehand `firstColumn`, or `firstRow` of its transpose, begins
+  /// a panel: a multiple of 64.
   public var firstRow: Int
   public var firstColumn: Int
   public var scale: Float
@@ -34,6 +35,11 @@ public struct ProductTerm {
     _ a: Floats, rowStride: Int, step: Int = 1, k: Int, _ b: ProductFactor, firstRow: Int = 0, firstColumn: Int = 0,
     scale: Float = 1
   ) {
+    switch b {
+    case .packed: precondition(firstColumn % ProductSum.panelColumns == 0, "a part begins inside a panel")
+    case .packedTransposed: precondition(firstRow % ProductSum.panelColumns == 0, "a part begins inside a panel")
+    case .stored, .transposed, .fourBit, .fourBitTransposed: break
+    }
     self.a = a
     self.rowStride = rowStride
     self.step = step

@@ -79,7 +79,8 @@ extension Linear {
     scatter(output, to: partial.rows, of: y, width: columns, stride: outputWidth)
   }
 
-  /// The `columns` of y, without those before it, from x and drop(x) · Aᵀ.
+  /// Some `columns` of the linear's outputs from x and drop(x) · Aᵀ: y[rows, columns], with rows of `stride`. `addend` is laid
+  /// out as y.
   private func project(
     _ x: Floats, hidden: Floats?, _ columns: Range<Int>, _ y: MutableFloats, stride: Int, rows: Int,
     addend: Floats? = nil, _ context: PassContext
@@ -93,7 +94,7 @@ extension Linear {
     }
     let sum = ProductSum(
       m: rows, n: columns.count, forwardTerm(x, firstColumn: columns.lowerBound), adapted, addend: addend,
-      addendStride: outputWidth, bias: bias.map { Floats($0.pointer) + columns.lowerBound })
+      addendStride: stride, bias: bias.map { Floats($0.pointer) + columns.lowerBound })
     withExtendedLifetime(weight) {
       sum.profiled(as: .weightsForward).compute(into: y, stride: stride, scratch: context.panel, context.compute)
     }
@@ -129,6 +130,8 @@ extension Linear {
     _ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, partial: PartialOutputs? = nil,
     _ context: PassContext
   ) {
+    let pair = context.gradients == nil ? nil : context.adapter?.pair(of: self)
+    if dx == nil, pair == nil, context.weightGradients == nil { return }
     var whole = OutputGradient(
       columns: 0..<outputWidth, rows: rows, x: x, hidden: hidden, dy: dy, stride: outputWidth)
     let some = partial.map { separate($0, from: &whole, context) }
@@ -139,7 +142,7 @@ extension Linear {
       }
     }
     var through: ProductTerm?
-    if let adapter = context.adapter, let pair = adapter.pair(of: self), let gradients = context.gradients {
+    if let adapter = context.adapter, let pair, let gradients = context.gradients {
       let dhidden = adapterGradients(whole, some, adapter, pair, gradients, context)
       let rank = adapter.configuration.rank
       through = ProductTerm(
@@ -201,9 +204,9 @@ extension Linear {
     backwardThroughB(whole, into: dhidden, adapter, pair, gradients, context)
     if let (part, selected) = some {
       // In the place of what it is the gradient of.
-      let some = context.gathered.hidden.pointer
-      backwardThroughB(part, into: some, adapter, pair, gradients, context)
-      scatterAdd(some, to: selected, of: dhidden, width: rank)
+      let gathered = context.gathered.hidden.pointer
+      backwardThroughB(part, into: gathered, adapter, pair, gradients, context)
+      scatterAdd(gathered, to: selected, of: dhidden, width: rank)
     }
     // dA[r, in] += dhiddenᵀ · drop(x)
     let da = gradients + pair.aOffset

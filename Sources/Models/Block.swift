@@ -24,7 +24,7 @@ struct Block: Sendable {
     /// 2 × [N]: mean and 1/deviation of each norm.
     let attentionStatistics = FloatBuffer()
     let mlpStatistics = FloatBuffer()
-    /// [N, Q]; the queries of rows that are not selected are left as they were.
+    /// [N, Q]; of rows that are not selected, whole panels of queries are left as they were.
     let queriesKeysValues = FloatBuffer()
     /// [H, N].
     let logSumExp = FloatBuffer()
@@ -78,8 +78,8 @@ struct Block: Sendable {
   var keyOffset: Int { attention.heads * attention.headWidth }
   var valueOffset: Int { keyOffset + attention.keyValueHeads * attention.headWidth }
 
-  /// Only the selected rows need queries; nil where all rows are selected. In whole panels, whether or not the weight is laid
-  /// out in those: the bits are the same then.
+  /// Only the selected rows need queries; nil where all rows are selected, or queries do not fill a panel. In whole panels
+  /// even of a weight that is not laid out in them, so that either gives the same bits.
   private func queries(of selected: [Int]?) -> PartialOutputs? {
     let columns = keyOffset / PackedMatrix.panelColumns * PackedMatrix.panelColumns
     guard let selected, columns > 0 else { return nil }

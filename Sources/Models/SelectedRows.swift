@@ -18,7 +18,6 @@ struct GatheredRows {
 }
 
 /// The selected rows of x[N, `width`], whose rows are `stride` apart, in `buffer`.
-@discardableResult
 func gather(_ selected: [Int], of x: Floats, width: Int, stride: Int? = nil, into buffer: FloatBuffer) -> Floats {
   let gathered = buffer.ensure(selected.count * width)
   for (index, row) in selected.enumerated() {

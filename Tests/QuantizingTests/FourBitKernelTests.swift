@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 import Weights
 
@@ -51,14 +52,16 @@ struct FourBitKernelTests {
     }
     for accumulate in [false, true] {
       let expected = product(Self.plain, 1, accumulate: accumulate)
-      // The upper half of the outputs alone.
-      var half = Array(start[(rows / 2)...])
-      FourBit.multiply(
-        quantized.matrix, outputs: rows / 2..<rows, x, into: &half, accumulate: accumulate, level: 1, Self.plain)
-      #expect(half == Array(expected[(rows / 2)...]))
       for level in Self.levels {
         let one = product(Compute(engine: .auto, threads: 1), level, accumulate: accumulate)
         #expect(one == product(Compute(engine: .auto, threads: 2), level, accumulate: accumulate))
+        // The upper half of the outputs alone.
+        for compute in [Self.plain, Compute(engine: .auto, threads: 1), Compute(engine: .auto, threads: 2)] {
+          var half = Array(start[(rows / 2)...])
+          FourBit.multiply(
+            quantized.matrix, outputs: rows / 2..<rows, x, into: &half, accumulate: accumulate, level: level, compute)
+          #expect(half == Array((compute.engine == .plain ? expected : one)[(rows / 2)...]))
+        }
         for row in 0..<rows {
           // Summing n products in any order errs by at most n · 2⁻²⁴ of the sum of their magnitudes.
           let magnitude = (0..<columns).reduce(abs(start[row])) { $0 + abs(weights[row * columns + $1] * x[$1]) }
@@ -115,35 +118,44 @@ struct FourBitKernelTests {
     let rows = 9
     let quantized = try QuantizedMatrix(noise(11, outputs * inputs), outputs, inputs, kind: kind)
     let decoded = quantized.decoded(Self.plain)
-    for level in Self.levels {
-      func product(
-        _ n: Int, _ k: Int, _ factor: ProductFactor, firstRow: Int = 0, firstColumn: Int = 0
-      ) -> [Float] {
-        let x = tensor(noise(12, rows * k), [rows, k])
-        let sum = ProductSum(
-          m: rows, n: n,
-          ProductTerm(x.pointer, rowStride: k, k: k, factor, firstRow: firstRow, firstColumn: firstColumn))
-        return [Float](unsafeUninitializedCapacity: rows * n) { buffer, count in
-          count = rows * n
-          guard let base = buffer.baseAddress else { return }
-          sum.computeOnPanels(
-            into: base, stride: n, scratch: FloatBuffer(), level: level, Compute(engine: .auto, threads: 2))
+    let weights = decoded.pointer
+    /// At a level, or by OpenBLAS.
+    func product(
+      _ n: Int, _ k: Int, _ factor: ProductFactor, firstRow: Int = 0, firstColumn: Int = 0, _ level: Int32?
+    ) -> [Float] {
+      let x = tensor(noise(12, rows * k), [rows, k])
+      let sum = ProductSum(
+        m: rows, n: n,
+        ProductTerm(x.pointer, rowStride: k, k: k, factor, firstRow: firstRow, firstColumn: firstColumn))
+      return [Float](unsafeUninitializedCapacity: rows * n) { buffer, count in
+        count = rows * n
+        guard let base = buffer.baseAddress else { return }
+        let compute = Compute(engine: .auto, threads: 2)
+        if let level {
+          sum.computeOnPanels(into: base, stride: n, scratch: FloatBuffer(), level: level, compute)
+        } else {
+          sum.computeByOpenBLAS(into: base, stride: n, scratch: FloatBuffer(), compute)
         }
       }
-      let weights = decoded.pointer
+    }
+    // All of the outputs, and those from the eighth on.
+    for first in [0, 7] {
+      let some = outputs - first
+      let forward = product(some, inputs, .transposed(weights, stride: inputs), firstColumn: first, 1)
+      let backward = product(inputs, some, .stored(weights, stride: inputs), firstRow: first, 1)
+      for level in Self.levels {
+        #expect(
+          product(some, inputs, .fourBitTransposed(quantized.matrix), firstColumn: first, level)
+            == product(some, inputs, .transposed(weights, stride: inputs), firstColumn: first, level))
+        #expect(
+          product(inputs, some, .fourBit(quantized.matrix), firstRow: first, level)
+            == product(inputs, some, .stored(weights, stride: inputs), firstRow: first, level))
+      }
       #expect(
-        product(outputs, inputs, .fourBitTransposed(quantized.matrix))
-          == product(outputs, inputs, .transposed(weights, stride: inputs)), "level \(level)")
+        largestError(
+          product(some, inputs, .fourBitTransposed(quantized.matrix), firstColumn: first, nil), forward) < 1e-5)
       #expect(
-        product(inputs, outputs, .fourBit(quantized.matrix))
-          == product(inputs, outputs, .stored(weights, stride: inputs)), "level \(level)")
-      // Of the outputs from the eighth on.
-      #expect(
-        product(outputs - 7, inputs, .fourBitTransposed(quantized.matrix), firstColumn: 7)
-          == product(outputs - 7, inputs, .transposed(weights, stride: inputs), firstColumn: 7), "level \(level)")
-      #expect(
-        product(inputs, outputs - 7, .fourBit(quantized.matrix), firstRow: 7)
-          == product(inputs, outputs - 7, .stored(weights, stride: inputs), firstRow: 7), "level \(level)")
+        largestError(product(inputs, some, .fourBit(quantized.matrix), firstRow: first, nil), backward) < 1e-5)
     }
     withExtendedLifetime((quantized, decoded)) {}
   }
