@@ -50,7 +50,27 @@ extension Workspace {
     return try job(isResuming: false)
   }
 
-  func lock(_ folder: RunFolder) throws -> FileLock {
+  /// Goes on with a recorded run as `job` sets it up, with the folder held; nil where it is finished. `charts` is where its
+  /// event files go from now on, if given.
+  func resume(
+    _ recorded: RecordedRun, charts: String?, event: (TrainEvent) -> Void, _ job: () throws -> TrainingJob
+  ) throws -> TrainingOutcome? {
+    let folder = recorded.folder
+    let lock = try lock(folder)
+    defer { withExtendedLifetime(lock) {} }
+    try folder.removeLeftovers()
+    if fileExists(folder.finishedMark) {
+      event(.note("Run \(folder.name) is finished; there is nothing to do."))
+      return nil
+    }
+    var job = try job()
+    try job.configuration.moveCharts(to: charts)
+    // The newest run is the one whose configuration was written last.
+    try job.configuration.write(folder)
+    return try job(isResuming: true)
+  }
+
+  private func lock(_ folder: RunFolder) throws -> FileLock {
     guard let lock = try FileLock.attempt(folder.path + "/lock", .exclusive) else {
       throw SFTError(.cannotCreate, "another sft process is training this run", file: folder.path)
     }

@@ -104,7 +104,7 @@ public struct PretrainRun {
     try workspace.checkFree(options.run, resuming: options.resume)
     if options.resume { try refuseChanges(configuration, options.run ?? "of that rate") }
     let (model, tokenizer, windows) = try open(RecordedRun(folder: sibling.folder, configuration: configuration))
-    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
+    try configuration.moveCharts(to: options.tensorboard)
     configuration.linearAlgebra = LinearAlgebra.report()
     let folder = try workspace.newRun(options.run, resuming: options.resume, charts: configuration.tensorboard)
     try writeDirectoryAtomically(folder.blueprint) { temporary in
@@ -152,22 +152,14 @@ public struct PretrainRun {
   // MARK: - Going on
 
   private func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
-    let folder = recorded.folder
-    var configuration = recorded.configuration
+    let (folder, configuration) = (recorded.folder, recorded.configuration)
     try refuseOtherVerb(recorded)
     try refuseChanges(configuration, folder.name)
-    let lock = try workspace.lock(folder)
-    defer { withExtendedLifetime(lock) {} }
-    try folder.removeLeftovers()
-    if fileExists(folder.finishedMark) {
-      event(.note("Run \(folder.name) is finished; there is nothing to do."))
-      return (folder, nil)
+    let outcome = try workspace.resume(recorded, charts: options.tensorboard, event: event) {
+      let (model, tokenizer, windows) = try open(recorded)
+      return try job(folder, configuration, model, tokenizer, windows)
     }
-    let (model, tokenizer, windows) = try open(recorded)
-    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
-    // The newest run is the one whose configuration was written last.
-    try configuration.write(folder)
-    return (folder, try job(folder, configuration, model, tokenizer, windows)(isResuming: true))
+    return (folder, outcome)
   }
 
   /// What a run is made from, as its folder and its configuration have it. Throws what is gone or has changed.

@@ -44,6 +44,11 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     return configuration
   }
 
+  /// Has TensorBoard's event files go to another folder, if one is given; whichever it is, it is made.
+  mutating func moveCharts(to folder: String?) throws {
+    tensorboard = try (folder ?? tensorboard).map(TensorBoardLog.folder)
+  }
+
   static func read(_ run: RunFolder) throws -> RunConfiguration {
     let data = Data(try readFile(run.configuration, limit: 16 << 20))
     do {

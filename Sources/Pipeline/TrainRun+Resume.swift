@@ -7,35 +7,24 @@ import Weights
 
 extension TrainRun {
   func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
-    let folder = recorded.folder
-    var configuration = recorded.configuration
-    guard configuration.settings.method != .pretrain else { throw otherVerb(recorded.folder, configuration) }
+    let (folder, configuration) = (recorded.folder, recorded.configuration)
+    guard configuration.settings.method != .pretrain else { throw otherVerb(folder, configuration) }
     try refuseChanges(configuration, folder.name)
-    let lock = try workspace.lock(folder)
-    defer { withExtendedLifetime(lock) {} }
-    try folder.removeLeftovers()
-    if fileExists(folder.finishedMark) {
-      event(.note("Run \(folder.name) is finished; there is nothing to do."))
-      return (folder, nil)
-    }
-    let (data, base) = try open(configuration, folder.name)
-    if configuration.settings.initialAdapter != nil, folder.checkpointSteps().isEmpty {
-      throw SFTError(
-        .notFound, "run \(folder.name) started from another adapter and has no checkpoint to go on from",
-        advice: "Start a new run with --init-adapter")
-    }
-    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
-    let job: TrainingJob
-    if let lora = configuration.settings.lora {
-      let adapter = try freshAdapter(lora, configuration.settings.seed, base)
-      job = self.job(folder, configuration, data, base, base.decoder, .adapter(adapter))
-    } else {
+    let outcome = try workspace.resume(recorded, charts: options.tensorboard, event: event) {
+      let (data, base) = try open(configuration, folder.name)
+      if configuration.settings.initialAdapter != nil, folder.checkpointSteps().isEmpty {
+        throw SFTError(
+          .notFound, "run \(folder.name) started from another adapter and has no checkpoint to go on from",
+          advice: "Start a new run with --init-adapter")
+      }
+      if let lora = configuration.settings.lora {
+        let adapter = try freshAdapter(lora, configuration.settings.seed, base)
+        return job(folder, configuration, data, base, base.decoder, .adapter(adapter))
+      }
       let weights = try trainable(base)
-      job = self.job(folder, configuration, data, base, try weights.decoder(), .weights(weights))
+      return job(folder, configuration, data, base, try weights.decoder(), .weights(weights))
     }
-    // The newest run is the one whose configuration was written last.
-    try configuration.write(folder)
-    return (folder, try job(isResuming: true))
+    return (folder, outcome)
   }
 
   func otherVerb(_ folder: RunFolder, _ configuration: RunConfiguration) -> SFTError {

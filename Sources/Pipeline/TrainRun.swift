@@ -106,7 +106,7 @@ public struct TrainRun {
     var configuration = recorded.withRate(options.learningRate)
     if options.resume { try refuseChanges(configuration, name) }
     let (data, base) = try open(configuration, name)
-    configuration.tensorboard = try (options.tensorboard ?? configuration.tensorboard).map(TensorBoardLog.folder)
+    try configuration.moveCharts(to: options.tensorboard)
     configuration.linearAlgebra = LinearAlgebra.report()
     let trained = try newParameters(configuration.settings, name, base)
     return try train(SetUp(data: data, base: base, trained: trained, settings: configuration.settings), configuration)
