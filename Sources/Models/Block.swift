@@ -97,7 +97,8 @@ struct Block: Sendable {
     let rank = context.adapter?.configuration.rank ?? 0
     func hidden(_ slot: Int) -> MutableFloats { activations.hidden(slot, rows: rows, rank: rank) }
 
-    let attentionNormed = normForAttention(activations, rows: rows, scratch, context)
+    let attentionNormed = normed(
+      attentionNorm, activations.input, activations.attentionStatistics, rows: rows, scratch, context)
     attentionInput.forward(
       attentionNormed, activations.queriesKeysValues.pointer, hidden: hidden(0), rows: rows,
       partial: queries(of: selected), context)
@@ -111,7 +112,8 @@ struct Block: Sendable {
       attentionOutput, attended.output, to: input ?? Floats(activations.input.pointer),
       activations.middle.pointer, hidden: hidden(1), rows: outputs, selected, scratch, context)
 
-    let mlpNormed = normForMLP(activations, rows: outputs, scratch, context)
+    let mlpNormed = normed(
+      mlpNorm, activations.middle, activations.mlpStatistics, rows: outputs, scratch, context)
     mlpInput.forward(mlpNormed, activations.mlpHidden.pointer, hidden: hidden(2), rows: outputs, context)
     let activated = activate(activations, rows: outputs, scratch, context)
     guard let output else {
@@ -171,23 +173,13 @@ struct Block: Sendable {
       runs, buffers, scratch: scratch.attention.ensure(attention.scratchCount(context.compute)), context.compute)
   }
 
-  private func normForAttention(
-    _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
+  /// norm(x), and its statistics; for the attention's or the MLP's linear.
+  private func normed(
+    _ norm: Norm, _ x: FloatBuffer, _ statistics: FloatBuffer, rows: Int, _ scratch: Scratch, _ context: PassContext
   ) -> MutableFloats {
-    let output = scratch.normed.ensure(rows * attentionInput.inputWidth)
-    let statistics = activations.attentionStatistics.pointer
-    attentionNorm.forward(
-      activations.input.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
-    return output
-  }
-
-  private func normForMLP(
-    _ activations: Activations, rows: Int, _ scratch: Scratch, _ context: PassContext
-  ) -> MutableFloats {
-    let output = scratch.normed.ensure(rows * mlpInput.inputWidth)
-    let statistics = activations.mlpStatistics.pointer
-    mlpNorm.forward(
-      activations.middle.pointer, output, mean: statistics, rstd: statistics + rows, rows: rows, context.compute)
+    let output = scratch.normed.ensure(rows * norm.weight.count)
+    norm.forward(
+      x.pointer, output, mean: statistics.pointer, rstd: statistics.pointer + rows, rows: rows, context.compute)
     return output
   }
 
@@ -228,7 +220,8 @@ struct Block: Sendable {
     attention.backward(
       runs, attended, upstream: dattended, queryGradients: dqkv,
       scratch: scratch.attention.ensure(attention.scratchCount(compute)), compute)
-    let dnormed = normForAttention(activations, rows: rows, scratch, context)
+    let dnormed = normed(
+      attentionNorm, activations.input, activations.attentionStatistics, rows: rows, scratch, context)
     attentionInput.backward(
       dnormed, hidden: hidden(0), dy: dqkv, dx: needsInputGradient ? dnormed : nil, rows: rows,
       partial: queries(of: selected), context)
@@ -254,7 +247,8 @@ struct Block: Sendable {
       dmlp, hidden: hidden(3), dy: upstream(of: mlpOutput, gradient, rows: rows, selected, scratch, context), dx: dmlp,
       rows: rows, context)
     GELU.backward(activations.mlpHidden.pointer, dy: dmlp, dx: dmlp, count: rows * mlpInput.outputWidth, compute)
-    let dnormed = normForMLP(activations, rows: rows, scratch, context)
+    let dnormed = normed(
+      mlpNorm, activations.middle, activations.mlpStatistics, rows: rows, scratch, context)
     mlpInput.backward(dnormed, hidden: hidden(2), dy: dmlp, dx: dnormed, rows: rows, context)
     mlpNorm.backward(
       activations.middle.pointer, mean: statistics, rstd: statistics + rows, dy: dnormed, dx: gradient, rows: rows,

@@ -33,34 +33,21 @@ import Kernels
       let aRow = (transposeA ? m : k) + gap
       let (rows, columns) = (firstRow + k, firstColumn + n)
       let bRow = (transposeB ? rows : columns) + gap
-      let a = noise((transposeA ? k : m) * aRow, seed: 1)
-      let b = noise((transposeB ? columns : rows) * bRow, seed: 2)
-      let (a2, b2) = (noise(m * secondK, seed: 3), noise(n * secondK, seed: 4))
-      let (addend, bias) = (noise(m * (n + 1), seed: 5), noise(n, seed: 6))
-      return a.withUnsafeBufferPointer { a in
-        b.withUnsafeBufferPointer { b in
-          a2.withUnsafeBufferPointer { a2 in
-            b2.withUnsafeBufferPointer { b2 in
-              addend.withUnsafeBufferPointer { addend in
-                bias.withUnsafeBufferPointer { bias in
-                  guard let a = a.baseAddress, let b = b.baseAddress, let a2 = a2.baseAddress,
-                    let b2 = b2.baseAddress
-                  else { return [] }
-                  let first = ProductTerm(
-                    a, rowStride: transposeA ? 1 : aRow, step: transposeA ? aRow : 1, k: k,
-                    transposeB ? .transposed(b, stride: bRow) : .stored(b, stride: bRow), firstRow: firstRow,
-                    firstColumn: firstColumn)
-                  let second = ProductTerm(
-                    a2, rowStride: secondK, k: secondK, .transposed(b2, stride: secondK), scale: 0.75)
-                  let sum = ProductSum(
-                    m: m, n: n, first, hasSecond ? second : nil, addend: hasAddend ? addend.baseAddress : nil,
-                    addendStride: n + 1, bias: hasBias ? bias.baseAddress : nil)
-                  return [Float](repeating: .nan, count: m * (n + gap)).changed { body(sum, $0, n + gap) }
-                }
-              }
-            }
-          }
-        }
+      return withOperands { operand in
+        let a = operand(noise((transposeA ? k : m) * aRow, seed: 1))
+        let b = operand(noise((transposeB ? columns : rows) * bRow, seed: 2))
+        let first = ProductTerm(
+          a, rowStride: transposeA ? 1 : aRow, step: transposeA ? aRow : 1, k: k,
+          transposeB ? .transposed(b, stride: bRow) : .stored(b, stride: bRow), firstRow: firstRow,
+          firstColumn: firstColumn)
+        let second = ProductTerm(
+          operand(noise(m * secondK, seed: 3)), rowStride: secondK, k: secondK,
+          .transposed(operand(noise(n * secondK, seed: 4)), stride: secondK), scale: 0.75)
+        let sum = ProductSum(
+          m: m, n: n, first, hasSecond ? second : nil,
+          addend: hasAddend ? operand(noise(m * (n + 1), seed: 5)) : nil, addendStride: n + 1,
+          bias: hasBias ? operand(noise(n, seed: 6)) : nil)
+        return [Float](repeating: .nan, count: m * (n + gap)).changed { body(sum, $0, n + gap) }
       }
     }
 
@@ -154,60 +141,50 @@ import Kernels
   @Test(arguments: shapes)
   func `Laid out beforehand it is the same sum`(shape: (Int, Int, Int)) {
     let (m, rows, columns) = shape
-    let weight = noise(rows * (columns + 3), seed: 7)
-    let (a, a2, b2) = (
-      noise(m * max(rows, columns), seed: 1), noise(m * 5, seed: 3), noise(5 * max(rows, columns), seed: 4)
-    )
-    weight.withUnsafeBufferPointer { weight in
-      a.withUnsafeBufferPointer { a in
-        a2.withUnsafeBufferPointer { a2 in
-          b2.withUnsafeBufferPointer { b2 in
-            guard let weight = weight.baseAddress, let a = a.baseAddress, let a2 = a2.baseAddress,
-              let b2 = b2.baseAddress
-            else { return }
-            let packed = PackedMatrix(
-              weight, stride: columns + 3, rows: rows, columns: columns, compute(.auto, threads: 2))
-            var consumed: [Range<Int>] = []
-            let transposed = PackedMatrix(
-              transposed: weight, stride: columns + 3, rows: columns, columns: rows, compute(.auto, threads: 2)
-            ) { consumed.append($0) }
-            #expect(consumed.flatMap { $0 } == Array(0..<rows))
-            let back = [Float](repeating: .nan, count: rows * columns).changed { transposed.unpack(into: $0) }
-            #expect((0..<rows * columns).allSatisfy { back[$0] == weight[$0 % rows * (columns + 3) + $0 / rows] })
-            let unpacked = [Float](repeating: .nan, count: rows * columns).changed { packed.unpack(into: $0) }
-            #expect(
-              (0..<rows * columns).allSatisfy { unpacked[$0] == weight[$0 / columns * (columns + 3) + $0 % columns] })
-            // All of the weight, and a part of it that begins at a panel.
-            let stored = ProductFactor.stored(weight, stride: columns + 3)
-            let turned = ProductFactor.transposed(weight, stride: columns + 3)
-            let (panel, row) = (columns > 64 ? 64 : 0, rows / 2)
-            for (n, k, asStored, laidOut, firstRow, firstColumn) in [
-              (columns, rows, stored, ProductFactor.packed(packed), 0, 0),
-              (rows, columns, turned, .packedTransposed(packed), 0, 0),
-              (columns - panel, rows - row, stored, .packed(packed), row, panel),
-              (rows - row, columns - panel, turned, .packedTransposed(packed), panel, row),
-            ] {
-              func result(_ factor: ProductFactor, _ body: (ProductSum, MutableFloats) -> Void) -> [Float] {
-                let second = ProductTerm(a2, rowStride: 5, k: 5, .stored(b2, stride: n))
-                let first = ProductTerm(
-                  a, rowStride: k, k: k, factor, firstRow: firstRow, firstColumn: firstColumn)
-                let sum = ProductSum(m: m, n: n, first, second)
-                return [Float](repeating: .nan, count: m * n).changed { body(sum, $0) }
-              }
-              for level in Self.levels {
-                func onPanels(_ sum: ProductSum, _ c: MutableFloats) {
-                  sum.computeOnPanels(
-                    into: c, stride: n, scratch: FloatBuffer(), level: level, compute(.auto, threads: 2))
-                }
-                #expect(sameBits(result(laidOut, onPanels), result(asStored, onPanels)), "level \(level)")
-              }
-              func byOpenBLAS(_ sum: ProductSum, _ c: MutableFloats) {
-                sum.computeByOpenBLAS(into: c, stride: n, scratch: FloatBuffer(), compute(.auto))
-              }
-              #expect(largestError(result(laidOut, byOpenBLAS), result(asStored, byOpenBLAS)) < 1e-4)
-            }
-          }
+    withOperands { operand in
+      let weight = operand(noise(rows * (columns + 3), seed: 7))
+      let a = operand(noise(m * max(rows, columns), seed: 1))
+      let (a2, b2) = (operand(noise(m * 5, seed: 3)), operand(noise(5 * max(rows, columns), seed: 4)))
+      let packed = PackedMatrix(
+        weight, stride: columns + 3, rows: rows, columns: columns, compute(.auto, threads: 2))
+      var consumed: [Range<Int>] = []
+      let transposed = PackedMatrix(
+        transposed: weight, stride: columns + 3, rows: columns, columns: rows, compute(.auto, threads: 2)
+      ) { consumed.append($0) }
+      #expect(consumed.flatMap { $0 } == Array(0..<rows))
+      let back = [Float](repeating: .nan, count: rows * columns).changed { transposed.unpack(into: $0) }
+      #expect((0..<rows * columns).allSatisfy { back[$0] == weight[$0 % rows * (columns + 3) + $0 / rows] })
+      let unpacked = [Float](repeating: .nan, count: rows * columns).changed { packed.unpack(into: $0) }
+      #expect(
+        (0..<rows * columns).allSatisfy { unpacked[$0] == weight[$0 / columns * (columns + 3) + $0 % columns] })
+      // All of the weight, and a part of it that begins at a panel.
+      let stored = ProductFactor.stored(weight, stride: columns + 3)
+      let turned = ProductFactor.transposed(weight, stride: columns + 3)
+      let (panel, row) = (columns > 64 ? 64 : 0, rows / 2)
+      for (n, k, asStored, laidOut, firstRow, firstColumn) in [
+        (columns, rows, stored, ProductFactor.packed(packed), 0, 0),
+        (rows, columns, turned, .packedTransposed(packed), 0, 0),
+        (columns - panel, rows - row, stored, .packed(packed), row, panel),
+        (rows - row, columns - panel, turned, .packedTransposed(packed), panel, row),
+      ] {
+        func result(_ factor: ProductFactor, _ body: (ProductSum, MutableFloats) -> Void) -> [Float] {
+          let second = ProductTerm(a2, rowStride: 5, k: 5, .stored(b2, stride: n))
+          let first = ProductTerm(
+            a, rowStride: k, k: k, factor, firstRow: firstRow, firstColumn: firstColumn)
+          let sum = ProductSum(m: m, n: n, first, second)
+          return [Float](repeating: .nan, count: m * n).changed { body(sum, $0) }
         }
+        for level in Self.levels {
+          func onPanels(_ sum: ProductSum, _ c: MutableFloats) {
+            sum.computeOnPanels(
+              into: c, stride: n, scratch: FloatBuffer(), level: level, compute(.auto, threads: 2))
+          }
+          #expect(sameBits(result(laidOut, onPanels), result(asStored, onPanels)), "level \(level)")
+        }
+        func byOpenBLAS(_ sum: ProductSum, _ c: MutableFloats) {
+          sum.computeByOpenBLAS(into: c, stride: n, scratch: FloatBuffer(), compute(.auto))
+        }
+        #expect(largestError(result(laidOut, byOpenBLAS), result(asStored, byOpenBLAS)) < 1e-4)
       }
     }
   }
@@ -216,14 +193,12 @@ import Kernels
     let (m, n, k) = (61, 130, 900)
     let (a, b) = (noise(m * k, seed: 1), noise(n * k, seed: 2))
     func rows(_ range: Range<Int>) -> [Float] {
-      a.withUnsafeBufferPointer { a in
-        b.withUnsafeBufferPointer { b in
-          guard let a = a.baseAddress, let b = b.baseAddress else { return [] }
-          let term = ProductTerm(a + range.lowerBound * k, rowStride: k, k: k, .stored(b, stride: n))
-          return [Float](repeating: 0, count: range.count * n).changed {
-            ProductSum(m: range.count, n: n, term).computeOnPanels(
-              into: $0, stride: n, scratch: FloatBuffer(), level: sft_cpu_level(), compute(.auto))
-          }
+      withOperands { operand in
+        let term = ProductTerm(
+          operand(a) + range.lowerBound * k, rowStride: k, k: k, .stored(operand(b), stride: n))
+        return [Float](repeating: 0, count: range.count * n).changed {
+          ProductSum(m: range.count, n: n, term).computeOnPanels(
+            into: $0, stride: n, scratch: FloatBuffer(), level: sft_cpu_level(), compute(.auto))
         }
       }
     }
