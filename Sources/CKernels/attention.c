@@ -14,9 +14,10 @@ SFT_INLINE size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 // Which of keys [first, first + count) of a span a tile of queries sees.
 typedef struct {
-  // Query i of the tile sees key j where j <= i + offset.
+  // Query i of the tile sees key j where j <= i + offset, and j > i + offset - window where window is not 0.
   int64_t offset;
   size_t queries, keys;
+  int64_t window;
 } diagonal;
 
 SFT_INLINE size_t seen_keys(const diagonal *d, size_t query) {
@@ -27,6 +28,18 @@ SFT_INLINE size_t seen_keys(const diagonal *d, size_t query) {
 SFT_INLINE size_t first_query(const diagonal *d, size_t key) {
   int64_t first = (int64_t)key - d->offset;
   return first <= 0 ? 0 : least((size_t)first, d->queries);
+}
+
+// From this query on the key lies before the window.
+SFT_INLINE size_t last_query(const diagonal *d, size_t key) {
+  if (!d->window) return d->queries;
+  int64_t end = (int64_t)key - d->offset + d->window;
+  return end <= 0 ? 0 : least((size_t)end, d->queries);
+}
+
+// Whether all keys of a tile lie before all queries' windows.
+SFT_INLINE int is_past(const diagonal *d, size_t keys) {
+  return d->window && (int64_t)keys - 1 <= d->offset - d->window;
 }
 
 // The first column that is computed for a key, and for its strip.
@@ -122,17 +135,36 @@ float sft_attention_kept(const sft_attention_dropout *dropout, uint64_t query, u
   return weight;
 }
 
+// c · tanh(x / c), without branches.
+SFT_INLINE float soft_cap(float x, float cap) { return cap * (1.0f - 2.0f / (1.0f + sft_exp(2.0f / cap * x))); }
+
+SFT_CLONES void sft_soft_cap(float *x, size_t n, float cap) {
+  for (size_t i = 0; i < n; i++) x[i] = soft_cap(x[i], cap);
+}
+
+SFT_CLONES void sft_soft_cap_back(const float *restrict y, float *restrict dy, size_t n, float cap) {
+  for (size_t i = 0; i < n; i++) dy[i] *= 1.0f - (y[i] / cap) * (y[i] / cap);
+}
+
+SFT_CLONES static void cap_tile(const diagonal *d, float *scores, float cap) {
+  for (size_t j = 0; j < d->keys; j++)
+    for (size_t i = first_column(d, j); i < padded(d->queries); i++)
+      scores[j * TILE + i] = soft_cap(scores[j * TILE + i], cap);
+}
+
 // Scores, as probabilities not yet divided by `total`; each query's `shrink` is what its earlier sums are to be multiplied
 // by, because a larger score has turned up.
 SFT_CLONES static void softmax_tile(const diagonal *d, float *restrict scores, float *restrict top, float *restrict total,
-                                    float *restrict shrink) {
+                                    float *restrict shrink, float cap) {
   size_t columns = padded(d->queries);
+  if (cap != 0) cap_tile(d, scores, cap);
   float largest[TILE];
   memcpy(largest, top, columns * sizeof(float));
   for (size_t j = 0; j < d->keys; j++) {
     float *row = scores + j * TILE;
     size_t column = first_column(d, j), first = first_query(d, j);
     for (size_t i = column; i < first; i++) row[i] = -INFINITY;
+    for (size_t i = d->window ? last_query(d, j) : columns; i < columns; i++) row[i] = -INFINITY;
     for (size_t i = column; i < columns; i++) largest[i] = row[i] > largest[i] ? row[i] : largest[i];
   }
   for (size_t i = 0; i < columns; i++) {
@@ -148,6 +180,7 @@ SFT_CLONES static void softmax_tile(const diagonal *d, float *restrict scores, f
     size_t column = first_column(d, j), first = first_query(d, j);
     for (size_t i = column; i < columns; i++) row[i] = sft_exp(row[i] - largest[i]);
     for (size_t i = column; i < first; i++) row[i] = 0;
+    for (size_t i = d->window ? last_query(d, j) : columns; i < columns; i++) row[i] = 0;
     for (size_t i = column; i < columns; i++) total[i] += row[i];
   }
 }
@@ -173,18 +206,22 @@ SFT_CLONES static void query_tile(const float *q, size_t stride, size_t rows, si
 }
 
 // One query: rows of dot products and one row of sums, without a tile.
-SFT_CLONES static void single_query(const float *q, const sft_key_span *spans, size_t span_count, size_t head_width,
-                                    float scale, const sft_attention_dropout *dropout, float *restrict out,
-                                    float *log_sum_exp, float *restrict scratch) {
+SFT_CLONES static void single_query(const float *q, const sft_key_span *spans, size_t span_count,
+                                    sft_attention_form form, const sft_attention_dropout *dropout,
+                                    float *restrict out, float *log_sum_exp, float *restrict scratch) {
+  size_t head_width = form.head_width;
+  float scale = form.scale;
   float *query = scratch, *sum = query + padded(head_width), *score = sum + padded(head_width);
   float top = -INFINITY, total = 0;
   for (size_t d = 0; d < head_width; d++) query[d] = q[d] * scale, sum[d] = 0;
   for (size_t s = 0; s < span_count; s++) {
     const sft_key_span *span = spans + s;
     size_t count = span->causal_offset < 0 ? 0 : least(span->count, (size_t)span->causal_offset + 1);
-    for (size_t k0 = 0; k0 < count; k0 += TILE) {
+    int64_t before = form.window ? span->causal_offset + 1 - form.window : 0;
+    for (size_t k0 = before > 0 ? (size_t)before : 0; k0 < count; k0 += TILE) {
       size_t keys = least(TILE, count - k0);
       sft_row_products(span->keys + k0 * span->stride, span->stride, keys, head_width, query, score);
+      for (size_t j = 0; form.cap != 0 && j < keys; j++) score[j] = soft_cap(score[j], form.cap);
       float largest = top, added = 0;
       for (size_t j = 0; j < keys; j++) largest = score[j] > largest ? score[j] : largest;
       float shrink = sft_exp(top - largest);
@@ -211,11 +248,12 @@ SFT_CLONES static void drop_tile(const diagonal *d, float *weights, const sft_at
 }
 
 void sft_attention_forward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans, size_t span_count,
-                           size_t head_width, float scale, const sft_attention_dropout *dropout, float *out,
+                           sft_attention_form form, const sft_attention_dropout *dropout, float *out,
                            size_t out_stride, float *log_sum_exp, float *scratch) {
-  if (queries == 1)
-    return single_query(q, spans, span_count, head_width, scale, dropout, out, log_sum_exp, scratch);
+  if (queries == 1) return single_query(q, spans, span_count, form, dropout, out, log_sum_exp, scratch);
   int level = sft_cpu_level();
+  size_t head_width = form.head_width;
+  float scale = form.scale;
   size_t pad = padded(head_width);
   float *query = scratch, *value = query + TILE * pad, *sum = value + TILE * pad, *score = sum + TILE * pad;
   float *top = score + TILE * TILE, *total = top + TILE, *shrink = total + TILE;
@@ -227,13 +265,14 @@ void sft_attention_forward(const float *q, size_t q_stride, size_t queries, cons
     for (size_t s = 0; s < span_count; s++) {
       const sft_key_span *span = spans + s;
       for (size_t k0 = 0; k0 < span->count; k0 += TILE) {
-        diagonal d = {(int64_t)q0 + span->causal_offset - (int64_t)k0, rows, least(TILE, span->count - k0)};
+        diagonal d = {(int64_t)q0 + span->causal_offset - (int64_t)k0, rows, least(TILE, span->count - k0), form.window};
+        if (is_past(&d, d.keys)) continue;
         d.keys = seen_keys(&d, rows - 1);
         if (!d.keys) break;
         const float *keys = span->keys + k0 * span->stride;
         matrix values = readable(span->values + k0 * span->stride, span->stride, d.keys, head_width, value);
         key_scores(level, &d, keys, span->stride, head_width, query, score);
-        softmax_tile(&d, score, top, total, shrink);
+        softmax_tile(&d, score, top, total, shrink, form.cap);
         if (s || k0) scale_rows(sum, rows, pad, shrink);
         if (dropout) drop_tile(&d, score, dropout, dropout->first_row + q0, span->first_row + k0);
         to_queries(level, &d, score, values, pad, sum, pad);
@@ -256,6 +295,26 @@ SFT_CLONES static void gradient_tile(const diagonal *d, float *restrict scores, 
       ds[i] = scale * probability * (ds[i] - delta[i]);
     }
     for (size_t i = column; i < first; i++) p[i] = ds[i] = 0;
+    for (size_t i = d->window ? last_query(d, j) : columns; i < columns; i++) p[i] = ds[i] = 0;
+  }
+}
+
+// The same where scores are capped: the gradient goes through the cap too.
+SFT_CLONES static void capped_gradient_tile(const diagonal *d, float *restrict scores, float *restrict gradients,
+                                            const float *restrict log_sum_exp, const float *restrict delta, float scale,
+                                            float cap) {
+  size_t columns = padded(d->queries);
+  for (size_t j = 0; j < d->keys; j++) {
+    float *p = scores + j * TILE, *ds = gradients + j * TILE;
+    size_t column = first_column(d, j), first = first_query(d, j), last = last_query(d, j);
+    for (size_t i = column; i < columns; i++) {
+      float capped = soft_cap(p[i], cap);
+      float probability = sft_exp(capped - log_sum_exp[i]);
+      p[i] = probability;
+      ds[i] = scale * probability * (ds[i] - delta[i]) * (1.0f - (capped / cap) * (capped / cap));
+    }
+    for (size_t i = column; i < first; i++) p[i] = ds[i] = 0;
+    for (size_t i = last; d->window && i < columns; i++) p[i] = ds[i] = 0;
   }
 }
 
@@ -270,10 +329,12 @@ SFT_CLONES static void row_dots(const float *restrict a, const float *restrict b
 }
 
 void sft_attention_backward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
-                            size_t span_count, size_t head_width, float scale, const sft_attention_dropout *dropout,
+                            size_t span_count, sft_attention_form form, const sft_attention_dropout *dropout,
                             const float *out, const float *dout, size_t out_stride, const float *log_sum_exp, float *dq,
                             size_t dq_stride, float *scratch) {
   int level = sft_cpu_level();
+  size_t head_width = form.head_width;
+  float scale = form.scale;
   size_t pad = padded(head_width);
   float *query = scratch, *upstream = query + TILE * pad, *query_copy = upstream + TILE * pad;
   float *upstream_copy = query_copy + TILE * pad, *key_copy = upstream_copy + TILE * pad;
@@ -291,7 +352,8 @@ void sft_attention_backward(const float *q, size_t q_stride, size_t queries, con
     for (size_t s = 0; s < span_count; s++) {
       const sft_key_span *span = spans + s;
       for (size_t k0 = 0; k0 < span->count; k0 += TILE) {
-        diagonal d = {(int64_t)q0 + span->causal_offset - (int64_t)k0, rows, least(TILE, span->count - k0)};
+        diagonal d = {(int64_t)q0 + span->causal_offset - (int64_t)k0, rows, least(TILE, span->count - k0), form.window};
+        if (is_past(&d, d.keys)) continue;
         d.keys = seen_keys(&d, rows - 1);
         if (!d.keys) break;
         size_t first = k0 * span->stride;
@@ -299,7 +361,10 @@ void sft_attention_backward(const float *q, size_t q_stride, size_t queries, con
         key_scores(level, &d, span->keys + first, span->stride, head_width, query, p);
         key_scores(level, &d, span->values + first, span->stride, head_width, upstream, ds);
         if (dropout) drop_tile(&d, ds, dropout, dropout->first_row + q0, span->first_row + k0);
-        gradient_tile(&d, p, ds, logs, delta, scale);
+        if (form.cap != 0)
+          capped_gradient_tile(&d, p, ds, logs, delta, scale, form.cap);
+        else
+          gradient_tile(&d, p, ds, logs, delta, scale);
         // The values' gradient takes the weights that the values were added with.
         if (dropout) drop_tile(&d, p, dropout, dropout->first_row + q0, span->first_row + k0);
         to_keys(level, &d, p, upstream_there, head_width, span->value_gradients + first, span->stride);

@@ -22,7 +22,7 @@ public struct Generator {
     self.pass = pass
     vocabulary = Continuation.Vocabulary(
       tokenizer: tokenizer,
-      endTokens: Set(configuration.endTokens.map(Int32.init) + [tokenizer.endOfText].compactMap { $0 }))
+      endTokens: Set(configuration.endTokens.map(Int32.init) + tokenizer.endTokens))
     cache = KeyValueCache(pass.decoder, capacity: configuration.contextLength)
   }
 

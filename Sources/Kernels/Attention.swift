@@ -81,24 +81,39 @@ public struct AttentionBuffers {
 
 /// Scaled dot-product attention (Vaswani et al. 2017), tiled: no T×T matrix exists, forward or backward.
 ///
-/// Parallel over key/value heads: a head's gradients of shared ancestors are then summed by one thread, in order.
+/// Forward it is parallel over query heads; backward over key/value heads: a head's gradients are then summed by one thread,
+/// in order.
 public struct Attention: Sendable {
   public var heads: Int
   public var keyValueHeads: Int
   public var headWidth: Int
+  /// What q · k is multiplied by.
+  public var scale: Float
+  /// Scores x become cap · tanh(x / cap) (Gemma 2); nil to leave them.
+  public var cap: Float?
+  /// Keys that a query sees, itself among them; nil for all before it.
+  public var window: Int?
 
-  public init(heads: Int, keyValueHeads: Int, headWidth: Int) {
+  /// `scale` is 1/√headWidth unless given.
+  public init(
+    heads: Int, keyValueHeads: Int, headWidth: Int, scale: Float? = nil, cap: Float? = nil, window: Int? = nil
+  ) {
     precondition(heads % keyValueHeads == 0)
     self.heads = heads
     self.keyValueHeads = keyValueHeads
     self.headWidth = headWidth
+    self.scale = scale ?? 1 / Float(headWidth).squareRoot()
+    self.cap = cap
+    self.window = window
   }
 
-  var scale: Float { 1 / Float(headWidth).squareRoot() }
+  private var form: sft_attention_form {
+    sft_attention_form(head_width: headWidth, scale: scale, cap: cap ?? 0, window: Int64(window ?? 0))
+  }
 
   /// Floats of scratch for either pass: tiles for each thread.
   public func scratchCount(_ compute: Compute) -> Int {
-    min(compute.threads, keyValueHeads) * sft_attention_scratch(headWidth)
+    min(compute.threads, heads) * sft_attention_scratch(headWidth)
   }
 
   public func forward(_ runs: [AttentionRun], _ buffers: AttentionBuffers, scratch: MutableFloats, _ compute: Compute) {
@@ -106,24 +121,22 @@ public struct Attention: Sendable {
     defer { timing?.end() }
     nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
     let group = heads / keyValueHeads
-    parallelFor(keyValueHeads, threads: compute.threads) { keyHead, worker in
+    let form = form
+    parallelFor(heads, threads: compute.threads) { head, worker in
       let own = scratch + worker * sft_attention_scratch(headWidth)
       for run in runs {
-        withCSpans(run, keyHead) { spans, count in
-          for head in keyHead * group..<(keyHead + 1) * group {
-            let q = buffers.queries + run.queryRow * buffers.queryStride + head * headWidth
-            let out = buffers.output + run.firstRow * heads * headWidth + head * headWidth
-            let lse = buffers.logSumExp + head * buffers.rows + run.firstRow
-            withDropout(buffers.dropout, head, run) { dropout in
-              switch compute.engine {
-              case .auto:
-                sft_attention_forward(
-                  q, buffers.queryStride, run.rows, spans, count, headWidth, scale, dropout, out, heads * headWidth,
-                  lse, own)
-              case .plain:
-                forwardPlain(
-                  q, buffers.queryStride, run.rows, UnsafeBufferPointer(start: spans, count: count), dropout, out, lse)
-              }
+        withCSpans(run, head / group) { spans, count in
+          let q = buffers.queries + run.queryRow * buffers.queryStride + head * headWidth
+          let out = buffers.output + run.firstRow * heads * headWidth + head * headWidth
+          let lse = buffers.logSumExp + head * buffers.rows + run.firstRow
+          withDropout(buffers.dropout, head, run) { dropout in
+            switch compute.engine {
+            case .auto:
+              sft_attention_forward(
+                q, buffers.queryStride, run.rows, spans, count, form, dropout, out, heads * headWidth, lse, own)
+            case .plain:
+              forwardPlain(
+                q, buffers.queryStride, run.rows, UnsafeBufferPointer(start: spans, count: count), dropout, out, lse)
             }
           }
         }
@@ -142,6 +155,7 @@ public struct Attention: Sendable {
     nonisolated(unsafe) let (upstream, queryGradients) = (upstream, queryGradients)
     let group = heads / keyValueHeads
     let width = heads * headWidth
+    let form = form
     parallelFor(keyValueHeads, threads: compute.threads) { keyHead, worker in
       let own = scratch + worker * sft_attention_scratch(headWidth)
       for run in runs {
@@ -154,7 +168,7 @@ public struct Attention: Sendable {
               switch compute.engine {
               case .auto:
                 sft_attention_backward(
-                  buffers.queries + queryOffset, buffers.queryStride, run.rows, spans, count, headWidth, scale, dropout,
+                  buffers.queries + queryOffset, buffers.queryStride, run.rows, spans, count, form, dropout,
                   buffers.output + outOffset, upstream + outOffset, width, lse, queryGradients + queryOffset,
                   buffers.queryStride, own)
               case .plain:

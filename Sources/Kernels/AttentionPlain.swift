@@ -40,7 +40,8 @@ extension Attention {
         let offset = key * span.stride
         let p = exp(score(query, span, key) - logSumExp[row])
         let kept = factor(dropout, row, span, key)
-        let ds = p * (kept * dot(dout, span.values + offset) - delta) * scale
+        let slope = cap.map { 1 - (score(query, span, key) / $0) * (score(query, span, key) / $0) } ?? 1
+        let ds = p * (kept * dot(dout, span.values + offset) - delta) * slope * scale
         for d in 0..<headWidth {
           dvalues[offset + d] += p * kept * dout[d]
           dkeys[offset + d] += ds * query[d]
@@ -54,7 +55,9 @@ extension Attention {
     of row: Int, _ spans: UnsafeBufferPointer<sft_key_span>, _ body: (sft_key_span, Int) -> Void
   ) {
     for span in spans {
-      for key in 0..<max(0, min(span.count, row + Int(span.causal_offset) + 1)) { body(span, key) }
+      let last = row + Int(span.causal_offset)
+      let end = max(0, min(span.count, last + 1))
+      for key in min(end, window.map { max(0, last - $0 + 1) } ?? 0)..<end { body(span, key) }
     }
   }
 
@@ -67,7 +70,8 @@ extension Attention {
   }
 
   private func score(_ query: Floats, _ span: sft_key_span, _ key: Int) -> Float {
-    dot(query, span.keys + key * span.stride) * scale
+    let score = dot(query, span.keys + key * span.stride) * scale
+    return cap.map { $0 * tanhf(score / $0) } ?? score
   }
 
   private func dot(_ a: Floats, _ b: Floats) -> Float {

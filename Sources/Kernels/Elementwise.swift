@@ -1,5 +1,6 @@
 import CKernels
 import Core
+import Glibc
 
 /// Sums and dropout.
 public enum Elementwise {
@@ -7,6 +8,41 @@ public enum Elementwise {
   public static func clear(_ y: MutableFloats, count: Int, _ compute: Compute) {
     nonisolated(unsafe) let y = y
     compute.overRanges(count, grain: 1 << 16) { (y + $0.lowerBound).update(repeating: 0, count: $0.count) }
+  }
+
+  /// y = factor · x, `count` elements; y may be x.
+  public static func scale(_ x: Floats, by factor: Float, into y: MutableFloats, count: Int, _ compute: Compute) {
+    nonisolated(unsafe) let (x, y) = (x, y)
+    compute.overRanges(count, grain: 1 << 15) { range in for i in range { y[i] = factor * x[i] } }
+  }
+
+  /// y = x + factor · added, `count` elements; y may be x.
+  public static func add(
+    _ added: Floats, times factor: Float = 1, to x: Floats, into y: MutableFloats, count: Int, _ compute: Compute
+  ) {
+    nonisolated(unsafe) let (added, x, y) = (added, x, y)
+    compute.overRanges(count, grain: 1 << 15) { range in for i in range { y[i] = x[i] + factor * added[i] } }
+  }
+
+  /// x becomes cap · tanh(x / cap), in place.
+  public static func softCap(_ x: MutableFloats, count: Int, cap: Float, _ compute: Compute) {
+    nonisolated(unsafe) let x = x
+    compute.overRanges(count, grain: 1 << 14) { range in
+      switch compute.engine {
+      case .auto: sft_soft_cap(x + range.lowerBound, range.count, cap)
+      case .plain: for i in range { x[i] = cap * tanhf(x[i] / cap) }
+      }
+    }
+  }
+
+  /// The gradient before the cap from that after it, in place; `capped` is what `softCap` gave.
+  public static func softCapBack(
+    _ capped: Floats, _ gradient: MutableFloats, count: Int, cap: Float, _ compute: Compute
+  ) {
+    nonisolated(unsafe) let (capped, gradient) = (capped, gradient)
+    compute.overRanges(count, grain: 1 << 14) { range in
+      sft_soft_cap_back(capped + range.lowerBound, gradient + range.lowerBound, range.count, cap)
+    }
   }
 
   /// y[N, C] += bias[C].
@@ -44,12 +80,15 @@ public enum Elementwise {
     }
   }
 
-  /// sums[C] += Σ over the rows of x[N, C]: a bias's gradient. Each is summed in the order of the rows.
-  public static func sumRows(_ x: Floats, into sums: MutableFloats, rows: Int, width: Int, _ compute: Compute) {
+  /// sums[C] += Σ over the rows of x[N, C], which are `stride` apart if that is given: a bias's gradient. Each is summed in the
+  /// order of the rows.
+  public static func sumRows(
+    _ x: Floats, stride: Int? = nil, into sums: MutableFloats, rows: Int, width: Int, _ compute: Compute
+  ) {
     nonisolated(unsafe) let (x, sums) = (x, sums)
     compute.overRanges(width, grain: 64) { columns in
       let first = columns.lowerBound
-      sft_sum_rows(x + first, sums + first, rows, width, columns.count)
+      sft_sum_rows(x + first, sums + first, rows, stride ?? width, columns.count)
     }
   }
 

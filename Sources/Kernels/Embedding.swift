@@ -6,43 +6,48 @@ public enum Embedding {
   public enum Table {
     /// [·, C], row after row.
     case rows(Floats)
+    /// [·, C] in 16-bit floats.
+    case halfRows(HalfMatrix)
     /// The columns of a matrix laid out for products, as those of a head that is the same table.
     case columns(PackedMatrix)
   }
 
-  /// x[N, C] = words[token] + places[position], [·, C].
+  /// x[N, C] = scale · words[token] + places[position], [·, C]; nil for no places.
   public static func forward(
-    words: Table, places: Floats, tokens: [Int32], positions: [Int], _ x: MutableFloats, width: Int
+    words: Table, places: Floats?, tokens: [Int32], positions: [Int], scale: Float = 1, _ x: MutableFloats, width: Int
   ) {
     for (row, token) in tokens.enumerated() {
-      let place = places + positions[row] * width
       let output = x + row * width
       switch words {
-      case .rows(let table):
-        let word = table + Int(token) * width
-        for i in 0..<width { output[i] = word[i] + place[i] }
+      case .rows(let table): output.update(from: table + Int(token) * width, count: width)
+      case .halfRows(let table): table.decode(row: Int(token), count: width, into: output)
       case .columns(let matrix):
         let (word, step) = matrix.column(Int(token))
-        for i in 0..<width { output[i] = word[i * step] + place[i] }
+        for i in 0..<width { output[i] = word[i * step] }
+      }
+      if scale != 1 { for i in 0..<width { output[i] *= scale } }
+      if let places {
+        let place = places + positions[row] * width
+        for i in 0..<width { output[i] += place[i] }
       }
     }
   }
 
-  /// dwords[V, C] and dplaces[·, C] += the rows of dx[N, C] that used them. The threads share out the columns, so that each
+  /// dwords[V, C] += scale · and dplaces[·, C] += the rows of dx[N, C] that used them. The threads share out the columns, so that each
   /// sum is taken in the order of the rows.
   public static func backward(
-    _ dx: Floats, tokens: [Int32], positions: [Int], dwords: MutableFloats, dplaces: MutableFloats, width: Int,
-    _ compute: Compute
+    _ dx: Floats, tokens: [Int32], positions: [Int], scale: Float = 1, dwords: MutableFloats, dplaces: MutableFloats?,
+    width: Int, _ compute: Compute
   ) {
     nonisolated(unsafe) let (dx, dwords, dplaces) = (dx, dwords, dplaces)
     compute.overRanges(width, grain: 64) { columns in
       for (row, token) in tokens.enumerated() {
         let upstream = dx + row * width
-        let (word, place) = (dwords + Int(token) * width, dplaces + positions[row] * width)
-        for i in columns {
-          word[i] += upstream[i]
-          place[i] += upstream[i]
-        }
+        let word = dwords + Int(token) * width
+        for i in columns { word[i] += scale * upstream[i] }
+        guard let dplaces else { continue }
+        let place = dplaces + positions[row] * width
+        for i in columns { place[i] += upstream[i] }
       }
     }
   }

@@ -8,7 +8,7 @@ public enum GELU {
 
   /// y = gelu(x), `count` elements.
   public static func forward(_ x: Floats, _ y: MutableFloats, count: Int, _ compute: Compute) {
-    let timing = compute.time(.geluForward)
+    let timing = compute.time(.activationForward)
     defer { timing?.end() }
     nonisolated(unsafe) let (x, y) = (x, y)
     compute.overRanges(count, grain: 1 << 14) { range in
@@ -22,7 +22,7 @@ public enum GELU {
 
   /// dx = dy · gelu'(x); dx may be dy.
   public static func backward(_ x: Floats, dy: Floats, dx: MutableFloats, count: Int, _ compute: Compute) {
-    let timing = compute.time(.geluBackward)
+    let timing = compute.time(.activationBackward)
     defer { timing?.end() }
     nonisolated(unsafe) let (x, dy, dx) = (x, dy, dx)
     compute.overRanges(count, grain: 1 << 14) { range in

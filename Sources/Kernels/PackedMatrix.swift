@@ -85,4 +85,12 @@ public final class PackedMatrix: Sendable {
       }
     }
   }
+
+  /// Wᵀ as it was, row-major.
+  public func unpackTransposed(into weight: MutableFloats) {
+    for output in 0..<columns {
+      let (first, step) = column(output)
+      for row in 0..<rows { weight[output * rows + row] = first[row * step] }
+    }
+  }
 }

@@ -57,14 +57,17 @@ extension ProductSum {
       }
     case .fourBitTransposed(let matrix) where m == 1 && term.k == matrix.inputs && term.scale == 1:
       FourBit.multiply(matrix, outputs: column..<column + n, term.a, into: c, accumulate: beta != 0, compute)
-    case .fourBitTransposed(let matrix):
-      overRows(column..<column + n, of: matrix, scratch, compute) { columns, decoded in
-        multiply(columns: columns, k: 0..<term.k, decoded + row, ldb: matrix.inputs, transposeB: true, beta: beta)
+    case .halfTransposed(let matrix)
+    where m == 1 && term.k == matrix.columns && term.scale == 1 && compute.engine == .auto:
+      matrix.multiplyRows(column..<column + n, term.a, into: c, accumulate: beta != 0, compute)
+    case .fourBitTransposed, .halfTransposed:
+      overRows(column..<column + n, of: term.b, scratch, compute) { columns, decoded, ldb in
+        multiply(columns: columns, k: 0..<term.k, decoded + row, ldb: ldb, transposeB: true, beta: beta)
       }
-    case .fourBit(let matrix):
-      overRows(row..<row + term.k, of: matrix, scratch, compute) { rows, decoded in
+    case .fourBit, .half:
+      overRows(row..<row + term.k, of: term.b, scratch, compute) { rows, decoded, ldb in
         multiply(
-          columns: 0..<n, k: rows, decoded + column, ldb: matrix.inputs, transposeB: false,
+          columns: 0..<n, k: rows, decoded + column, ldb: ldb, transposeB: false,
           beta: rows.lowerBound == 0 ? beta : 1)
       }
     }
@@ -83,18 +86,28 @@ extension ProductSum {
   }
 
   /// Decodes some of the weight's `rows` after the others, and hands each part [·, inputs], counted from the first of
-  /// them, to `body`.
+  /// them, to `body`, with how long its rows are.
   private func overRows(
-    _ rows: Range<Int>, of matrix: FourBitMatrix, _ scratch: FloatBuffer, _ compute: Compute,
-    _ body: (Range<Int>, Floats) -> Void
+    _ rows: Range<Int>, of factor: ProductFactor, _ scratch: FloatBuffer, _ compute: Compute,
+    _ body: (Range<Int>, Floats, _ width: Int) -> Void
   ) {
-    let step = max(1, min(rows.count, max(64, Self.panelFloats / matrix.inputs / 64 * 64)))
-    let decoded = scratch.ensure(step * matrix.inputs)
+    let width: Int
+    let decode: (Range<Int>, MutableFloats) -> Void
+    switch factor {
+    case .fourBit(let matrix), .fourBitTransposed(let matrix):
+      width = matrix.inputs
+      decode = { FourBit.decode(matrix, rows: $0, into: $1, compute) }
+    case .half(let matrix), .halfTransposed(let matrix):
+      width = matrix.columns
+      decode = { matrix.decode(row: $0.lowerBound, count: $0.count * matrix.columns, into: $1) }
+    case .stored, .transposed, .packed, .packedTransposed: preconditionFailure("this factor is not encoded")
+    }
+    let step = max(1, min(rows.count, max(64, Self.panelFloats / width / 64 * 64)))
+    let decoded = scratch.ensure(step * width)
     for first in Swift.stride(from: 0, to: rows.count, by: step) {
       let part = first..<min(first + step, rows.count)
-      FourBit.decode(
-        matrix, rows: rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound, into: decoded, compute)
-      body(part, Floats(decoded))
+      decode(rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound, decoded)
+      body(part, Floats(decoded), width)
     }
   }
 }

@@ -173,26 +173,38 @@ extension ProductTerm {
         }
       }
     case .fourBitTransposed(let matrix):
-      decodeTransposed(matrix, from..<from + k, column: column, width: width, scratch, level: level)
+      decodeTransposed(from..<from + k, width: width, scratch) { row, place, steps, block in
+        withUnsafePointer(to: matrix.memory) {
+          sft_four_bit_decode(level, $0, (column + row) * matrix.inputs + place, steps, block)
+        }
+      }
+    case .half(let matrix):
+      precondition(scale == 1, "a 16-bit weight is taken as it is")
+      for x in 0..<k {
+        let row = scratch + x * ProductSum.panelColumns
+        matrix.decode(row: from + x, column: column, count: width, into: row)
+        for j in width..<ProductSum.panelColumns { row[j] = 0 }
+      }
+    case .halfTransposed(let matrix):
+      decodeTransposed(from..<from + k, width: width, scratch) { row, place, steps, block in
+        matrix.decode(row: column + row, column: place, count: steps, into: block)
+      }
     }
     return (Floats(scratch), ProductSum.panelColumns)
   }
 
-  /// Blocks of 64 × 64 are decoded to a corner of the scratch, and laid out from there.
+  /// Blocks of 64 × 64 are decoded to a corner of the scratch, and laid out from there; `decode` gives some elements of one of
+  /// the matrix's rows, counted from the panel's first.
   private func decodeTransposed(
-    _ matrix: FourBitMatrix, _ span: Range<Int>, column: Int, width: Int, _ scratch: MutableFloats, level: Int32
+    _ span: Range<Int>, width: Int, _ scratch: MutableFloats,
+    _ decode: (_ row: Int, _ place: Int, _ steps: Int, _ block: MutableFloats) -> Void
   ) {
     let edge = ProductSum.panelColumns
     let block = scratch + ProductSum.panelSteps * edge
-    withUnsafePointer(to: matrix.memory) {
-      for x in Swift.stride(from: 0, to: span.count, by: edge) {
-        let steps = min(edge, span.count - x)
-        for j in 0..<width {
-          let place = (column + j) * matrix.inputs + span.lowerBound + x
-          sft_four_bit_decode(level, $0, place, steps, block + j * edge)
-        }
-        sft_panel_pack_transposed(block, edge, width, steps, scale, scratch + x * edge)
-      }
+    for x in Swift.stride(from: 0, to: span.count, by: edge) {
+      let steps = min(edge, span.count - x)
+      for j in 0..<width { decode(j, span.lowerBound + x, steps, block + j * edge) }
+      sft_panel_pack_transposed(block, edge, width, steps, scale, scratch + x * edge)
     }
   }
 }

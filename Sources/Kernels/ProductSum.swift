@@ -15,6 +15,10 @@ public enum ProductFactor {
   case fourBit(FourBitMatrix)
   /// n outputs × k inputs in 4 bits.
   case fourBitTransposed(FourBitMatrix)
+  /// A k × n matrix of 16-bit floats.
+  case half(HalfMatrix)
+  /// The transpose of an n × k matrix of 16-bit floats.
+  case halfTransposed(HalfMatrix)
 }
 
 /// scale · A[m, k] · B[k, n], with A(i, x) = a[i · rowStride + x · step].
@@ -38,7 +42,7 @@ public struct ProductTerm {
     switch b {
     case .packed: precondition(firstColumn % ProductSum.panelColumns == 0, "a part begins inside a panel")
     case .packedTransposed: precondition(firstRow % ProductSum.panelColumns == 0, "a part begins inside a panel")
-    case .stored, .transposed, .fourBit, .fourBitTransposed: break
+    case .stored, .transposed, .fourBit, .fourBitTransposed, .half, .halfTransposed: break
     }
     self.a = a
     self.rowStride = rowStride
@@ -54,7 +58,7 @@ public struct ProductTerm {
   var isPacked: Bool {
     switch b {
     case .packed, .packedTransposed: true
-    case .stored, .transposed, .fourBit, .fourBitTransposed: false
+    case .stored, .transposed, .fourBit, .fourBitTransposed, .half, .halfTransposed: false
     }
   }
 }

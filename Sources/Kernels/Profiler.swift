@@ -18,8 +18,9 @@ public enum ProfiledOperation: String, Sendable, Codable, CaseIterable {
   case attentionBackward = "attention_backward"
   case normForward = "norm_forward"
   case normBackward = "norm_backward"
-  case geluForward = "gelu_forward"
-  case geluBackward = "gelu_backward"
+  case activationForward = "activation_forward"
+  case activationBackward = "activation_backward"
+  case rotary
   case crossEntropy = "cross_entropy"
   case dropout
   /// Computing what the frozen layers below the adapters give, once for all records.

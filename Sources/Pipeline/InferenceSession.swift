@@ -150,11 +150,11 @@ public final class InferenceSession {
     var ids: [Int32] = []
     let segments = (template ?? self.template).renderPrompt(instruction: instruction, input: input)
     base.tokenizer.makeEncoder().encode(segments.map(TextPiece.init), into: &ids)
-    return ids
+    return base.tokenizer.begin(ids)
   }
 
   /// Ids of a text without a template.
-  public func prompt(text: String) -> [Int32] { base.tokenizer.makeEncoder().encode(text) }
+  public func prompt(text: String) -> [Int32] { base.tokenizer.begin(base.tokenizer.makeEncoder().encode(text)) }
 
   /// What a run that trained all weights started from, which no adapter's absence gives; nil where there is no such run.
   /// Throws `usage` where it started from scratch.

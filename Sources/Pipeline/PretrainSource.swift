@@ -66,9 +66,9 @@ extension PretrainSource {
     }
     if self.tokenizer == nil { set("vocab_size", .integer(tokenizer.vocabularyCount)) }
     for key in ["bos_token_id", "eos_token_id"] { set(key, .integer(Int(endOfText))) }
-    if object["architectures"] == nil { set("architectures", .array([.string("GPT2LMHeadModel")])) }
     set("dtype", .string("float32"))
     let model = try ModelConfiguration(object, path: path)
+    if object["architectures"] == nil { set("architectures", .array([.string(model.architecture.className)])) }
     guard model.quantizationMethod == nil else {
       throw SFTError(.badData, "'quantization_config' is set, but a new model is in full precision", file: path)
     }

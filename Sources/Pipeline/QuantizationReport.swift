@@ -45,7 +45,7 @@ extension QuantizationReport.Layer {
   init(
     _ matrix: QuantizedMatrix, _ linear: LinearDescription, _ checkpoint: ModelCheckpoint, _ compute: Compute
   ) throws {
-    let inputMajor = checkpoint.configuration.storesInputMajor
+    let inputMajor = linear.orientation == .inputsByOutputs
     let (inputs, outputs) = (linear.inputWidth, linear.outputWidth)
     let weight = try checkpoint.tensor(linear.weightName, shape: inputMajor ? [inputs, outputs] : [outputs, inputs])
     let decoded = matrix.decoded(compute)

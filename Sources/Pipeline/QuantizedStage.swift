@@ -86,14 +86,13 @@ enum QuantizedStage {
   static func quantize(
     _ names: [String], _ checkpoint: ModelCheckpoint, _ settings: QuantizationSettings, _ compute: Compute
   ) throws -> [QuantizedMatrix] {
-    let expected = Dictionary(
-      uniqueKeysWithValues: checkpoint.configuration.expectedTensors.map { ($0.name, $0.shape) })
+    let expected = Dictionary(uniqueKeysWithValues: checkpoint.configuration.expectedTensors.map { ($0.name, $0) })
     return try names.map { name in
-      guard let shape = expected[name] else { throw SFTError(.internalError, "there is no tensor \(name)") }
-      let weight = try checkpoint.tensor(name, shape: shape)
+      guard let tensor = expected[name] else { throw SFTError(.internalError, "there is no tensor \(name)") }
+      let weight = try checkpoint.tensor(name, shape: tensor.shape)
       defer { weight.releasePages() }
       return try QuantizedMatrix(
-        weight, layout: checkpoint.configuration.storesInputMajor ? .inputsByOutputs : .outputsByInputs, name: name,
+        weight, layout: tensor.orientation == .inputsByOutputs ? .inputsByOutputs : .outputsByInputs, name: name,
         file: checkpoint.folder, settings: settings, compute)
     }
   }

@@ -115,7 +115,7 @@ final class RecordEncoders: Sendable {
       var (promptIDs, completionIDs): ([Int32], [Int32]) = ([], [])
       encoder.encode(prompt.map(TextPiece.init), into: &promptIDs)
       encoder.encode(completion.map(TextPiece.init), into: &completionIDs)
-      return Masking.sample(prompt: promptIDs, completion: completionIDs, endOfText: endOfText)
+      return Masking.sample(prompt: tokenizer.begin(promptIDs), completion: completionIDs, endOfText: endOfText)
     }
   }
 

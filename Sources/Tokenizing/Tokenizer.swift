@@ -21,6 +21,8 @@ public struct Tokenizer: Sendable {
   let model: TokenizerModel
   /// The id that ends a text, where the folder's files name one or the vocabulary has one of the usual names.
   public let endOfText: Int32?
+  /// Every id that the model's configurations end a text with, `endOfText` first.
+  public let endTokens: [Int32]
 
   /// One more than the largest id, added tokens included.
   public var vocabularyCount: Int { model.idCount }
@@ -29,6 +31,15 @@ public struct Tokenizer: Sendable {
   /// text is cut. The same for `tokenizer.json` and for `vocab.json` with `merges.txt` where they behave the same.
   /// `endOfText` is not part of it.
   public var digest: Digest { model.digest }
+
+  /// Special tokens that the tokenizer's post-processor writes before a text, such as LLaMA's BOS; often none.
+  public var beginning: [Int32] { model.beginning }
+
+  /// Those that it writes after a text; hardly ever any.
+  public var ending: [Int32] { model.ending }
+
+  /// `ids` of a whole prompt with what stands before every text, which is written once: a template may have written it.
+  public func begin(_ ids: [Int32]) -> [Int32] { ids.starts(with: beginning) ? ids : beginning + ids }
 
   /// Special tokens by their text.
   public var specialTokens: [String: Int32] { model.specialTokens }
@@ -45,6 +56,8 @@ public struct Tokenizer: Sendable {
     if let addPrefixSpace = names.addPrefixSpace { description.split.addPrefixSpace = addPrefixSpace }
     model = try TokenizerModel(description)
     endOfText = try Self.endOfText(names, description, model)
+    let listed = names.endOfTextIDs.compactMap { Int32(exactly: $0) }
+    endTokens = [endOfText].compactMap(\.self) + listed.filter { [model] in model.withToken($0) { _ in true } ?? false }
   }
 
   private static func read(_ folder: String) throws -> TokenizerDescription {

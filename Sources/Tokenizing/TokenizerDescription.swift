@@ -17,6 +17,9 @@ struct TokenizerDescription: Sendable {
   var split = SplitSettings()
   /// A word that is a token is that token, whether merges lead to it or not (LLaMA 3).
   var ignoreMerges = false
+  /// Special tokens that the post-processor writes before and after a text.
+  var beginning: [Int32] = []
+  var ending: [Int32] = []
   /// Where `vocabulary` and `merges` come from, for error messages.
   var vocabularyFile = ""
   var mergesFile = ""

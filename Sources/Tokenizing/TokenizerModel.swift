@@ -21,6 +21,9 @@ final class TokenizerModel: Sendable {
   let addedLater: AddedTokenMatcher
   let specialTokens: [String: Int32]
   let specialIDs: Set<Int32>
+  /// Special tokens that the post-processor writes before and after a text.
+  let beginning: [Int32]
+  let ending: [Int32]
   let digest: Digest
 
   init(_ description: TokenizerDescription) throws {
@@ -40,6 +43,12 @@ final class TokenizerModel: Sendable {
     specialTokens = Dictionary(special.map { ($0.content, $0.id) }) { first, _ in first }
     digest = builder.digest(description, merges: merges, addedTokens: ordered)
     (idCount, bytes, starts, lengths) = builder.decodedTokens()
+    (beginning, ending) = (description.beginning, description.ending)
+    for token in beginning + ending where token >= idCount || lengths[Int(token)] < 0 {
+      throw SFTError(
+        .badData, "its post-processor writes the id \(token), which is not in the vocabulary",
+        file: description.vocabularyFile)
+    }
   }
 
   /// Calls `body` with the bytes of a token; nil where the id has none.

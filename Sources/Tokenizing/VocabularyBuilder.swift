@@ -160,6 +160,13 @@ struct VocabularyBuilder {
     content.append("\(description.split.pattern)")
     content.append(description.split.addPrefixSpace ? 1 : 0)
     content.append(description.split.isolatesDigits ? 1 : 0)
+    // Most byte-level tokenizers write none, and keep the digest that they have always had.
+    if !description.beginning.isEmpty || !description.ending.isEmpty {
+      for tokens in [description.beginning, description.ending] {
+        content.append(tokens.count)
+        for token in tokens { content.append(Int(token)) }
+      }
+    }
     content.append(description.ignoreMerges ? 1 : 0)
     return content.digest()
   }

@@ -70,4 +70,48 @@ struct ConfigurationReader {
       return (0..<limit).contains(token) ? token : nil
     }
   }
+
+  /// nil where absent or null.
+  func number(_ key: String, in bounds: ClosedRange<Double>) throws -> Double? {
+    value(key) == nil ? nil : try number(key, default: 0, in: bounds)
+  }
+
+  /// Numbers of a list, each within `bounds`. Throws where the key is not one.
+  func numbers(_ key: String, in bounds: ClosedRange<Double>) throws -> [Double] {
+    guard let list = value(key)?.array else { throw failure(key, "is missing or not a list of numbers") }
+    return try list.map { element in
+      guard let number = element.double, bounds.contains(number) else {
+        throw failure(key, "holds something that is not a number from \(bounds.lowerBound) to \(bounds.upperBound)")
+      }
+      return number
+    }
+  }
+
+  /// nil where absent or null.
+  func strings(_ key: String) throws -> [String]? {
+    guard let value = value(key) else { return nil }
+    guard let list = value.array else { throw failure(key, "is not a list of strings") }
+    return try list.map { element in
+      guard case .string(let text) = element else { throw failure(key, "is not a list of strings") }
+      return text
+    }
+  }
+
+  /// The members of an object within this one; nil where absent or null.
+  func nested(_ key: String) throws -> ConfigurationReader? {
+    guard let value = value(key) else { return nil }
+    guard let object = value.object else { throw failure(key, "is not an object") }
+    return ConfigurationReader(object: object, path: path)
+  }
+
+  /// `quant_method` of weights that are stored quantised.
+  func quantizationMethod() throws -> String? {
+    guard let quantization = try nested("quantization_config") else { return nil }
+    return quantization.object["quant_method"]?.string ?? "unknown"
+  }
+
+  /// Throws for each of `keys` that is true.
+  func refuse(true keys: String...) throws {
+    for key in keys where try bool(key, default: false) { throw failure(key, "is true, which is not supported") }
+  }
 }

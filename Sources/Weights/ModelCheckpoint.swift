@@ -42,6 +42,12 @@ public final class ModelCheckpoint: Sendable {
     return try weights.floats(try storedName(name), shape: shape)
   }
 
+  /// A tensor's 16-bit floats where they lie in the file; nil where it is stored otherwise. Throws as `tensor`.
+  public func halves(_ name: String, shape: [Int]) throws -> HalfTensor? {
+    guard !quantizedNames.contains(name) else { return nil }
+    return try weights.halves(try storedName(name), shape: shape)
+  }
+
   /// A tensor's dtype, shape and place in its file, by its canonical name.
   public func info(_ name: String) throws -> TensorInfo {
     guard let info = weights.info(try storedName(name)) else { throw missing(name) }
@@ -67,9 +73,9 @@ public final class ModelCheckpoint: Sendable {
   ) throws -> (names: [String: String], quantized: Set<String>, ignored: [String]) {
     var (stored, ignored) = try canonicalNames(configuration, weights)
     let quantized = configuration.quantizationMethod == nil ? [] : takeStatistics(from: &stored, configuration)
-    if configuration.tiedHead, let head = stored.removeValue(forKey: ModelConfiguration.headName) {
+    if configuration.tiedHead, let head = stored.removeValue(forKey: configuration.headName) {
       // transformers ties it whatever the file holds, so its values do not matter; its shape tells a wrong file.
-      try check(TensorSpecification(ModelConfiguration.headName, configuration.embedding.shape), head, weights)
+      try check(TensorSpecification(.head, configuration.headName, configuration.embedding.shape), head, weights)
       ignored.append(head)
     }
     let expected = configuration.expectedTensors
@@ -98,7 +104,7 @@ public final class ModelCheckpoint: Sendable {
   private static func takeStatistics(
     from stored: inout [String: String], _ configuration: ModelConfiguration
   ) -> Set<String> {
-    let matrices = configuration.expectedTensors.filter { $0.shape.count == 2 && $0.name.contains(".h.") }
+    let matrices = configuration.expectedTensors.filter(\.role.isBlockMatrix)
     var quantized: Set<String> = []
     for matrix in matrices where stored.keys.contains(where: { $0.hasPrefix(matrix.name + ".quant_state.") }) {
       quantized.insert(matrix.name)

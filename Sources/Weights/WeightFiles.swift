@@ -54,6 +54,11 @@ public final class WeightFiles: Sendable {
     try owner(name).floats(name, shape: shape)
   }
 
+  /// As `SafetensorsFile.halves`.
+  public func halves(_ name: String, shape: [Int]) throws -> HalfTensor? {
+    try owner(name).halves(name, shape: shape)
+  }
+
   /// The file that holds a tensor.
   public func path(of name: String) throws -> String { try owner(name).path }
 

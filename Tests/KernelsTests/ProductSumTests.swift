@@ -67,7 +67,7 @@ import Kernels
                   (values + term.firstRow * stride + term.firstColumn + column, stride)
                 case .transposed(let values, let stride):
                   (values + (term.firstColumn + column) * stride + term.firstRow, 1)
-                case .packed, .packedTransposed, .fourBit, .fourBitTransposed:
+                case .packed, .packedTransposed, .fourBit, .fourBitTransposed, .half, .halfTransposed:
                   preconditionFailure("not among the cases")
                 }
               for x in 0..<term.k {

@@ -34,10 +34,8 @@ import Weights
     expected.normEpsilon = 1e-6
     expected.mlpWidth = 100
     expected.tiedHead = false
-    expected.attentionDropout = 0
     expected.initializerRange = 0.5
     expected.endTokens = [50256]
-    expected.beginToken = 50256
     let changed = try read([
       "layer_norm_epsilon": "1e-6", "n_inner": "100", "tie_word_embeddings": "false", "attn_pdrop": "0",
       "initializer_range": "0.5", "eos_token_id": "50256", "bos_token_id": "50256", "n_ctx": "1024",
@@ -71,7 +69,7 @@ import Weights
   }
 
   @Test func whatIsNotSupported() {
-    refused("model_type", "\"llama\"", "model_type 'llama' is not supported yet; supported: gpt2")
+    refused("model_type", "\"mamba\"", "model_type 'mamba' is not supported; supported: gpt2, llama")
     refused("model_type", nil, "'model_type' is missing")
     refused("model_type", "3", "'model_type' is not a string")
     refused("activation_function", "\"gelu\"", "'activation_function' is 'gelu'; supported: gelu_new")

@@ -25,12 +25,47 @@ void sft_layer_norm_backward(const float *x, const float *weight, const float *m
 void sft_layer_norm_backward_parameters(const float *x, const float *mean, const float *rstd, const float *dy,
                                         float *dweight, float *dbias, size_t rows, size_t stride, size_t columns);
 
+// Root-mean-square norms: `groups` of `width` elements side by side in each of `rows`, which are a stride apart; the weight of
+// the next group begins weight_step on (0 where all have the same); y = x · rstd · (weight + offset). rstd: rows × groups.
+void sft_rms_norm_forward(const float *x, size_t x_stride, const float *weight, size_t weight_step, float offset,
+                          float epsilon, float *y, size_t y_stride, float *rstd, size_t rows, size_t groups, size_t width);
+// dx (+)= the gradient; dx may be dy where it is not accumulated.
+void sft_rms_norm_backward(const float *x, size_t x_stride, const float *weight, size_t weight_step, float offset,
+                           const float *rstd, const float *dy, size_t dy_stride, float *dx, size_t dx_stride,
+                           int accumulate, size_t rows, size_t groups, size_t width);
+// dweight += the gradient, of the first `columns` of one group of rows.
+void sft_rms_norm_backward_weight(const float *x, size_t x_stride, const float *rstd, size_t rstd_stride, const float *dy,
+                                  size_t dy_stride, float *dweight, size_t rows, size_t columns);
+
+// One row of heads, in place: rotary position embedding in the half-split form, and its transpose.
+void sft_rotate(float *x, size_t heads, size_t head_width, size_t half, const float *cosines, const float *sines);
+void sft_rotate_back(float *x, size_t heads, size_t head_width, size_t half, const float *cosines, const float *sines);
+
+// y[rows, width] = act(gate) · up of x[rows, gate | up], and dx[rows, 2 · width] from dy; dx is not x.
+void sft_silu_gate_forward(const float *x, float *y, size_t rows, size_t width);
+void sft_silu_gate_backward(const float *x, const float *dy, float *dx, size_t rows, size_t width);
+void sft_gelu_gate_forward(const float *x, float *y, size_t rows, size_t width);
+void sft_gelu_gate_backward(const float *x, const float *dy, float *dx, size_t rows, size_t width);
+
+// 16-bit floats to float32, exactly; and y[rows] (+)= W · x with W in rows of w_row.
+void sft_bfloat16_decode(const uint16_t *x, size_t n, float *y);
+void sft_half_decode(const uint16_t *x, size_t n, float *y);
+void sft_bfloat16_row_products(const uint16_t *w, size_t w_row, size_t rows, size_t width, const float *x, float *y,
+                               int accumulate);
+void sft_half_row_products(const uint16_t *w, size_t w_row, size_t rows, size_t width, const float *x, float *y,
+                           int accumulate);
+
+// y = cap · tanh(x / cap), in place, and dy ← dy · (1 − (y / cap)²).
+void sft_soft_cap(float *x, size_t n, float cap);
+void sft_soft_cap_back(const float *y, float *dy, size_t n, float cap);
+
 // One row of logits of `width` classes: the maximum, its first index, and log Σ exp.
 void sft_row_log_sum_exp(const float *logits, size_t width, float *log_sum_exp, size_t *argmax);
 // logits ← scale · exp(logits − log_sum_exp), in place.
 void sft_row_softmax_scaled(float *logits, size_t width, float log_sum_exp, float scale);
 
-// Keys and values that a run of queries attends to. Query i sees key j when j <= i + causal_offset.
+// Keys and values that a run of queries attends to. Query i sees key j when j <= i + causal_offset, and, where there is a
+// window, j > i + causal_offset - window.
 typedef struct {
   const float *keys, *values;
   float *key_gradients, *value_gradients;  // backward only; rows have the same stride as keys
@@ -46,17 +81,25 @@ typedef struct {
   float p;
 } sft_attention_dropout;
 
+// What all heads of a layer have in common: scores are scale · q·k, and cap · tanh of that over cap where cap is not 0;
+// window is 0 for none.
+typedef struct {
+  size_t head_width;
+  float scale, cap;
+  int64_t window;
+} sft_attention_form;
+
 // Floats of scratch that one call below needs, for a head of head_width.
 size_t sft_attention_scratch(size_t head_width);
 
-// One head: out[i] = Σ_j softmax_j(scale · q_i·k_j) v_j over all spans; log_sum_exp[i] is kept for the backward pass.
+// One head: out[i] = Σ_j softmax_j(score_ij) v_j over all spans; log_sum_exp[i] is kept for the backward pass.
 // dropout is NULL for none.
 void sft_attention_forward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans, size_t span_count,
-                           size_t head_width, float scale, const sft_attention_dropout *dropout, float *out,
+                           sft_attention_form form, const sft_attention_dropout *dropout, float *out,
                            size_t out_stride, float *log_sum_exp, float *scratch);
 // Accumulates into dq and the spans' gradients. out and dout share a stride.
 void sft_attention_backward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans,
-                            size_t span_count, size_t head_width, float scale, const sft_attention_dropout *dropout,
+                            size_t span_count, sft_attention_form form, const sft_attention_dropout *dropout,
                             const float *out, const float *dout, size_t out_stride, const float *log_sum_exp, float *dq,
                             size_t dq_stride, float *scratch);
 // The factor of the weight of key row `key` for query row `query`: 0, or 1 / (1 − p).

@@ -17,7 +17,9 @@ public final class PassMemory {
   private let keepsAttention: Bool
   private let usesLargePages: Bool
   let dropped = FloatBuffer()
-  let hiddenGradient = FloatBuffer()
+  let hiddenGradients = (0..<3).map { _ in FloatBuffer() }
+  /// One for each rotation that a decoder may have.
+  let angles = (0..<2).map { _ in FloatBuffer() }
   let gathered = GatheredRows()
 
   /// `logits`: how many exist at once, about. Fewer take less memory and, as the head's weights are read for each chunk,
@@ -56,7 +58,8 @@ public final class PassMemory {
   ) -> PassContext {
     PassContext(
       compute: compute, adapter: adapter, gradients: gradients, weightGradients: weightGradients,
-      dropoutSeed: dropoutSeed, dropout: dropout, dropped: dropped, hiddenGradient: hiddenGradient, gathered: gathered,
+      dropoutSeed: dropoutSeed, dropout: dropout, dropped: dropped, hiddenGradients: hiddenGradients,
+      gathered: gathered,
       panel: panel)
   }
 }

@@ -45,7 +45,8 @@ public final class TrainingPass {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
     let rows = batch.tokens.count
     let width = decoder.configuration.width
-    let context = self.context(dropoutSeed)
+    var context = self.context(dropoutSeed)
+    context.angles = decoder.angles(batch.positions, memory.angles)
     let supervised = batch.supervisedRows
     // The plain engine takes all rows through the last block; there is nothing to select where all are supervised.
     let all = supervised.count == rows
@@ -81,7 +82,10 @@ public final class TrainingPass {
   }
 
   private func context(_ dropoutSeed: UInt64) -> PassContext {
-    let dropout = dropout.map { BaseDropout(probability: Float($0), seed: dropoutSeed) }
+    let dropout = dropout.map {
+      BaseDropout(
+        probability: Float($0), coversStream: decoder.configuration.dropout.coversStream, seed: dropoutSeed)
+    }
     switch trained {
     case .adapter(let adapter):
       return memory.context(
@@ -95,7 +99,8 @@ public final class TrainingPass {
 
   /// The mask over the embeddings, or over their gradient, in place.
   private func dropEmbeddings(_ x: MutableFloats, rows: Int, _ context: PassContext) {
-    context.dropout?.apply(
+    guard let dropout = context.dropout, dropout.coversStream else { return }
+    dropout.apply(
       .embeddings, x, x, rows: rows, indices: nil, width: decoder.configuration.width, compute)
   }
 

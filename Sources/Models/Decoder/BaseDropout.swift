@@ -1,11 +1,12 @@
 import Core
 import Kernels
 
-/// The base's own dropout during one pass, as GPT-2 has it: on the embeddings, on the attention weights, and on what
-/// attention and MLP add to the stream. Masks are functions of the pass's seed, the place, row and column, so the backward
+/// The base's own dropout during one pass: on the attention weights, and where `coversStream`, as in GPT-2, on the embeddings
+/// and on what attention and MLP add to the stream. Masks are functions of the pass's seed, the place, row and column, so the backward
 /// pass finds them again.
 struct BaseDropout {
   var probability: Float
+  var coversStream: Bool
   /// Of this pass.
   var seed: UInt64
 

@@ -19,32 +19,33 @@ struct OutputGradient {
 /// Where its outputs are `partial`, some columns are computed for some rows only, and in the backward pass their gradient is
 /// zero at the others.
 extension Linear {
-  /// y = addend + x · W + b + s · (drop(x) · Aᵀ) · Bᵀ; the inner product drop(x) · Aᵀ [N, r] is kept in `hidden`.
-  /// `addend` is [N, out], and may be y.
+  /// y = addend + x · W + b + s · (drop(x) · Aᵀ) · Bᵀ, with rows of `stride`, [N, out] unless given; the inner product
+  /// drop(x) · Aᵀ [N, r] is kept in `hidden`. `addend` is laid out as y, and may be y.
   func forward(
-    _ x: Floats, _ y: MutableFloats, hidden: MutableFloats?, rows: Int, addend: Floats? = nil, _ context: PassContext
+    _ x: Floats, _ y: MutableFloats, stride: Int? = nil, hidden: MutableFloats?, rows: Int, addend: Floats? = nil,
+    _ context: PassContext
   ) {
     context.observer?(index, x, rows)
     if let hidden { forwardHidden(x, hidden: hidden, rows: rows, context) }
     project(
-      x, hidden: hidden.map { Floats($0) }, 0..<outputWidth, y, stride: outputWidth, rows: rows, addend: addend, context
-    )
+      x, hidden: hidden.map { Floats($0) }, 0..<outputWidth, y, stride: stride ?? outputWidth, rows: rows,
+      addend: addend, context)
   }
 
   /// The same where some outputs are partial; what is not asked for is left as it is in y.
   func forward(
-    _ x: Floats, _ y: MutableFloats, hidden: MutableFloats, rows: Int, partial: PartialOutputs?, _ context: PassContext
+    _ x: Floats, _ y: MutableFloats, stride: Int, hidden: MutableFloats, rows: Int, partial: PartialOutputs,
+    _ context: PassContext
   ) {
-    guard let partial else { return forward(x, y, hidden: hidden, rows: rows, context) }
     context.observer?(index, x, rows)
     forwardHidden(x, hidden: hidden, rows: rows, context)
     let columns = partial.columns
-    project(x, hidden: hidden, columns..<outputWidth, y + columns, stride: outputWidth, rows: rows, context)
+    project(x, hidden: hidden, columns..<outputWidth, y + columns, stride: stride, rows: rows, context)
     let gathered = gather(partial.rows, of: x, hidden: hidden, context)
     let output = context.gathered.output.ensure(partial.rows.count * columns)
     project(
       gathered.x, hidden: gathered.hidden, 0..<columns, output, stride: columns, rows: partial.rows.count, context)
-    scatter(output, to: partial.rows, of: y, width: columns, stride: outputWidth)
+    scatter(output, to: partial.rows, of: y, width: columns, stride: stride)
   }
 
   /// Some `columns` of the linear's outputs from x and drop(x) · Aᵀ: y[rows, columns], with rows of `stride`. `addend` is laid
@@ -95,44 +96,43 @@ extension Linear {
   /// Accumulates the gradients of A and B, or those of the weights, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx`
   /// is given; it may be x.
   func backward(
-    _ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, partial: PartialOutputs? = nil,
-    _ context: PassContext
+    _ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, _ context: PassContext
   ) {
+    guard
+      let pending = parameterGradients(
+        x, hidden: hidden, dy: dy, stride: outputWidth, rows: rows, partial: nil, isNeeded: dx != nil,
+        context.hiddenGradients[0], context)
+    else { return }
+    if let dx { pending.add(to: dx, accumulate: false, context) }
+  }
+
+  /// Accumulates the gradients of A and B, or those of the weights, from dy[N, out] with rows of `stride`, and returns what
+  /// is still to be done for the input's; nil where nothing is trained here and that is not needed either.
+  func parameterGradients(
+    _ x: Floats, hidden: Floats, dy: Floats, stride: Int, rows: Int, partial: PartialOutputs?, isNeeded: Bool,
+    _ hiddenGradient: FloatBuffer, _ context: PassContext
+  ) -> PendingInputGradient? {
     let pair = context.gradients == nil ? nil : context.adapter?.pair(of: self)
-    if dx == nil, pair == nil, context.weightGradients == nil { return }
+    if !isNeeded, pair == nil, context.weightGradients == nil { return nil }
     var whole = OutputGradient(
-      columns: 0..<outputWidth, rows: rows, x: x, hidden: hidden, dy: dy, stride: outputWidth)
+      columns: 0..<outputWidth, rows: rows, x: x, hidden: hidden, dy: dy, stride: stride)
     let some = partial.map { separate($0, from: &whole, context) }
     if let gradients = context.weightGradients {
       for part in [whole, some?.part].compactMap(\.self) { backwardWeight(part, gradients, context) }
       if let bias {
-        Elementwise.sumRows(dy, into: gradients.of(bias), rows: rows, width: outputWidth, context.compute)
+        Elementwise.sumRows(
+          dy, stride: stride, into: gradients.of(bias), rows: rows, width: outputWidth, context.compute)
       }
     }
     var through: ProductTerm?
     if let adapter = context.adapter, let pair, let gradients = context.gradients {
-      let dhidden = adapterGradients(whole, some, adapter, pair, gradients, context)
+      let dhidden = adapterGradients(whole, some, adapter, pair, gradients, hiddenGradient, context)
       let rank = adapter.configuration.rank
       through = ProductTerm(
         dhidden, rowStride: rank, k: rank,
         .stored(adapter.parameters.pointer + pair.aOffset, stride: inputWidth))
     }
-    guard let dx else { return }
-    // A dropped-out term has to be made by itself, so that the mask can be laid over it.
-    let masked = context.dropoutSeed(self)
-    inputGradient(of: whole, masked == nil ? through : nil, dx, context)
-    if let (part, selected) = some {
-      // In the place of what those rows put in.
-      let dinput = context.gathered.input.pointer
-      inputGradient(of: part, nil, dinput, context)
-      scatterAdd(dinput, to: selected, of: dx, width: inputWidth)
-    }
-    guard let masked, let through, let dropout = context.adapter?.configuration.dropout else { return }
-    let unmasked = context.dropped.ensure(rows * inputWidth)
-    ProductSum(m: rows, n: inputWidth, through).profiled(as: .adapterBackward)
-      .compute(into: unmasked, stride: inputWidth, scratch: context.panel, context.compute)
-    Elementwise.dropout(
-      unmasked, dx, count: rows * inputWidth, p: Float(dropout), seed: masked, accumulate: true, context.compute)
+    return PendingInputGradient(linear: self, whole: whole, some: some, through: through)
   }
 
   /// Takes the partial outputs' columns out of the gradient, and returns what they have at their rows.
@@ -144,19 +144,20 @@ extension Linear {
     let part = OutputGradient(
       columns: 0..<columns, rows: partial.rows.count, x: gathered.x, hidden: gathered.hidden,
       dy: Models.gather(
-        partial.rows, of: whole.dy, width: columns, stride: outputWidth, into: context.gathered.output),
+        partial.rows, of: whole.dy, width: columns, stride: whole.stride, into: context.gathered.output),
       stride: columns)
     whole.columns = columns..<outputWidth
     whole.dy += columns
     return (part, partial.rows)
   }
 
-  /// dx[rows, in] = dy · Wᵀ + `added`, of some outputs.
-  private func inputGradient(
-    of part: OutputGradient, _ added: ProductTerm?, _ dx: MutableFloats, _ context: PassContext
+  /// dx[rows, in] = addend + dy · Wᵀ + `added`, of some outputs; `addend` is dx or nothing.
+  fileprivate func inputGradient(
+    of part: OutputGradient, _ added: ProductTerm?, _ dx: MutableFloats, accumulate: Bool, _ context: PassContext
   ) {
     let sum = ProductSum(
-      m: part.rows, n: inputWidth, backwardTerm(part.dy, columns: part.columns, stride: part.stride), added)
+      m: part.rows, n: inputWidth, backwardTerm(part.dy, columns: part.columns, stride: part.stride), added,
+      addend: accumulate ? Floats(dx) : nil, addendStride: inputWidth)
     withExtendedLifetime(weight) {
       sum.profiled(as: .weightsBackward).compute(into: dx, stride: inputWidth, scratch: context.panel, context.compute)
     }
@@ -165,10 +166,10 @@ extension Linear {
   /// Accumulates the gradients of A and B, and returns dhidden[N, r] = s · dy · B, at all rows.
   private func adapterGradients(
     _ whole: OutputGradient, _ some: (part: OutputGradient, rows: [Int])?, _ adapter: Adapter, _ pair: Adapter.Pair,
-    _ gradients: MutableFloats, _ context: PassContext
+    _ gradients: MutableFloats, _ hiddenGradient: FloatBuffer, _ context: PassContext
   ) -> Floats {
     let rank = adapter.configuration.rank
-    let dhidden = context.hiddenGradient.ensure(whole.rows * rank)
+    let dhidden = hiddenGradient.ensure(whole.rows * rank)
     backwardThroughB(whole, into: dhidden, adapter, pair, gradients, context)
     if let (part, selected) = some {
       // In the place of what it is the gradient of.
@@ -216,11 +217,41 @@ extension Linear {
   }
 
   /// x, or x with dropout where it is active; the backward pass gets the same mask again.
-  private func adapterInput(_ x: Floats, rows: Int, _ adapter: Adapter, _ context: PassContext) -> Floats {
+  fileprivate func adapterInput(_ x: Floats, rows: Int, _ adapter: Adapter, _ context: PassContext) -> Floats {
     guard let seed = context.dropoutSeed(self) else { return x }
     let dropped = context.dropped.ensure(rows * inputWidth)
     Elementwise.dropout(
       x, dropped, count: rows * inputWidth, p: Float(adapter.configuration.dropout), seed: seed, context.compute)
     return Floats(dropped)
+  }
+}
+
+/// The input's gradient of a linear whose parameters have theirs: what it reads may lie in the input's place.
+struct PendingInputGradient {
+  var linear: Linear
+  var whole: OutputGradient
+  /// Outputs of some rows only, gathered.
+  var some: (part: OutputGradient, rows: [Int])?
+  /// The adapter's part, s · dy · B · A.
+  var through: ProductTerm?
+
+  /// dx[N, in] = or += dy · Wᵀ + drop(s · dy · B · A).
+  func add(to dx: MutableFloats, accumulate: Bool, _ context: PassContext) {
+    // A dropped-out term has to be made by itself, so that the mask can be laid over it.
+    let masked = context.dropoutSeed(linear)
+    let (rows, width) = (whole.rows, linear.inputWidth)
+    linear.inputGradient(of: whole, masked == nil ? through : nil, dx, accumulate: accumulate, context)
+    if let (part, selected) = some {
+      // In the place of what those rows put in.
+      let dinput = context.gathered.input.pointer
+      linear.inputGradient(of: part, nil, dinput, accumulate: false, context)
+      scatterAdd(dinput, to: selected, of: dx, width: width)
+    }
+    guard let masked, let through, let dropout = context.adapter?.configuration.dropout else { return }
+    let unmasked = context.dropped.ensure(rows * width)
+    ProductSum(m: rows, n: width, through).profiled(as: .adapterBackward)
+      .compute(into: unmasked, stride: width, scratch: context.panel, context.compute)
+    Elementwise.dropout(
+      unmasked, dx, count: rows * width, p: Float(dropout), seed: masked, accumulate: true, context.compute)
   }
 }

@@ -3,14 +3,16 @@ import Kernels
 import Quantizing
 import Weights
 
-/// The weight of a linear.
+/// How the weight of a linear is kept; how it is stored in the model's files is `Linear.orientation`.
 enum LinearWeight: Sendable {
-  /// [in, out], as GPT-2's `Conv1D` stores it.
+  /// [in, out] in float32.
   case inputMajor(FloatTensor)
-  /// [out, in], as `torch.nn.Linear` stores it.
+  /// [out, in] in float32.
   case outputMajor(FloatTensor)
-  /// [in, out], frozen, laid out once for the products in both directions, however it is stored.
+  /// [in, out], frozen, laid out once for the products in both directions, whichever way it is stored.
   case packed(PackedMatrix)
+  /// [out, in] in 16-bit floats, frozen; decoded a panel at a time.
+  case half(HalfMatrix)
   /// [out, in] in 4 bits, frozen; decoded a panel at a time, so that it never exists as a whole in float32.
   case quantized(QuantizedMatrix)
 }
@@ -19,12 +21,16 @@ enum LinearWeight: Sendable {
 ///
 /// It gets gradients itself where all weights are trained; where they are frozen only its input does.
 struct Linear: Sendable {
-  /// Module name, such as `transformer.h.0.attn.c_attn`.
+  /// Module name, such as `model.layers.0.self_attn.q_proj`.
   var name: String
   /// Its place among the decoder's linears, by which an adapter finds it.
   var index: Int
+  /// Its place among its block's.
+  var slot: Int
   var inputWidth: Int
   var outputWidth: Int
+  /// Of the stored tensor.
+  var orientation: Orientation
   var weight: LinearWeight
   var bias: FloatTensor?
 
@@ -35,6 +41,7 @@ struct Linear: Sendable {
       case .inputMajor(let weight): .stored(weight.pointer, stride: outputWidth)
       case .outputMajor(let weight): .transposed(weight.pointer, stride: inputWidth)
       case .packed(let weight): .packed(weight)
+      case .half(let weight): .halfTransposed(weight)
       case .quantized(let weight): .fourBitTransposed(weight.matrix)
       }
     return ProductTerm(x, rowStride: inputWidth, k: inputWidth, factor, firstColumn: firstColumn)
@@ -52,6 +59,7 @@ struct Linear: Sendable {
       case .inputMajor(let weight): .transposed(weight.pointer, stride: outputWidth)
       case .outputMajor(let weight): .stored(weight.pointer, stride: inputWidth)
       case .packed(let weight): .packedTransposed(weight)
+      case .half(let weight): .half(weight)
       case .quantized(let weight): .fourBit(weight.matrix)
       }
     return ProductTerm(dy, rowStride: stride, k: columns.count, factor, firstRow: columns.lowerBound)
@@ -74,36 +82,7 @@ struct Linear: Sendable {
       add(
         part.dy, stride: part.stride, m: width, .stored(part.x, stride: inputWidth), n: inputWidth,
         to: gradients.of(weight) + first * inputWidth, rowsOf: inputWidth)
-    case .packed, .quantized: preconditionFailure("a frozen weight cannot be trained")
+    case .packed, .half, .quantized: preconditionFailure("a frozen weight cannot be trained")
     }
-  }
-}
-
-/// A normalisation of the residual stream, [N, C] → [N, C].
-struct Norm: Sendable {
-  var weight: FloatTensor
-  var bias: FloatTensor
-  var epsilon: Float
-
-  func forward(
-    _ x: Floats, _ y: MutableFloats, mean: MutableFloats, rstd: MutableFloats, rows: Int, _ compute: Compute
-  ) {
-    LayerNorm.forward(
-      x, weight: weight.pointer, bias: bias.pointer, epsilon: epsilon, y: y, mean: mean, rstd: rstd, rows: rows,
-      width: weight.count, compute)
-  }
-
-  /// dx += the gradient; and where the weights are trained, they get theirs in `gradients`.
-  func backward(
-    _ x: Floats, mean: Floats, rstd: Floats, dy: Floats, dx: MutableFloats, rows: Int, gradients: WeightGradients?,
-    _ compute: Compute
-  ) {
-    if let gradients {
-      LayerNorm.backwardParameters(
-        x, mean: mean, rstd: rstd, dy: dy, dweight: gradients.of(weight), dbias: gradients.of(bias), rows: rows,
-        width: weight.count, compute)
-    }
-    LayerNorm.backward(
-      x, weight: weight.pointer, mean: mean, rstd: rstd, dy: dy, dx: dx, rows: rows, width: weight.count, compute)
   }
 }

@@ -3,15 +3,15 @@ import Quantizing
 import Weights
 
 extension Decoder {
-  /// A linear's weight with an adapter's product added: W + s · Aᵀ · Bᵀ for [in, out], W + s · B · A for [out, in]. The
-  /// base stays as it is; of a quantised base it is the decoded weight, [out, in].
+  /// A linear's weight with an adapter's product added, in float32 and in the orientation that the model's files have: W +
+  /// s · Aᵀ · Bᵀ for [in, out], W + s · B · A for [out, in]. The base stays as it is; of a quantised base it is the decoded
+  /// weight, [out, in].
   public func mergedWeight(of linear: Int, with adapter: Adapter, threads: Int) -> FloatTensor {
     let linear = blocks.flatMap(\.linears)[linear]
-    switch linear.weight {
-    case .inputMajor(let weight): return mergedInputMajor(weight, linear, adapter)
-    case .packed(let weight): return mergedInputMajor(weight.unpacked, linear, adapter)
-    case .outputMajor(let weight): return mergedOutputMajor(weight, linear, adapter)
-    case .quantized(let weight): return mergedOutputMajor(weight.decoded(Compute(threads: threads)), linear, adapter)
+    let (weight, orientation) = linear.floats(Compute(threads: threads))
+    switch orientation {
+    case .inputsByOutputs: return mergedInputMajor(weight, linear, adapter)
+    case .outputsByInputs: return mergedOutputMajor(weight, linear, adapter)
     }
   }
 
@@ -33,13 +33,8 @@ extension Decoder {
   ) throws -> DeltaSurvival {
     let linear = blocks.flatMap(\.linears)[index]
     let compute = Compute(threads: threads)
-    let (weight, layout): (FloatTensor, FourBit.Layout) =
-      switch linear.weight {
-      case .inputMajor(let weight): (weight, .inputsByOutputs)
-      case .packed(let weight): (weight.unpacked, .inputsByOutputs)
-      case .outputMajor(let weight): (weight, .outputsByInputs)
-      case .quantized(let matrix): (matrix.decoded(compute), .outputsByInputs)
-      }
+    let (weight, orientation) = linear.floats(compute)
+    let layout: FourBit.Layout = orientation == .inputsByOutputs ? .inputsByOutputs : .outputsByInputs
     func quantize(_ weight: FloatTensor) throws -> QuantizedMatrix {
       try QuantizedMatrix(weight, layout: layout, name: linear.name + ".weight", settings: settings, compute)
     }
@@ -73,11 +68,33 @@ extension Decoder {
   }
 }
 
-extension PackedMatrix {
-  /// The weight as it was, [in, out].
-  fileprivate var unpacked: FloatTensor {
-    FloatTensor(shape: [rows, columns]) { values in
-      if let target = values.baseAddress { unpack(into: target) }
+extension Linear {
+  /// The weight in float32, and which way round it is: as the model's files have it, but [out, in] of one in 4 bits.
+  fileprivate func floats(_ compute: Compute) -> (FloatTensor, Orientation) {
+    switch weight {
+    case .inputMajor(let weight): (weight, .inputsByOutputs)
+    case .outputMajor(let weight): (weight, .outputsByInputs)
+    case .quantized(let matrix): (matrix.decoded(compute), .outputsByInputs)
+    case .half(let matrix):
+      (
+        FloatTensor(shape: [outputWidth, inputWidth]) { values in
+          if let target = values.baseAddress { matrix.decode(row: 0, count: values.count, into: target) }
+        }, .outputsByInputs
+      )
+    case .packed(let matrix): (unpacked(matrix), orientation)
+    }
+  }
+
+  private func unpacked(_ matrix: PackedMatrix) -> FloatTensor {
+    switch orientation {
+    case .inputsByOutputs:
+      FloatTensor(shape: [inputWidth, outputWidth]) { values in
+        if let target = values.baseAddress { matrix.unpack(into: target) }
+      }
+    case .outputsByInputs:
+      FloatTensor(shape: [outputWidth, inputWidth]) { values in
+        if let target = values.baseAddress { matrix.unpackTransposed(into: target) }
+      }
     }
   }
 }

@@ -7,22 +7,23 @@ extension Block {
   func forestRuns(
     _ batch: Batch, _ activations: Activations, selected: [Int]?, gradients: MutableFloats?
   ) -> [AttentionRun] {
-    let stride = attentionInput.outputWidth
-    let base = activations.queriesKeysValues.pointer
+    let stride = attention.columns
+    let base = activations.attention.queriesKeysValues.pointer
     func span(_ rows: Range<Int>, causalOffset: Int) -> KeySpan {
       let offset = rows.lowerBound * stride
       return KeySpan(
-        keys: base + offset + keyOffset, values: base + offset + valueOffset,
-        keyGradients: gradients.map { $0 + offset + keyOffset },
-        valueGradients: gradients.map { $0 + offset + valueOffset }, count: rows.count, stride: stride,
+        keys: base + offset + attention.keyOffset, values: base + offset + attention.valueOffset,
+        keyGradients: gradients.map { $0 + offset + attention.keyOffset },
+        valueGradients: gradients.map { $0 + offset + attention.valueOffset }, count: rows.count, stride: stride,
         causalOffset: causalOffset, firstRow: rows.lowerBound)
     }
     var runs: [AttentionRun] = []
     var firstRow = 0
     for (rows, segment) in Self.queries(batch, selected) {
       let own = batch.segments[segment].rows.lowerBound
+      let position = batch.segments[segment].startPosition + rows.lowerBound - own
       let ancestors = batch.ancestors(of: segment).map {
-        span(batch.segments[$0].rows, causalOffset: KeySpan.everything)
+        span(batch.segments[$0].rows, causalOffset: position - batch.segments[$0].startPosition)
       }
       // No query sees a key after the last of them.
       let last = span(own..<rows.upperBound, causalOffset: rows.lowerBound - own)

@@ -119,10 +119,10 @@ private struct PEFTConfiguration: Encodable {
     self.configuration = configuration
     self.baseModel = baseModel
     // "all-linear" would make PEFT choose by itself, so the modules are written out.
-    let modules = Set(decoder.linears.map { String($0.name.split(separator: ".").last ?? "") })
+    let modules = Set(decoder.linears.map(\.module))
     let named = configuration.targets.filter { $0 != LoRAConfiguration.allLinear }
     targets = named.count == configuration.targets.count ? Array(Set(named)).sorted() : modules.sorted()
-    fanInFanOut = decoder.storesInputMajor
+    fanInFanOut = decoder.isFanInFanOut
   }
 
   private enum Key: String, CodingKey {

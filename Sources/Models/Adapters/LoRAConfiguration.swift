@@ -1,4 +1,5 @@
 import Core
+import Weights
 
 /// Low-rank adaptation (Hu et al. 2021): y += scale · dropout(x) · Aᵀ · Bᵀ beside a frozen linear.
 public struct LoRAConfiguration: Sendable, Equatable, Codable {
@@ -42,7 +43,7 @@ public struct LoRAConfiguration: Sendable, Equatable, Codable {
     }
     let wanted = layers.map(Set.init)
     for target in targets where target != Self.allLinear && !linears.contains(where: { $0.isNamed(target) }) {
-      let modules = Set(linears.map { String($0.name.split(separator: ".").last ?? "") }).sorted()
+      let modules = Set(linears.map(\.module)).sorted()
       throw SFTError(
         .usage, "no linear of the model is named '\(target)'",
         advice: "Its linears are \(modules.joined(separator: ", ")), or \(Self.allLinear) for every one")

@@ -1,5 +1,6 @@
 import Core
 import Kernels
+import Weights
 
 /// The trainable parameters: every A and B in one flat float32 memory, so that clipping and the optimiser are one loop.
 public final class Adapter {

@@ -60,10 +60,12 @@ public final class InferencePass {
     let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
     let input = activations.input.ensure(rows * width)
     decoder.embed(batch.tokens, positions: batch.positions, input)
+    var context = memory.context(compute, adapter)
+    context.angles = decoder.angles(batch.positions, memory.angles)
     for block in decoder.blocks[..<layer] {
       activations.resize(rows: rows, outputs: rows, block, rank: adapter?.configuration.rank ?? 0)
       block.forward(
-        activations, output, rows: rows, selected: nil, scratch: memory.scratch, memory.context(compute, adapter)
+        activations, output, rows: rows, selected: nil, scratch: memory.scratch, context
       ) { block.forestRuns(batch, activations, selected: nil, gradients: nil) }
       input.update(from: output, count: rows * width)
     }
@@ -89,11 +91,11 @@ public final class InferencePass {
     let positions = zip(caches, tokens).flatMap { cache, tokens in cache.count..<cache.count + tokens.count }
     let lasts = ranges.map { $0.upperBound - 1 }
     let x = forward(tokens.flatMap(\.self), positions: positions, rows: lasts) { block, layer, selected in
-      let added = memory.activations(0).queriesKeysValues.pointer
+      let added = memory.activations(0).attention.queriesKeysValues.pointer
       return zip(caches, ranges).enumerated().map { index, sequence in
         let (cache, rows) = sequence
         cache.store(
-          Floats(added + rows.lowerBound * block.attentionInput.outputWidth), rows: rows.count, layer: layer, block)
+          Floats(added + rows.lowerBound * block.attention.columns), rows: rows.count, layer: layer, block)
         // Where rows are selected, it is each sequence's last.
         let first = selected.map { $0[index] } ?? rows.lowerBound
         return AttentionRun(
@@ -124,6 +126,7 @@ public final class InferencePass {
     let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
     var context = memory.context(compute, adapter)
     context.observer = observer
+    context.angles = decoder.angles(positions, memory.angles)
     let sparse = compute.engine == .auto && wanted.count < rows
     activations.input.ensure(rows * width)
     decoder.embed(tokens, positions: positions, activations.input.pointer)

@@ -45,11 +45,11 @@ public final class KeyValueCache {
   }
 
   func store(_ queriesKeysValues: Floats, rows: Int, layer: Int, _ block: Block) {
-    let stride = block.attentionInput.outputWidth
+    let stride = block.attention.columns
     for row in 0..<rows {
       // Keys and values lie side by side in the activations as they do here.
       (layers[layer].pointer + (count - start + row) * 2 * keyWidth)
-        .update(from: queriesKeysValues + row * stride + block.keyOffset, count: 2 * keyWidth)
+        .update(from: queriesKeysValues + row * stride + block.attention.keyOffset, count: 2 * keyWidth)
     }
   }
 
@@ -58,12 +58,14 @@ public final class KeyValueCache {
   func spans(_ layer: Int, added: Int, queriesFrom first: Int) -> [KeySpan] {
     precondition(parent.map { $0.count == start } ?? true, "the cache that this one continues has changed")
     let past = count - start
-    return (parent?.everything(layer) ?? []) + [span(layer, past + added, causalOffset: past + first)]
+    let own = span(layer, past + added, causalOffset: past + first)
+    return (parent?.spans(layer, seenFrom: count + first) ?? []) + [own]
   }
 
-  private func everything(_ layer: Int) -> [KeySpan] {
-    let own = count - start
-    return (parent?.everything(layer) ?? []) + (own > 0 ? [span(layer, own, causalOffset: KeySpan.everything)] : [])
+  /// All that it holds, for queries from a later position on.
+  private func spans(_ layer: Int, seenFrom position: Int) -> [KeySpan] {
+    let own = count > start ? [span(layer, count - start, causalOffset: position - start)] : []
+    return (parent?.spans(layer, seenFrom: position) ?? []) + own
   }
 
   private func span(_ layer: Int, _ count: Int, causalOffset: Int) -> KeySpan {

@@ -17,9 +17,11 @@ struct PassContext {
   var dropoutSeed: UInt64?
   /// The base's own dropout; nil where it is not active.
   var dropout: BaseDropout?
-  /// [N, widest input] for dropped-out inputs, and [N, r] for a gradient; sized by the pass.
+  /// What the rows turn by, for each of the decoder's rotations.
+  var angles: [RotaryAngles] = []
+  /// [N, widest input] for dropped-out inputs, and [N, r] for gradients of up to three linears; sized by the pass.
   var dropped: FloatBuffer
-  var hiddenGradient: FloatBuffer
+  var hiddenGradients: [FloatBuffer]
   /// Rows that alone need some of a linear's outputs.
   var gathered: GatheredRows
   /// Panels of weights, for products.

@@ -8,6 +8,7 @@ final class LossHead {
   private let statistics = FloatBuffer()
   private let normedGradient = FloatBuffer()
   private let logits = FloatBuffer()
+  private let capped = FloatBuffer()
   private let panel: FloatBuffer
 
   /// `logits`: how many exist at once, about.
@@ -33,7 +34,7 @@ final class LossHead {
     }
     let output = normed.ensure(count * width)
     let mean = statistics.ensure(2 * count)
-    decoder.finalNorm.forward(x, output, mean: mean, rstd: mean + count, rows: count, compute)
+    norm(decoder, x, output, statistics: mean, rows: count, compute)
 
     var totals = CrossEntropy.Totals()
     let dnormed = gradientScale == nil ? nil : normedGradient.ensure(count * width)
@@ -47,10 +48,16 @@ final class LossHead {
       let end = targets[cursor...].firstIndex { $0.row >= first + chunk } ?? targets.endIndex
       let scores = logits.ensure(rows * classes)
       decoder.project(output + first * width, scores, rows: chunk, panel: panel, compute)
+      let cap = decoder.configuration.logitCap.map { Float($0) }
+      if let cap {
+        Elementwise.softCap(scores, count: chunk * classes, cap: cap, compute)
+        if dnormed != nil { capped.ensure(rows * classes).update(from: scores, count: chunk * classes) }
+      }
       totals += CrossEntropy.rows(
         scores, rows: chunk, classes: classes, firstRow: first, targets: targets[cursor..<end],
         gradientScale: gradientScale, compute)
       if let dnormed {
+        if let cap { Elementwise.softCapBack(capped.pointer, scores, count: chunk * classes, cap: cap, compute) }
         decoder.projectBack(scores, dnormed + first * width, rows: chunk, panel: panel, compute)
         if let weightGradients {
           decoder.projectWeights(
@@ -60,9 +67,11 @@ final class LossHead {
       cursor = end
     }
     if let dnormed, let gradient {
+      let scale = Float(decoder.configuration.logitScale)
+      if scale != 1 { Elementwise.scale(dnormed, by: scale, into: dnormed, count: count * width, compute) }
       Elementwise.clear(gradient, count: count * width, compute)
       decoder.finalNorm.backward(
-        x, mean: mean, rstd: mean + count, dy: dnormed, dx: gradient, rows: count, gradients: weightGradients, compute)
+        x, statistics: mean, dy: dnormed, dx: gradient, rows: count, gradients: weightGradients, compute)
     }
     return totals
   }
@@ -71,7 +80,19 @@ final class LossHead {
   func logits(_ decoder: Decoder, _ x: Floats, rows: Int, into output: MutableFloats, _ compute: Compute) {
     let normed = self.normed.ensure(rows * decoder.configuration.width)
     let mean = statistics.ensure(2 * rows)
-    decoder.finalNorm.forward(x, normed, mean: mean, rstd: mean + rows, rows: rows, compute)
+    norm(decoder, x, normed, statistics: mean, rows: rows, compute)
     decoder.project(normed, output, rows: rows, panel: panel, compute)
+    if let cap = decoder.configuration.logitCap {
+      Elementwise.softCap(output, count: rows * decoder.head.outputWidth, cap: Float(cap), compute)
+    }
+  }
+
+  /// What the head gets, multiplied by what logits are multiplied by.
+  private func norm(
+    _ decoder: Decoder, _ x: Floats, _ y: MutableFloats, statistics: MutableFloats, rows: Int, _ compute: Compute
+  ) {
+    decoder.finalNorm.forward(x, y, statistics: statistics, rows: rows, compute)
+    let scale = Float(decoder.configuration.logitScale)
+    if scale != 1 { Elementwise.scale(y, by: scale, into: y, count: rows * decoder.configuration.width, compute) }
   }
 }

@@ -1,0 +1,53 @@
+// Weights of 16 bits, bfloat16 or IEEE half, decoded where they are used.
+#include "clones.h"
+
+SFT_INLINE float bfloat16(uint16_t bits) {
+  union { uint32_t i; float f; } value = {(uint32_t)bits << 16};
+  return value.f;
+}
+
+// Without the instructions of F16C, so that every level has the same source; subnormals, infinities and NaN as they are.
+SFT_INLINE float half_float(uint16_t bits) {
+  uint32_t sign = (uint32_t)(bits & 0x8000u) << 16, rest = bits & 0x7fffu;
+  union { uint32_t i; float f; } value = {rest << 13}, scale = {(254u - 15u) << 23};
+  value.f *= scale.f;
+  if (rest >= 0x7c00u) value.i |= 0x7f800000u;
+  value.i |= sign;
+  return value.f;
+}
+
+SFT_CLONES void sft_bfloat16_decode(const uint16_t *restrict x, size_t n, float *restrict y) {
+  for (size_t i = 0; i < n; i++) y[i] = bfloat16(x[i]);
+}
+
+SFT_CLONES void sft_half_decode(const uint16_t *restrict x, size_t n, float *restrict y) {
+  for (size_t i = 0; i < n; i++) y[i] = half_float(x[i]);
+}
+
+#define SFT_HALF_ROWS(name, decode)                                                                                    \
+  SFT_CLONES void name(const uint16_t *w, size_t w_row, size_t rows, size_t width, const float *restrict x,            \
+                       float *restrict y, int accumulate) {                                                            \
+    size_t row = 0;                                                                                                    \
+    for (; row + 4 <= rows; row += 4) {                                                                                \
+      const uint16_t *restrict first = w + row * w_row, *restrict second = first + w_row;                              \
+      const uint16_t *restrict third = second + w_row, *restrict fourth = third + w_row;                               \
+      float a = 0, b = 0, c = 0, d = 0;                                                                                \
+      for (size_t i = 0; i < width; i++) {                                                                             \
+        a += decode(first[i]) * x[i];                                                                                  \
+        b += decode(second[i]) * x[i];                                                                                 \
+        c += decode(third[i]) * x[i];                                                                                  \
+        d += decode(fourth[i]) * x[i];                                                                                 \
+      }                                                                                                                \
+      float sums[4] = {a, b, c, d};                                                                                    \
+      for (int i = 0; i < 4; i++) y[row + i] = (accumulate ? y[row + i] : 0) + sums[i];                                \
+    }                                                                                                                  \
+    for (; row < rows; row++) {                                                                                        \
+      const uint16_t *restrict only = w + row * w_row;                                                                 \
+      float sum = 0;                                                                                                   \
+      for (size_t i = 0; i < width; i++) sum += decode(only[i]) * x[i];                                                \
+      y[row] = (accumulate ? y[row] : 0) + sum;                                                                        \
+    }                                                                                                                  \
+  }
+
+SFT_HALF_ROWS(sft_bfloat16_row_products, bfloat16)
+SFT_HALF_ROWS(sft_half_row_products, half_float)

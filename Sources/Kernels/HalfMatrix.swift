@@ -1,0 +1,47 @@
+import CKernels
+import Core
+
+/// A frozen matrix of 16-bit floats, row-major, where it is stored: decoded a panel at a time in products and a row at a time
+/// elsewhere, so that it never exists as a whole in float32.
+public struct HalfMatrix: Sendable {
+  public enum Format: Sendable { case bfloat16, float16 }
+
+  public let format: Format
+  public let rows: Int
+  public let columns: Int
+  private nonisolated(unsafe) let values: UnsafePointer<UInt16>
+  /// Whoever keeps the memory.
+  private nonisolated(unsafe) let owner: AnyObject
+
+  /// `values` are rows × columns, kept by `owner`.
+  public init(_ values: UnsafePointer<UInt16>, _ format: Format, rows: Int, columns: Int, keptBy owner: AnyObject) {
+    self.values = values
+    self.format = format
+    self.rows = rows
+    self.columns = columns
+    self.owner = owner
+  }
+
+  /// y = `count` values from a row and column on.
+  public func decode(row: Int, column: Int = 0, count: Int, into y: MutableFloats) {
+    let place = values + row * columns + column
+    switch format {
+    case .bfloat16: sft_bfloat16_decode(place, count, y)
+    case .float16: sft_half_decode(place, count, y)
+    }
+  }
+
+  /// y[outputs] (+)= x[columns] · Wᵀ of some rows: bound by reading them once.
+  func multiplyRows(_ rows: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool, _ compute: Compute) {
+    nonisolated(unsafe) let (x, y, first) = (x, y, values + rows.lowerBound * columns)
+    let some = max(4, (1 << 16) / max(1, columns) / 4 * 4)
+    parallelFor((rows.count + some - 1) / some, threads: compute.threads) { part in
+      let start = part * some
+      let (place, count) = (first + start * columns, min(some, rows.count - start))
+      switch format {
+      case .bfloat16: sft_bfloat16_row_products(place, columns, count, columns, x, y + start, accumulate ? 1 : 0)
+      case .float16: sft_half_row_products(place, columns, count, columns, x, y + start, accumulate ? 1 : 0)
+      }
+    }
+  }
+}

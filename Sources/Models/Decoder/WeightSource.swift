@@ -1,0 +1,111 @@
+import Core
+import Kernels
+import Quantizing
+import Weights
+
+/// Where a decoder takes its weights from, and the one place that decides how each is kept.
+struct WeightSource {
+  let configuration: ModelConfiguration
+  /// By tensor name, those to use in 4 bits.
+  private let quantized: [String: QuantizedMatrix]
+  /// By what to lay out the linears; nil to leave them as they are stored.
+  private let packing: Compute?
+  private let halves: (_ name: String, _ shape: [Int]) throws -> HalfTensor?
+  private let floats: (_ name: String, _ shape: [Int]) throws -> FloatTensor
+  private let specifications: [TensorKey: TensorSpecification]
+
+  private struct TensorKey: Hashable {
+    var role: TensorRole
+    var layer: Int?
+  }
+
+  init(
+    _ configuration: ModelConfiguration, quantized: [String: QuantizedMatrix] = [:], packing: Compute? = nil,
+    halves: @escaping (_ name: String, _ shape: [Int]) throws -> HalfTensor? = { _, _ in nil },
+    _ floats: @escaping (_ name: String, _ shape: [Int]) throws -> FloatTensor
+  ) {
+    self.configuration = configuration
+    self.quantized = quantized
+    self.packing = packing
+    self.halves = halves
+    self.floats = floats
+    specifications = Dictionary(
+      uniqueKeysWithValues: configuration.expectedTensors.map { (TensorKey(role: $0.role, layer: $0.layer), $0) })
+  }
+
+  /// What the model calls the tensor of a role; nil where it has none.
+  func specification(_ role: TensorRole, layer: Int? = nil) -> TensorSpecification? {
+    specifications[TensorKey(role: role, layer: layer)]
+  }
+
+  /// A tensor as float32; nil where the model has none of that role.
+  func tensor(_ role: TensorRole, layer: Int? = nil) throws -> FloatTensor? {
+    try specification(role, layer: layer).map { try floats($0.name, $0.shape) }
+  }
+
+  /// As `tensor`. Throws `internalError` where the model has none.
+  func required(_ role: TensorRole, layer: Int? = nil) throws -> FloatTensor {
+    guard let tensor = try tensor(role, layer: layer) else {
+      throw SFTError(.internalError, "the model has no tensor for \(role)")
+    }
+    return tensor
+  }
+
+  /// In 4 bits where it is given so; in 16 bits where it is stored so; else in float32, laid out if that is asked for: its
+  /// copy then takes the place of the mapped pages, so that it costs no memory.
+  func weight(_ tensor: TensorSpecification) throws -> LinearWeight {
+    if let weight = quantized[tensor.name] { return .quantized(weight) }
+    switch tensor.orientation {
+    case .inputsByOutputs:
+      let weight = try floats(tensor.name, tensor.shape)
+      guard let packing else { return .inputMajor(weight) }
+      defer { weight.releasePages() }
+      return .packed(
+        PackedMatrix(
+          weight.pointer, stride: tensor.shape[1], rows: tensor.shape[0], columns: tensor.shape[1], packing))
+    case .outputsByInputs:
+      if let half = try halves(tensor.name, tensor.shape) { return .half(HalfMatrix(half)) }
+      let weight = try floats(tensor.name, tensor.shape)
+      guard let packing else { return .outputMajor(weight) }
+      return .packed(
+        PackedMatrix(
+          transposed: weight.pointer, stride: tensor.shape[1], rows: tensor.shape[1], columns: tensor.shape[0], packing
+        ) { weight.releasePages(rows: $0) })
+    }
+  }
+
+  /// The rows of the embedding table where the head does not have them laid out.
+  func embedding() throws -> EmbeddingRows {
+    guard let tensor = specification(.tokenEmbedding) else {
+      throw SFTError(.internalError, "the model has no embedding table")
+    }
+    if configuration.architecture != .gpt2, let half = try halves(tensor.name, tensor.shape) {
+      return .half(HalfMatrix(half))
+    }
+    return .floats(try floats(tensor.name, tensor.shape))
+  }
+}
+
+/// How the token vectors are kept.
+enum EmbeddingRows: Sendable {
+  case floats(FloatTensor)
+  case half(HalfMatrix)
+  /// The columns of the head, which is the same table.
+  case head(PackedMatrix)
+
+  var table: Embedding.Table {
+    switch self {
+    case .floats(let tensor): .rows(tensor.pointer)
+    case .half(let matrix): .halfRows(matrix)
+    case .head(let matrix): .columns(matrix)
+    }
+  }
+}
+
+extension HalfMatrix {
+  init(_ tensor: HalfTensor) {
+    self.init(
+      tensor.pointer, tensor.dtype == .bf16 ? .bfloat16 : .float16, rows: tensor.shape[0], columns: tensor.shape[1],
+      keptBy: tensor.mapping)
+  }
+}
