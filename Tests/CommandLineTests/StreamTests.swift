@@ -16,10 +16,10 @@ import TestSupport
       ] {
         let outcome = try sft.run(arguments)
         #expect(outcome.code == 64, "\(arguments)")
-        #expect(outcome.errors.hasPrefix("Error: "), "\(arguments)")
+        #expect(outcome.errors.hasPrefix("error: "), "\(arguments)")
         #expect(outcome.output == "", "\(arguments)")
       }
-      #expect(try sft.run("train", "--bogus").errors.hasPrefix("Error: Unknown option '--bogus'"))
+      #expect(try sft.run("train", "--bogus").errors.hasPrefix("error: Unknown option '--bogus'"))
       #expect(try sft.succeed("--version").output == "sft 0.1.0\n")
       #expect(try directoryEntries(sft.folder) == [])
     }

@@ -127,7 +127,7 @@ import TestSupport
       let step = words.firstIndex(of: "step").map { String(words[$0 + 1].dropLast()) } ?? "?"
       #expect(
         outcome.errors
-          == "error: stopped after step \(step); a checkpoint is saved. Go on with `sft train --run stopped --resume`.\n"
+          == "stopped after step \(step); a checkpoint is saved. Go on with `sft train --run stopped --resume`.\n"
       )
       #expect(fileExists(sft.path(".sft/runs/stopped/checkpoints/step-\(step)")))
       #expect(
@@ -291,7 +291,7 @@ import TestSupport
       try sft.prepare("--val", "0")
       func refuse(_ message: String, _ options: String...) throws {
         let outcome = try sft.run(["train"] + options)
-        #expect(outcome.errors.hasPrefix("Error: \(message)\n"), "\(outcome.errors)")
+        #expect(outcome.errors.hasPrefix("error: \(message)\n"), "\(outcome.errors)")
         #expect(outcome.code == 64)
       }
       let largest = "\(Int.max)"
