@@ -77,7 +77,7 @@ struct Export: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     var options = InferenceOptions(model)
     options.adapter = source.adapter
     let format = target.format
@@ -88,6 +88,7 @@ struct Export: ParsableCommand {
     progress.note("exporting \(session.base.name) with \(session.description)")
     let report = try Pipeline.export(session, exportOptions)
     Self.noteBase(session, format ?? session.exportFormat, progress)
+    progress.close()
     if common.json {
       try Terminal.printJSON(
         Report(

@@ -38,7 +38,7 @@ struct Generate: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
     options.adapter = choice.adapter
@@ -62,5 +62,6 @@ struct Generate: ParsableCommand {
     progress.note(
       "\(generation.token_ids.count) tokens, \(fixed(Double(generation.token_ids.count) / max(seconds, 1e-9), 1)) "
         + "tokens/s, ended by \(generation.finish_reason.rawValue)")
+    progress.close()
   }
 }

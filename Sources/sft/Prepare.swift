@@ -84,7 +84,7 @@ struct Prepare: ParsableCommand {
     if common.json {
       try Terminal.printJSON(Report(path: artifact.path, stages: stages, summary: summary))
     } else {
-      print(Self.text(summary))
+      print(Self.text(summary, modelIsNamed: form.model != nil))
     }
   }
 
@@ -94,8 +94,8 @@ struct Prepare: ParsableCommand {
     var summary: PreparedSummary
   }
 
-  /// What a person wants to know of prepared data.
-  static func text(_ summary: PreparedSummary) -> String {
+  /// What a person wants to know of prepared data. `modelIsNamed`: whether the user said which model it is for.
+  static func text(_ summary: PreparedSummary, modelIsNamed: Bool = true) -> String {
     let counts = summary.counts
     var lines = [
       "records     \(grouped(counts.loaded)) read: \(grouped(summary.training)) for training, "
@@ -119,6 +119,7 @@ struct Prepare: ParsableCommand {
       "supervised  \(grouped(summary.supervisedTokens)) tokens (\(fixed(100 * summary.supervisedShare, 1)) %), EOS included"
     )
     lines.append("template    \(summary.templateName), maximum length \(grouped(summary.maxLength))")
+    lines.append("model       \(summary.model)" + (modelIsNamed ? "" : ", as no --model was given"))
     return lines.joined(separator: "\n")
   }
 }

@@ -73,7 +73,7 @@ struct Quantize: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     var options = QuantizeOptions(model: target.model)
     options.quantization = settings.options
     (options.target, options.replacing) = (target.to, target.overwrite)
@@ -81,6 +81,7 @@ struct Quantize: ParsableCommand {
     options.measuresOutputs = measuring.report || common.json
     if let threads = computing.threads { options.threads = threads }
     let result = try quantizeModel(options, in: workspace) { progress.note($0) }
+    progress.close()
     if common.json {
       try Terminal.printJSON(result)
       return

@@ -81,6 +81,7 @@ enum Terminal {
 final class Progress: @unchecked Sendable {
   private let quiet: Bool
   private var lineIsOpen = false
+  private var remarks: [String] = []
   private var lastDrawn = ContinuousClock.now - .seconds(1)
 
   init(quiet: Bool) { self.quiet = quiet }
@@ -92,6 +93,9 @@ final class Progress: @unchecked Sendable {
     lineIsOpen = false
     Terminal.write(Terminal.fitted(text) + "\n")
   }
+
+  /// Said by `close`, so beside a result, and not at all where there is none.
+  func remark(_ text: String) { if !remarks.contains(text) { remarks.append(text) } }
 
   /// A state of something long. On a terminal it is drawn ten times a second at most; elsewhere only where `isMilestone`.
   func update(_ done: Int, of total: Int, _ text: String, isMilestone: Bool) {
@@ -110,10 +114,12 @@ final class Progress: @unchecked Sendable {
     lineIsOpen = true
   }
 
-  /// Ends the rewritten line.
+  /// Ends the rewritten line, and says what was kept for then.
   func close() {
     if lineIsOpen { Terminal.write("\n") }
     lineIsOpen = false
+    for remark in remarks { note(remark) }
+    remarks = []
   }
 }
 

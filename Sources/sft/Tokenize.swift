@@ -37,7 +37,7 @@ struct Tokenize: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     let tokenizer = try workspace.tokenizer(coding.model)
     let encoder = tokenizer.makeEncoder()
     let input = try MappedFile(file)
@@ -51,6 +51,7 @@ struct Tokenize: ParsableCommand {
       print(
         (coding.decode ? try text(value, tokenizer, line: number) : try ids(value, encoder, line: number)).serialized)
     }
+    progress.close()
   }
 
   private func ids(_ value: JSONValue, _ encoder: TokenEncoder, line: Int) throws -> JSONValue {

@@ -101,7 +101,7 @@ import Testing
   @Test func wrongInputIsRefused() throws {
     try withSFT { sft in
       try sft.fail(
-        64, "there is no prepared data in .sft. Run `sft prepare FILE` first.", "lr-find")
+        66, "there is no prepared data in .sft. Run `sft prepare FILE` first.", "lr-find")
       try sft.prepare("--val", "0")
       func refuse(_ message: String, _ options: String...) throws {
         let outcome = try sft.run(["lr-find"] + options)
