@@ -17,9 +17,9 @@ struct SFT: ParsableCommand {
       """,
     version: "sft 0.1.0",
     subcommands: [
-      Prepare.self, Inspect.self, Tokenize.self, TokenizerCommand.self, LRFind.self, Train.self, Pretrain.self,
-      Eval.self, Generate.self, Compare.self, Export.self,
-      Quantize.self, Report.self, Runs.self, Cache.self, Doctor.self,
+      Prepare.self, Train.self, Compare.self, Export.self, Generate.self, Eval.self, LRFind.self, Report.self,
+      Runs.self, Inspect.self, Quantize.self, Pretrain.self, TokenizerCommand.self, Tokenize.self, Cache.self,
+      Doctor.self,
     ])
 
   /// Errors are a line or two on standard error, and an exit code from `SFTError.Kind`.
