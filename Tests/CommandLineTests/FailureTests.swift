@@ -53,7 +53,7 @@ import Testing
   @Test func usageErrorsAreTwoLines() throws {
     try withSFT { sft in
       for (arguments, text) in [
-        (["train", "--bogus"], "error: Unknown option '--bogus'\nSee `sft train --help`.\n"),
+        (["train", "--bogus-name"], "error: Unknown option '--bogus-name'\nSee `sft train --help`.\n"),
         (
           ["inspect", "data", "--limit", "-1"],
           "error: --limit must not be negative.\nSee `sft inspect data --help`.\n"
