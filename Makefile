@@ -4,7 +4,8 @@
 #   make test      install what is needed, build, and run all tests
 #   make bench     speed and memory on this machine, in about three minutes; ARGS="--full --peer PYTHON" for more
 #   make build     build .build/release/sft
-#   make install   build one self-contained binary and put it into PREFIX/bin; PREFIX=/usr/local DESTDIR=
+#   make install   build one self-contained binary and put it into PREFIX/bin, with completion for bash;
+#                  PREFIX=/usr/local DESTDIR=
 #   make uninstall remove it from there
 #   make standalone  build that binary only: .build-install/sft
 #   make embedded-model  train the model that is embedded in sft anew: ten minutes
@@ -16,6 +17,7 @@ SWIFT ?= swift
 SFT = .build/release/sft
 PREFIX ?= /usr/local
 BIN = $(DESTDIR)$(PREFIX)/bin
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 STANDALONE = .build-install
 # curl carries what is asked of a judge; nothing else needs it.
 DEBIAN_PACKAGES = libopenblas-dev libjson-c-dev libzstd-dev pkg-config curl
@@ -81,9 +83,13 @@ install:
 	@$(MAKE) --no-print-directory standalone
 	@install -D -m 755 $(STANDALONE)/sft '$(BIN)/sft.new' && mv '$(BIN)/sft.new' '$(BIN)/sft'
 	@echo "installed $(BIN)/sft"
+	@if mkdir -p '$(COMPLETIONS)' 2>/dev/null && [ -w '$(COMPLETIONS)' ]; then \
+	  '$(BIN)/sft' --generate-completion-script bash >'$(COMPLETIONS)/sft' && echo "installed $(COMPLETIONS)/sft"; \
+	else echo "Completion for bash was not installed: $(COMPLETIONS) cannot be written."; fi
 	@case ":$$PATH:" in *':$(PREFIX)/bin:'*) ;; *) echo "$(PREFIX)/bin is not on the PATH.";; esac
 
 uninstall:
+	@rm -f '$(COMPLETIONS)/sft'
 	@if [ -e '$(BIN)/sft' ]; then rm '$(BIN)/sft' && echo "removed $(BIN)/sft"; else echo "there is no $(BIN)/sft"; fi
 
 demo: build

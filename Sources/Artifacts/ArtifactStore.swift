@@ -67,10 +67,11 @@ public final class ArtifactStore: Sendable {
     case .sound(let found): return found
     case .absent: return nil
     case .damaged(let reason):
-      try setAside(reference, reason, "Run the command that made it again.")
+      let place = try moveAside(path(of: reference), as: "\(reference.stage)-\(reference.folderName)")
       throw SFTError(
-        .badData, "the \(reference.stage) data is damaged: \(reason)", file: path(of: reference),
-        advice: "Run the command that made it again")
+        .badData,
+        "the \(reference.stage) data is damaged: \(reason)" + (place.map { "; it was moved to \($0)" } ?? ""),
+        file: path(of: reference), advice: "Run the command that made it again")
     }
   }
 

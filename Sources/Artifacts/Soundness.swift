@@ -38,12 +38,18 @@ extension ArtifactStore {
   }
 
   func setAside(_ path: String, as name: String, _ reason: String, _ consequence: String) throws {
+    guard let place = try moveAside(path, as: name) else { return }
+    notice("\(path) is damaged: \(reason). It was moved to \(place). \(consequence)")
+  }
+
+  /// Returns where it is now; nil where somebody else moved it.
+  func moveAside(_ path: String, as name: String) throws -> String? {
     try createDirectory(setAsidePath)
     let place = "\(setAsidePath)/\(name)-\(UInt32.random(in: 0 ... .max))"
     guard rename(path, place) == 0 else {
-      if errno == ENOENT { return }
+      if errno == ENOENT { return nil }
       throw systemError("set aside", path)
     }
-    notice("\(path) is damaged: \(reason). It was moved to \(place). \(consequence)")
+    return place
   }
 }

@@ -92,7 +92,7 @@ public final class ModelComparison {
   }
 
   private static var nothingToCompare: SFTError {
-    SFTError(.usage, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
+    SFTError(.notFound, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
   }
 
   /// `metrics.jsonl` of the run that the tuned weights are from; nil where they are from elsewhere.

@@ -33,7 +33,7 @@ public func export(_ session: InferenceSession, _ options: ExportOptions) throws
   try checkTarget(options.target, replacing: options.replacing, base: session.base.folder)
   let format = options.format ?? session.exportFormat
   guard format != .model || options.format == .model || options.modelIsNamed else {
-    throw SFTError(.usage, "there is nothing to export", advice: "Train a run first, or give --adapter or --model")
+    throw SFTError(.notFound, "there is nothing to export", advice: "Train a run first, or give --adapter or --model")
   }
   guard format == .merged || options.dtype == nil else {
     throw SFTError(
@@ -58,7 +58,7 @@ private func requantizationReport(
   guard let adapter = session.adapter, let folder = session.adapterFolder else {
     guard asked != true else {
       throw SFTError(
-        .usage, "there is no adapter to report on", advice: "Train a run first, or give --adapter DIR")
+        .notFound, "there is no adapter to report on", advice: "Train a run first, or give --adapter DIR")
     }
     return nil
   }

@@ -38,9 +38,9 @@ extension Workspace {
     return ModelLocation(name, folder: try ModelFolder.resolve(name))
   }
 
-  /// The name of the embedded model, for where nothing names another; says so.
+  /// The name of the embedded model, for where nothing names another; remarks on it.
   func embeddedByDefault() -> String {
-    notice("No --model is given, and nothing in \(path) names one: the embedded model is used.")
+    remark("No --model is given, and nothing in \(path) names one: the embedded model is used.")
     return EmbeddedModel.name
   }
 

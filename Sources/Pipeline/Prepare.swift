@@ -79,7 +79,6 @@ private struct Preparation {
   var model: String { location.recordedName }
 
   init(_ options: PrepareOptions, _ workspace: Workspace) throws {
-    if options.model == nil { workspace.notice("No --model is given: the embedded model is used.") }
     location = try workspace.model(options.model ?? EmbeddedModel.name)
     let folder = location.folder
     let configuration = try ModelConfiguration(path: folder + "/config.json")

@@ -64,7 +64,7 @@ public struct TrainRun {
     let reference = try workspace.preparedReference(options.prepared)
     guard let data = try inputs.data(reference, workspace, threads: threads) else {
       throw SFTError(
-        .usage, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare FILE` first")
+        .notFound, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare FILE` first")
     }
     let base = try inputs.base(
       options.model ?? data.summary.model, options.quantization, isFrozen: !options.full,

@@ -10,14 +10,20 @@ public struct Workspace: Sendable {
   public let path: String
   public let store: ArtifactStore
   let notice: @Sendable (String) -> Void
+  /// For what matters only if a verb does what it was asked for.
+  let remark: @Sendable (String) -> Void
 
-  /// `explicit`, else `$SFT_WORKSPACE`, else `.sft`. Touches nothing yet. `notice` gets remarks for the user.
-  public init(_ explicit: String?, notice: @escaping @Sendable (String) -> Void) {
+  /// `explicit`, else `$SFT_WORKSPACE`, else `.sft`. Touches nothing yet. `notice` gets what the user is told at once,
+  /// `remark` what only makes sense beside a result.
+  public init(
+    _ explicit: String?, remark: (@Sendable (String) -> Void)? = nil, notice: @escaping @Sendable (String) -> Void
+  ) {
     let environment = getenv("SFT_WORKSPACE").map { String(cString: $0) }
     // An empty one is that of a variable that was not set.
     path = [explicit, environment].compactMap { $0 }.first { !$0.isEmpty } ?? ".sft"
     store = ArtifactStore(workspace: path, notice: notice)
     self.notice = notice
+    self.remark = remark ?? notice
   }
 
   public var runsPath: String { path + "/runs" }

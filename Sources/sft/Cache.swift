@@ -5,13 +5,14 @@ import Pipeline
 
 struct Cache: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List, check or clean up the workspace's artifacts.",
+    abstract: "List, check or clean up the workspace's artifacts.", usage: "sft cache [ls|verify|gc] [options]",
     subcommands: [List.self, Verify.self, Collect.self], defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "ls", abstract: "List the artifacts.")
+    static let configuration = CommandConfiguration(
+      verb: "cache ls", abstract: "List the artifacts.", examples: ["sft cache ls", "sft cache ls --json"])
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup(title: "General") var common: CommonOptions
 
     func run() throws {
       let progress = Progress(quiet: common.quiet)
@@ -31,9 +32,10 @@ struct Cache: ParsableCommand {
 
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Check every artifact against its checksums; damaged ones are set aside.")
+      verb: "cache verify", abstract: "Check every artifact against its checksums; damaged ones are set aside.",
+      examples: ["sft cache verify", "sft cache verify --workspace experiments/.sft"])
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup(title: "General") var common: CommonOptions
 
     func run() throws {
       let progress = Progress(quiet: common.quiet)
@@ -58,32 +60,36 @@ struct Cache: ParsableCommand {
 
   struct Collect: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "gc", abstract: "Remove artifacts that no run needs, and what killed processes left.")
+      verb: "cache gc", abstract: "Remove artifacts that no run needs, and what killed processes left.",
+      examples: ["sft cache gc --dry-run", "sft cache gc --older-than 7"])
 
-    @Option(name: .long, help: "Only artifacts not used for so many days.")
-    var olderThan = ArtifactStore.defaultAge / 86_400
+    struct Choice: ParsableArguments {
+      @Option(name: .long, help: .takes("DAYS", "Only artifacts not used for so many days."))
+      var olderThan = ArtifactStore.defaultAge / 86_400
 
-    @Flag(name: .long, help: "Only say what would be removed.")
-    var dryRun = false
+      @Flag(name: .long, help: "Only say what would be removed.")
+      var dryRun = false
 
-    @OptionGroup var common: CommonOptions
-
-    func validate() throws {
-      guard olderThan >= 0, olderThan.isFinite else { throw ValidationError("--older-than must not be negative.") }
+      func validate() throws { try nonNegative(olderThan, "--older-than") }
     }
+
+    @OptionGroup(title: "What to remove") var choice: Choice
+
+    @OptionGroup(title: "General") var common: CommonOptions
 
     func run() throws {
       let progress = Progress(quiet: common.quiet)
       let workspace = Workspace(common.workspace) { progress.note($0) }
       let removals = try workspace.store.collect(
-        references: try workspace.references(), olderThan: olderThan * 86_400, dryRun: dryRun)
+        references: try workspace.references(), olderThan: choice.olderThan * 86_400,
+        dryRun: choice.dryRun)
       if common.json {
         try Terminal.printJSON(removals)
         return
       }
       for removal in removals { print("\(removal.kind.rawValue)  \(removal.path)  \(byteCount(removal.bytes))") }
       let bytes = removals.reduce(0) { $0 + $1.bytes }
-      print("\(removals.count) \(dryRun ? "would be removed" : "removed"), \(byteCount(bytes))")
+      print("\(removals.count) \(choice.dryRun ? "would be removed" : "removed"), \(byteCount(bytes))")
     }
   }
 }

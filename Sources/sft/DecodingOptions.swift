@@ -3,32 +3,33 @@ import Evaluating
 
 /// How answers are decoded.
 struct DecodingOptions: ParsableArguments {
-  @Option(name: .long, help: "Longest answer in tokens.")
+  @Option(name: .long, help: .takes("N", "Longest answer in tokens."))
   var maxNewTokens = 128
 
-  @Option(name: .long, help: "0 for greedy decoding, else the softmax temperature.")
+  @Option(name: .long, help: .takes("T", "0 for greedy decoding, else the softmax temperature."))
   var temperature = 0.0
 
-  @Option(name: .long, help: "Sample from the k most likely tokens only.")
+  @Option(name: .long, help: .takes("K", "Sample from the K most likely tokens only."))
   var topK: Int?
 
-  @Option(name: .long, help: "Sample from the most likely tokens that together have this probability.")
+  @Option(name: .long, help: .takes("P", "Sample from the most likely tokens that together have this probability."))
   var topP: Double?
 
-  @Option(name: .long, help: "Sample only from tokens at least this fraction as likely as the likeliest.")
+  @Option(name: .long, help: .takes("P", "Sample only from tokens at least this fraction as likely as the likeliest."))
   var minP: Double?
 
   @Option(
-    name: .long, help: "Divide the logits of tokens that were there by this (multiply negative ones); 1 for none.")
+    name: .long,
+    help: .takes("X", "Divide the logits of tokens that were there by this (multiply negative ones); 1 for none."))
   var repetitionPenalty = 1.0
 
-  @Option(name: .long, help: "Beams of a beam search; 1 for none.")
+  @Option(name: .long, help: .takes("N", "Beams of a beam search; 1 for none."))
   var numBeams = 1
 
-  @Option(name: .long, help: "Seed of the sampling.")
+  @Option(name: .long, help: .takes("N", "Seed of the sampling."))
   var seed: UInt64 = 42
 
-  @Option(name: .long, help: "End the answer before this text; may be given several times.")
+  @Option(name: .long, help: .takes("TEXT", "End the answer before this text; may be given several times."))
   var stop: [String] = []
 
   /// `note` is told once of what was given in vain.

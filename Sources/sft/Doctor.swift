@@ -5,20 +5,16 @@ import Pipeline
 
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "What this machine offers: cores, kernels chosen, memory, measured speed.")
+    verb: "doctor", abstract: "What this machine offers: cores, kernels chosen, memory, measured speed.",
+    examples: ["sft doctor", "sft doctor --threads 1 --json"])
 
-  @Option(name: .long, help: "Threads (default: the cores this process may use).")
-  var threads: Int?
+  @OptionGroup(title: "Computing") var computing: ThreadOption
 
-  @OptionGroup var common: CommonOptions
-
-  func validate() throws {
-    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
-  }
+  @OptionGroup(title: "General") var common: CommonOptions
 
   func run() throws {
     let workspace = Workspace(common.workspace) { _ in }
-    let report = examineMachine(workspace, threads: threads ?? Compute.availableThreads)
+    let report = examineMachine(workspace, threads: computing.threads ?? Compute.availableThreads)
     if common.json {
       try Terminal.printJSON(report)
       return

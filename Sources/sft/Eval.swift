@@ -6,37 +6,38 @@ import Pipeline
 
 struct Eval: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Loss, perplexity and token accuracy on raw records: token means over the answers.")
+    verb: "eval", abstract: "Loss, perplexity and token accuracy on raw records: token means over the answers.",
+    usage: "--data <FILE> [options]",
+    examples: ["sft eval --data eval.jsonl", "sft eval --data eval.jsonl --base --overlong drop --json"])
 
-  @OptionGroup var model: ModelOptions
+  struct Records: ParsableArguments {
+    @Option(name: .long, help: .takes("FILE", "Alpaca-style JSONL file or JSON array."))
+    var data: String
 
-  @Option(name: .long, help: "Adapter folder (default: the newest run's, unless --model is given).")
-  var adapter: String?
+    @Option(name: .long, help: .takes("POLICY", "What to do with longer records."))
+    var overlong: OverlongPolicy = .error
 
-  @Flag(name: .long, help: "Evaluate the base alone.")
-  var base = false
+    @Option(name: .long, help: .takes("N", "Longest record in tokens (default: the run's, else the model's context)."))
+    var maxLength: Int?
+  }
 
-  @Option(name: .long, help: "Alpaca-style JSONL file or JSON array.")
-  var data: String
-
-  @Option(name: .long, help: "What to do with longer records: error, drop or truncate.")
-  var overlong: OverlongPolicy = .error
-
-  @Option(name: .long, help: "Longest record in tokens (default: the run's, else the model's context).")
-  var maxLength: Int?
-
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "Records") var records: Records
+  @OptionGroup(title: "Model") var choice: AdapterChoice
+  @OptionGroup(title: "Model") var model: ModelOptions
+  @OptionGroup(title: "General") var common: CommonOptions
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     var options = InferenceOptions(model)
-    options.adapter = adapter
-    options.baseOnly = base
+    options.adapter = choice.adapter
+    options.baseOnly = choice.base
     options.packs = true
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("evaluating \(session.base.name) with \(session.description)")
-    let evaluation = try session.evaluate(records: data, overlong: overlong, maxLength: maxLength) { done, total in
+    let evaluation = try session.evaluate(
+      records: records.data, overlong: records.overlong, maxLength: records.maxLength
+    ) { done, total in
       progress.update(done, of: total, "records", isMilestone: false)
     }
     progress.close()

@@ -8,47 +8,61 @@ extension WeightType: ExpressibleByArgument {}
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write an adapter for PEFT, or a whole model for transformers.")
+    verb: "export", abstract: "Write an adapter for PEFT, or a whole model for transformers.",
+    usage: "--to <DIR> [options]",
+    examples: ["sft export --format peft --to out", "sft export --run run-1 --format merged --dtype bfloat16 --to out"])
 
-  @OptionGroup var model: ModelOptions
+  struct Target: ParsableArguments {
+    @Option(name: .long, help: .takes("DIR", "Folder to write; it must be empty or not there."))
+    var to: String
 
-  @Option(name: .long, help: "Adapter folder (default: the newest run's, unless only --model is given).")
-  var adapter: String?
+    @Option(
+      name: .long,
+      help: .takes(
+        "KIND",
+        """
+        peft: an adapter folder; merged: a model folder in float32 with the adapter in its weights; model: the model as \
+        it is, without an adapter (default: peft, or merged for a run that trained all weights, or model where there is \
+        no run and no adapter, or --model alone is given).
+        """))
+    var format: ExportFormat?
 
-  @Option(
-    name: .long,
-    help: """
-      peft: an adapter folder; merged: a model folder in float32 with the adapter in its weights; model: the model as it \
-      is, without an adapter (default: peft, or merged for a run that trained all weights, or model where there is no run \
-      and no adapter, or --model alone is given).
-      """)
-  var format: ExportFormat?
+    @Option(name: .long, help: .takes("TYPE", "Type of a merged model's weights (default: float32)."))
+    var dtype: WeightType?
 
-  @Option(name: .long, help: "float32 or bfloat16, for a merged model's weights (default: float32).")
-  var dtype: WeightType?
+    @Flag(name: .long, help: "Replace an earlier export in --to.")
+    var overwrite = false
 
-  @Option(name: .long, help: "Folder to write; it must be empty or not there.")
-  var to: String
+    @Flag(
+      name: .long, inversion: .prefixedNo,
+      help: """
+        With --format merged: how much of the adapter is left where the merged model is quantised again, as --qlora, \
+        --quant, --no-double-quant and --quant-skip say, else as in training. With D what the adapter adds to a weight \
+        W, Q() quantising and decoding, and C = Q(W + D) - Q(W): survived = <C,D> / <D,D>, the share of D that is there, \
+        and error = |C - D| / |D|, where the noise of rounding counts too: 0 is D whole, 1 as far from the quantised \
+        weight with the adapter beside it as the quantised weight alone (default: where the adapter was trained with \
+        --qlora).
+        """)
+    var report: Bool?
 
-  @Flag(name: .long, help: "Replace an earlier export in --to.")
-  var overwrite = false
+    func validate() throws {
+      if report == true, format != .merged { throw ValidationError("--report goes with --format merged.") }
+    }
+  }
 
-  @Flag(
-    name: .long, inversion: .prefixedNo,
-    help: """
-      With --format merged: how much of the adapter is left where the merged model is quantised again, as --qlora, \
-      --quant, --no-double-quant and --quant-skip say, else as in training. With D what the adapter adds to a weight W, \
-      Q() quantising and decoding, and C = Q(W + D) - Q(W): survived = <C,D> / <D,D>, the share of D that is there, and \
-      error = |C - D| / |D|, where the noise of rounding counts too: 0 is D whole, 1 as far from the quantised weight \
-      with the adapter beside it as the quantised weight alone (default: where the adapter was trained with --qlora).
-      """)
-  var report: Bool?
+  struct Source: ParsableArguments {
+    @Option(
+      name: .long, help: .takes("DIR", "Adapter folder (default: the newest run's, unless only --model is given)."))
+    var adapter: String?
+  }
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "Export") var target: Target
+  @OptionGroup(title: "Model") var source: Source
+  @OptionGroup(title: "Model") var model: ModelOptions
+  @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {
-    if report == true, format != .merged { throw ValidationError("--report goes with --format merged.") }
-    if format == .model, adapter != nil || model.checkpoint != nil {
+    if target.format == .model, source.adapter != nil || model.checkpoint != nil {
       throw ValidationError("--format model writes the model alone: --adapter and --checkpoint have no part in it.")
     }
   }
@@ -63,9 +77,10 @@ struct Export: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     var options = InferenceOptions(model)
-    options.adapter = adapter
+    options.adapter = source.adapter
+    let format = target.format
     // An adapter is merged into the weights as they are, not into their 4-bit shadow.
     if format == .merged || format == .model { options.quantized = false }
     options.baseOnly = format == .model
@@ -73,16 +88,17 @@ struct Export: ParsableCommand {
     progress.note("exporting \(session.base.name) with \(session.description)")
     let report = try Pipeline.export(session, exportOptions)
     Self.noteBase(session, format ?? session.exportFormat, progress)
+    progress.close()
     if common.json {
       try Terminal.printJSON(
         Report(
-          path: to, format: (format ?? session.exportFormat).rawValue, model: session.base.reference,
+          path: target.to, format: (format ?? session.exportFormat).rawValue, model: session.base.reference,
           adapter: session.adapterFolder,
           requantization: report))
       return
     }
     if let report { Self.show(report) }
-    print("written to \(to)")
+    print("written to \(target.to)")
   }
 
   /// What PEFT needs besides the adapter, and cannot find by the base's name.
@@ -94,11 +110,11 @@ struct Export: ParsableCommand {
   }
 
   private var exportOptions: ExportOptions {
-    var options = ExportOptions(format, to: to)
-    options.replacing = overwrite
-    options.dtype = dtype
+    var options = ExportOptions(target.format, to: target.to)
+    options.replacing = target.overwrite
+    options.dtype = target.dtype
     options.modelIsNamed = model.model != nil
-    options.reportsRequantization = report ?? (model.quantization.quantized == false ? false : nil)
+    options.reportsRequantization = target.report ?? (model.quantization.quantized == false ? false : nil)
     options.quantization = model.quantization.options
     return options
   }

@@ -5,47 +5,49 @@ import Glibc
 import Pipeline
 
 struct Generate: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Answer an instruction, or continue a text.")
+  static let configuration = CommandConfiguration(
+    verb: "generate", abstract: "Answer an instruction, or continue a text.",
+    examples: [
+      #"sft generate --instruction "What is the Korean word for pear?""#,
+      #"sft generate --model gpt2 --prompt "Once upon" --temperature 0.8 --top-p 0.95"#,
+    ])
 
-  @OptionGroup var model: ModelOptions
+  struct Question: ParsableArguments {
+    @Option(name: .long, help: .takes("TEXT", "Instruction, put into the template."))
+    var instruction: String?
 
-  @Option(name: .long, help: "Adapter folder (default: the newest run's, unless --model is given).")
-  var adapter: String?
+    @Option(name: .long, help: .takes("TEXT", "The instruction's input."))
+    var input: String?
 
-  @Flag(name: .long, help: "Let the base alone answer.")
-  var base = false
+    @Option(name: .long, help: .takes("TEXT", "A text to continue as it is, without a template."))
+    var prompt: String?
 
-  @Option(name: .long, help: "Instruction, put into the template.")
-  var instruction: String?
-
-  @Option(name: .long, help: "The instruction's input.")
-  var input: String?
-
-  @Option(name: .long, help: "A text to continue as it is, without a template.")
-  var prompt: String?
-
-  @OptionGroup var decoding: DecodingOptions
-  @OptionGroup var common: CommonOptions
-
-  func validate() throws {
-    guard (instruction == nil) != (prompt == nil) else {
-      throw ValidationError("Give --instruction, or --prompt for a text without a template.")
+    func validate() throws {
+      guard (instruction == nil) != (prompt == nil) else {
+        throw ValidationError("Give --instruction, or --prompt for a text without a template.")
+      }
+      if prompt != nil, input != nil { throw ValidationError("--input goes with --instruction.") }
     }
-    if prompt != nil, input != nil { throw ValidationError("--input goes with --instruction.") }
   }
+
+  @OptionGroup(title: "Question") var question: Question
+  @OptionGroup(title: "Model") var choice: AdapterChoice
+  @OptionGroup(title: "Model") var model: ModelOptions
+  @OptionGroup(title: "Decoding") var decoding: DecodingOptions
+  @OptionGroup(title: "General") var common: CommonOptions
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
-    options.adapter = adapter
-    options.baseOnly = base
+    options.adapter = choice.adapter
+    options.baseOnly = choice.base
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("\(session.base.name) with \(session.description)")
     let ids =
-      prompt.map { session.prompt(text: $0) }
-      ?? session.prompt(instruction: instruction ?? "", input: input ?? "")
+      question.prompt.map { session.prompt(text: $0) }
+      ?? session.prompt(instruction: question.instruction ?? "", input: question.input ?? "")
     let generator = try Generator(session.pass, session.base.tokenizer)
     let clock = ContinuousClock()
     let start = clock.now
@@ -60,5 +62,6 @@ struct Generate: ParsableCommand {
     progress.note(
       "\(generation.token_ids.count) tokens, \(fixed(Double(generation.token_ids.count) / max(seconds, 1e-9), 1)) "
         + "tokens/s, ended by \(generation.finish_reason.rawValue)")
+    progress.close()
   }
 }

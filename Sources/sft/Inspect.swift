@@ -10,47 +10,63 @@ import Weights
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look into prepared data, a model or an adapter.",
+    abstract: "Look into prepared data, a model or an adapter.", usage: "sft inspect <data|model|adapter> [options]",
     subcommands: [InspectData.self, InspectModel.self, InspectAdapter.self])
 }
 
 struct InspectData: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "data", abstract: "Show which tokens are trained (coloured, or in brackets), or what is wrong.")
+    verb: "inspect data", abstract: "Show which tokens are trained (coloured, or in brackets), or what is wrong.",
+    usage: "[<DIR>] [options]", examples: ["sft inspect data --limit 2", "sft inspect data --doctor --losses"])
 
-  @Argument(help: "A folder that `sft prepare` printed (default: the newest prepared data).")
+  struct Showing: ParsableArguments {
+    @Option(
+      name: .long,
+      help: .takes(
+        "N", "Records to show (default: 5; all with --jsonl); with --doctor, of each kind (3; all with --json)."))
+    var limit: Int?
+
+    @Flag(name: .long, help: "One JSON object a record: input_ids and labels, -100 where no loss is taken.")
+    var jsonl = false
+
+    func validate() throws {
+      if let limit, limit < 0 { throw ValidationError("--limit must not be negative.") }
+    }
+  }
+
+  struct Examination: ParsableArguments {
+    @Flag(name: .long, help: "Look for duplicates, contradictions, leaks into validation, cut and empty answers.")
+    var doctor = false
+
+    @Option(
+      name: .long,
+      help: .takes(
+        "SHARE",
+        "With --doctor: texts are nearly the same from this Jaccard similarity of their word pairs on (default: 0.75).")
+    )
+    var similarity: Double?
+
+    @Flag(name: .long, help: "With --doctor: rank the records by their loss under the base; slow.")
+    var losses = false
+
+    func validate() throws {
+      if !doctor, losses { throw ValidationError("--losses needs --doctor.") }
+      if !doctor, similarity != nil { throw ValidationError("--similarity needs --doctor.") }
+      if let similarity, !(0.5...1).contains(similarity) {
+        throw ValidationError("--similarity must be from 0.5 to 1.")
+      }
+    }
+  }
+
+  @Argument(help: .takes("DIR", "A folder that `sft prepare` printed (default: the newest prepared data)."))
   var path: String?
 
-  @Option(
-    name: .long,
-    help: "Records to show (default: 5; all with --jsonl); with --doctor, of each kind (3; all with --json).")
-  var limit: Int?
-
-  @Flag(name: .long, help: "One JSON object a record: input_ids and labels, -100 where no loss is taken.")
-  var jsonl = false
-
-  @Flag(name: .long, help: "Look for duplicates, contradictions, leaks into validation, cut and empty answers.")
-  var doctor = false
-
-  @Option(
-    name: .long,
-    help:
-      "With --doctor: texts are nearly the same from this Jaccard similarity of their word pairs on (default: 0.75).")
-  var similarity: Double?
-
-  @Flag(name: .long, help: "With --doctor: rank the records by their loss under the base; slow.")
-  var losses = false
-
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "Records") var showing: Showing
+  @OptionGroup(title: "Data doctor") var examination: Examination
+  @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {
-    if let limit, limit < 0 { throw ValidationError("--limit must not be negative.") }
-    if doctor, jsonl { throw ValidationError("Give --doctor or --jsonl, not both.") }
-    if !doctor, losses { throw ValidationError("--losses needs --doctor.") }
-    if !doctor, similarity != nil { throw ValidationError("--similarity needs --doctor.") }
-    if let similarity, !(0.5...1).contains(similarity) {
-      throw ValidationError("--similarity must be from 0.5 to 1.")
-    }
+    if examination.doctor, showing.jsonl { throw ValidationError("Give --doctor or --jsonl, not both.") }
   }
 
   func run() throws {
@@ -59,7 +75,7 @@ struct InspectData: ParsableCommand {
     guard let data = try workspace.preparedData(path, threads: Compute.availableThreads) else {
       throw SFTError(.notFound, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare` first")
     }
-    if doctor {
+    if examination.doctor {
       try examine(data, workspace, progress)
       return
     }
@@ -67,7 +83,8 @@ struct InspectData: ParsableCommand {
       try Terminal.printJSON(data.summary)
       return
     }
-    if jsonl {
+    let limit = showing.limit
+    if showing.jsonl {
       for position in 0..<min(limit ?? data.count, data.count) {
         let sample = data.sample(position)
         func list(_ numbers: [Int32]) -> String { numbers.map(String.init).joined(separator: ",") }
@@ -91,14 +108,15 @@ struct InspectData: ParsableCommand {
 
   private func examine(_ data: PreparedData, _ workspace: Workspace, _ progress: Progress) throws {
     let doctor = try DataDoctor(
-      data, workspace: workspace, similarity: similarity ?? Audit.standardThreshold, losses: losses,
+      data, workspace: workspace, similarity: examination.similarity ?? Audit.standardThreshold,
+      losses: examination.losses,
       threads: Compute.availableThreads
     ) { progress.update($0, of: data.count, "records", isMilestone: false) }
     progress.close()
     if common.json {
-      try Terminal.printJSON(limit.map { doctor.report.limited(to: $0) } ?? doctor.report)
+      try Terminal.printJSON(showing.limit.map { doctor.report.limited(to: $0) } ?? doctor.report)
     } else {
-      print(try DataDoctorView(doctor, limit: limit ?? 3).lines().joined(separator: "\n"))
+      print(try DataDoctorView(doctor, limit: showing.limit ?? 3).lines().joined(separator: "\n"))
     }
   }
 
@@ -113,12 +131,13 @@ struct InspectData: ParsableCommand {
 
 struct InspectModel: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "model", abstract: "Configuration, tensors, parameters and bytes of a model folder.")
+    verb: "inspect model", abstract: "Configuration, tensors, parameters and bytes of a model folder.",
+    usage: "<DIR|NAME> [options]", examples: ["sft inspect model embedded", "sft inspect model path/to/gpt2 --json"])
 
-  @Argument(help: "\(modelWords).")
+  @Argument(help: .takes("DIR|NAME", "\(modelWords)."))
   var path: String
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "General") var common: CommonOptions
 
   struct Tensor: Encodable {
     var name: String
@@ -177,12 +196,14 @@ struct InspectModel: ParsableCommand {
 
 struct InspectAdapter: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "adapter", abstract: "Configuration, tensors and base of a PEFT adapter folder.")
+    verb: "inspect adapter", abstract: "Configuration, tensors and base of a PEFT adapter folder.",
+    usage: "<DIR> [options]",
+    examples: ["sft inspect adapter .sft/runs/run-1/best", "sft inspect adapter out --json"])
 
-  @Argument(help: "Adapter folder.")
+  @Argument(help: .takes("DIR", "Adapter folder."))
   var path: String
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "General") var common: CommonOptions
 
   struct Report: Encodable {
     var path: String

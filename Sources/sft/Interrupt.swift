@@ -2,16 +2,21 @@ import Core
 import Glibc
 import Synchronization
 
-/// Ctrl-C ends the process at once with exit code 130; while training, the first asks for an orderly stop and only the
-/// second does that.
+/// Ctrl-C or `kill` ends the process at once, with 128 + the signal's number as exit code; while training, the first asks
+/// for an orderly stop and only the second does that.
 enum Interrupt {
   private static let count = Atomic<Int>(0)
+  /// The first signal that asked to stop.
+  private static let number = Atomic<Int32>(SIGINT)
 
   static var requested: Bool { count.load(ordering: .relaxed) > 0 }
 
+  /// What a shell says of a process that the signal ended: 130 after Ctrl-C, 143 after `kill`.
+  static var exitCode: Int32 { 128 + number.load(ordering: .relaxed) }
+
   /// Nothing is lost by it: what is unfinished has a temporary name.
   static func exitsAtOnce() {
-    for number in [SIGINT, SIGTERM] { signal(number) { _ in _exit(SFTError.Kind.interrupted.rawValue) } }
+    for number in [SIGINT, SIGTERM] { signal(number) { _exit(128 + $0) } }
     // Whoever starts this from a thread with its signals blocked, as Dispatch's are, hands that down.
     var set = sigset_t()
     sigemptyset(&set)
@@ -21,11 +26,10 @@ enum Interrupt {
 
   static func stopsOrderly() {
     for number in [SIGINT, SIGTERM] {
-      signal(number) { _ in
-        // Only what a signal handler may do: an atomic, and _exit.
-        if Interrupt.count.wrappingAdd(1, ordering: .relaxed).oldValue > 0 {
-          _exit(SFTError.Kind.interrupted.rawValue)
-        }
+      signal(number) { number in
+        // Only what a signal handler may do: atomics, and _exit.
+        if Interrupt.count.wrappingAdd(1, ordering: .relaxed).oldValue > 0 { _exit(128 + number) }
+        Interrupt.number.store(number, ordering: .relaxed)
       }
     }
   }

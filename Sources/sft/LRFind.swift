@@ -5,42 +5,46 @@ import Training
 
 struct LRFind: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "lr-find",
-    abstract: "Suggest a learning rate: a short training at rising rates, and its losses.",
+    verb: "lr-find", abstract: "Suggest a learning rate: a short training at rising rates, and its losses.",
     discussion: """
-      Trains as `sft train` with the same options would begin, but each update has a higher rate than the one before, from
-      --lr-from to --lr-to, and nothing is kept but the curve of losses: no run. It ends early where the loss, as a running
-      mean, is above four times its minimum, or is not a finite number.
+      Trains as `sft train` with the same options would begin, but each update has a higher rate than the one before, \
+      from --lr-from to --lr-to, and nothing is kept but the curve of losses: no run. It ends early where the loss, as a \
+      running mean, is above four times its minimum, or is not a finite number.
 
-      The suggestion lies halfway, by logarithms, between the rate where the smoothed loss falls the fastest and the one
-      where it is lowest in its first valley, and at most at a third of the latter. Where the curve gives no answer, that is
-      said, and what to change.
-      """)
+      The suggestion lies halfway, by logarithms, between the rate where the smoothed loss falls the fastest and the one \
+      where it is lowest in its first valley, and at most at a third of the latter. Where the curve gives no answer, \
+      that is said, and what to change.
+      """,
+    examples: ["sft lr-find --lora-r 16 --qlora", "sft lr-find --full --steps 60 --lr-from 1e-6 --lr-to 0.1"])
 
-  @Option(name: .long, help: "The first update's rate.")
-  var lrFrom = 1e-6
+  struct Rates: ParsableArguments {
+    @Option(name: .long, help: .takes("RATE", "The first update's rate."))
+    var lrFrom = 1e-6
 
-  @Option(name: .long, help: "The last update's rate.")
-  var lrTo = 1.0
+    @Option(name: .long, help: .takes("RATE", "The last update's rate."))
+    var lrTo = 1.0
 
-  @Option(name: .long, help: "Updates, if it does not end early.")
-  var steps = 100
+    @Option(name: .long, help: .takes("N", "Updates, if it does not end early."))
+    var steps = 100
 
+    func validate() throws {
+      try positive(lrFrom, "--lr-from")
+      try positive(lrTo, "--lr-to")
+      guard lrFrom < lrTo else { throw ValidationError("--lr-from must be below --lr-to.") }
+      // Their ratio and its powers have to be numbers.
+      guard lrFrom >= 1e-30, lrTo <= 1e30 else { throw ValidationError("Rates must be from 1e-30 to 1e30.") }
+      // Fewer could never be a curve.
+      try atLeast(RateSuggestion.fewest, steps, "--steps")
+      try atMost(10_000, steps, "--steps")
+    }
+  }
+
+  @OptionGroup(title: "Range of rates") var range: Rates
   @OptionGroup var adapter: AdapterFlags
   @OptionGroup var update: UpdateFlags
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "General") var common: CommonOptions
 
-  func validate() throws {
-    try positive(lrFrom, "--lr-from")
-    try positive(lrTo, "--lr-to")
-    guard lrFrom < lrTo else { throw ValidationError("--lr-from must be below --lr-to.") }
-    // Their ratio and its powers have to be numbers.
-    guard lrFrom >= 1e-30, lrTo <= 1e30 else { throw ValidationError("Rates must be from 1e-30 to 1e30.") }
-    // Fewer could never be a curve.
-    try atLeast(RateSuggestion.fewest, steps, "--steps")
-    try atMost(10_000, steps, "--steps")
-    try adapter.refuseFlagsOfAdapters(try options())
-  }
+  func validate() throws { try adapter.refuseFlagsOfAdapters(try options()) }
 
   private func options() throws -> TrainOptions {
     var options = TrainOptions()
@@ -52,6 +56,7 @@ struct LRFind: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
+    let (lrFrom, lrTo, steps) = (range.lrFrom, range.lrTo, range.steps)
     let finder = try LearningRateFinder(
       try options(), range: RateRange(lowest: lrFrom, highest: lrTo, steps: steps), workspace: workspace
     ) { progress.note($0) }

@@ -8,59 +8,72 @@ extension OverlongPolicy: ExpressibleByArgument {}
 
 struct Prepare: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Turn instruction files into prepared data: templated, tokenised, masked, split.")
+    verb: "prepare", abstract: "Turn instruction files into prepared data: templated, tokenised, masked, split.",
+    usage: "<FILE> ... [options]",
+    examples: [
+      "sft prepare alpaca.jsonl --model gpt2",
+      "sft prepare a.jsonl b.jsonl --val-file held-out.jsonl --dedupe --overlong drop",
+    ])
 
-  @Argument(help: "Alpaca-style JSONL files or JSON arrays.")
+  struct Form: ParsableArguments {
+    @Option(name: .long, help: .takes("DIR|NAME", "\(modelWords) (default: embedded)."))
+    var model: String?
+
+    @Option(name: .long, help: .takes("NAME|FILE", "Shipped template (alpaca, short, chat, qa) or template file."))
+    var template = "alpaca"
+
+    @Option(name: .long, help: .takes("N", "Longest record in tokens (default: the model's context)."))
+    var maxLength: Int?
+
+    @Option(
+      name: .long,
+      help: .takes("POLICY", "What to do with longer records; truncate cuts the prompt from its left."))
+    var overlong: OverlongPolicy = .error
+  }
+
+  struct Split: ParsableArguments {
+    @Option(name: .customLong("val"), help: .takes("SHARE", "Share of the records for validation (default: 0.05)."))
+    var share: Double?
+
+    @Option(name: .customLong("val-file"), help: .takes("FILE", "Validation records, instead of a share of the data."))
+    var file: String?
+
+    @Option(name: .long, help: .takes("N", "Seed of the split."))
+    var seed: UInt64 = 42
+
+    func validate() throws {
+      if share != nil, file != nil { throw ValidationError("Give --val or --val-file, not both.") }
+    }
+  }
+
+  struct Selection: ParsableArguments {
+    @Flag(name: .long, help: "Keep only the first of equal records.")
+    var dedupe = false
+
+    @Flag(name: .long, help: "Count and list bad records instead of stopping at the first.")
+    var skipBad = false
+
+    @Flag(name: .long, help: "Keep only records without an input.")
+    var onlyEmptyInput = false
+  }
+
+  @Argument(help: .takes("FILE", "Alpaca-style JSONL files or JSON arrays."))
   var files: [String]
 
-  @Option(name: .long, help: "\(modelWords) (default: embedded).")
-  var model: String?
-
-  @Option(name: .long, help: "Shipped template (alpaca, short, chat, qa) or template file.")
-  var template = "alpaca"
-
-  @Option(name: .long, help: "Longest record in tokens (default: the model's context).")
-  var maxLength: Int?
-
-  @Option(name: .long, help: "What to do with longer records: error, drop or truncate (the prompt, from its left).")
-  var overlong: OverlongPolicy = .error
-
-  @Option(name: .customLong("val"), help: "Share of the records kept for validation (default: 0.05).")
-  var validationShare: Double?
-
-  @Option(name: .customLong("val-file"), help: "Validation records, instead of a share of the data.")
-  var validationFile: String?
-
-  @Option(name: .long, help: "Seed of the split.")
-  var seed: UInt64 = 42
-
-  @Flag(name: .long, help: "Keep only the first of equal records.")
-  var dedupe = false
-
-  @Flag(name: .long, help: "Count and list bad records instead of stopping at the first.")
-  var skipBad = false
-
-  @Flag(name: .long, help: "Keep only records without an input.")
-  var onlyEmptyInput = false
-
-  @Option(name: .long, help: "Threads (default: the cores this process may use).")
-  var threads: Int?
-
-  @OptionGroup var common: CommonOptions
-
-  func validate() throws {
-    if validationShare != nil, validationFile != nil { throw ValidationError("Give --val or --val-file, not both.") }
-    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
-  }
+  @OptionGroup(title: "Model and template") var form: Form
+  @OptionGroup(title: "Validation") var split: Split
+  @OptionGroup(title: "Records") var selection: Selection
+  @OptionGroup(title: "Computing") var computing: ThreadOption
+  @OptionGroup(title: "General") var common: CommonOptions
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
     let options = PrepareOptions(
-      files: files, model: model, template: template, maxLength: maxLength, overlong: overlong,
-      validationShare: validationShare ?? 0.05, validationFile: validationFile, seed: seed, dedupe: dedupe,
-      skipBad: skipBad,
-      onlyEmptyInput: onlyEmptyInput, threads: threads ?? Compute.availableThreads)
+      files: files, model: form.model, template: form.template, maxLength: form.maxLength, overlong: form.overlong,
+      validationShare: split.share ?? 0.05, validationFile: split.file, seed: split.seed, dedupe: selection.dedupe,
+      skipBad: selection.skipBad, onlyEmptyInput: selection.onlyEmptyInput,
+      threads: computing.threads ?? Compute.availableThreads)
     var stages: [StageReport] = []
     let artifact = try prepare(options, in: workspace) { stage in
       stages.append(stage)
@@ -71,7 +84,7 @@ struct Prepare: ParsableCommand {
     if common.json {
       try Terminal.printJSON(Report(path: artifact.path, stages: stages, summary: summary))
     } else {
-      print(Self.text(summary))
+      print(Self.text(summary, modelIsNamed: form.model != nil))
     }
   }
 
@@ -81,8 +94,8 @@ struct Prepare: ParsableCommand {
     var summary: PreparedSummary
   }
 
-  /// What a person wants to know of prepared data.
-  static func text(_ summary: PreparedSummary) -> String {
+  /// What a person wants to know of prepared data. `modelIsNamed`: whether the user said which model it is for.
+  static func text(_ summary: PreparedSummary, modelIsNamed: Bool = true) -> String {
     let counts = summary.counts
     var lines = [
       "records     \(grouped(counts.loaded)) read: \(grouped(summary.training)) for training, "
@@ -106,6 +119,7 @@ struct Prepare: ParsableCommand {
       "supervised  \(grouped(summary.supervisedTokens)) tokens (\(fixed(100 * summary.supervisedShare, 1)) %), EOS included"
     )
     lines.append("template    \(summary.templateName), maximum length \(grouped(summary.maxLength))")
+    lines.append("model       \(summary.model)" + (modelIsNamed ? "" : ", as no --model was given"))
     return lines.joined(separator: "\n")
   }
 }

@@ -13,13 +13,13 @@ struct QuantizationFlags: ParsableArguments {
     help: "Quantise the base's linears to 4 bits; they stay frozen (default: as the run has it).")
   var quantized: Bool?
 
-  @Option(name: .long, help: "The 4-bit code: nf4 or fp4 (default: nf4).")
+  @Option(name: .long, help: .takes("CODE", "The 4-bit code (default: nf4)."))
   var quant: FourBitCode?
 
   @Flag(name: .long, help: "Keep the blocks' statistics in float32.")
   var noDoubleQuant = false
 
-  @Option(name: .long, help: "Linears to leave in full precision: c_proj,h.0.attn.c_attn,…")
+  @Option(name: .long, help: .takes("NAMES", "Linears to leave in full precision: c_proj,h.0.attn.c_attn,…"))
   var quantSkip: String?
 
   func validate() throws {

@@ -6,68 +6,87 @@ import Quantizing
 
 struct Quantize: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write a model with its linears in 4 bits, as bitsandbytes stores them, or report what that costs.")
+    verb: "quantize",
+    abstract: "Write a model with its linears in 4 bits, as bitsandbytes stores them, or report what that costs.",
+    examples: ["sft quantize --model gpt2 --to gpt2-4bit", "sft quantize --model gpt2 --report --data eval.json"])
 
-  @Option(name: .long, help: "\(modelWords) (default: the newest run's, else the prepared data's, else embedded).")
-  var model: String?
+  struct Target: ParsableArguments {
+    @Option(
+      name: .long,
+      help: .takes("DIR|NAME", "\(modelWords) (default: the newest run's, else the prepared data's, else embedded)."))
+    var model: String?
 
-  @Option(name: .long, help: "Folder to write; it must be empty or not there.")
-  var to: String?
+    @Option(name: .long, help: .takes("DIR", "Folder to write; it must be empty or not there."))
+    var to: String?
 
-  @Option(name: .long, help: "The 4-bit code: nf4 or fp4.")
-  var quant: FourBitCode = .nf4
+    @Flag(name: .long, help: "Replace an earlier export in --to.")
+    var overwrite = false
+  }
 
-  @Flag(name: .long, help: "Keep the blocks' statistics in float32.")
-  var noDoubleQuant = false
+  struct Settings: ParsableArguments {
+    @Option(name: .long, help: .takes("CODE", "The 4-bit code."))
+    var quant: FourBitCode = .nf4
 
-  @Option(name: .long, help: "Linears to leave in full precision: c_proj,h.0.attn.c_attn,…")
-  var quantSkip: String?
+    @Flag(name: .long, help: "Keep the blocks' statistics in float32.")
+    var noDoubleQuant = false
 
-  @Flag(
-    name: .long,
-    help: """
-      Show each linear's relative error, the worst first: of its weights, |Q - W| / |W|, and with --data of its outputs, \
-      |xQ - xW| / |xW|, x being what the full-precision model gives it over at most 4,096 tokens of the data, biases left \
-      out. A linear that stands out is one for --quant-skip.
-      """)
-  var report = false
+    @Option(name: .long, help: .takes("NAMES", "Linears to leave in full precision: c_proj,h.0.attn.c_attn,…"))
+    var quantSkip: String?
 
-  @Option(name: .long, help: "Raw records: how much the loss changes, and with --report each linear's outputs.")
-  var data: String?
+    var options: QuantizationOptions {
+      QuantizationOptions(
+        settings: QuantizationSettings(kind: quant, doubleQuantization: !noDoubleQuant),
+        skip: quantSkip.map { $0.split(separator: ",").map(String.init) } ?? [])
+    }
+  }
 
-  @Option(name: .long, help: "Template for --data (default: the newest run's, else alpaca).")
-  var template: String?
+  struct Measuring: ParsableArguments {
+    @Flag(
+      name: .long,
+      help: """
+        Show each linear's relative error, the worst first: of its weights, |Q - W| / |W|, and with --data of its \
+        outputs, |xQ - xW| / |xW|, x being what the full-precision model gives it over at most 4,096 tokens of the data, \
+        biases left out. A linear that stands out is one for --quant-skip.
+        """)
+    var report = false
 
-  @Option(name: .long, help: "Threads (default: the cores this process may use).")
-  var threads: Int?
+    @Option(
+      name: .long,
+      help: .takes("FILE", "Raw records: how much the loss changes, and with --report each linear's outputs."))
+    var data: String?
 
-  @Flag(name: .long, help: "Replace an earlier export in --to.")
-  var overwrite = false
+    @Option(name: .long, help: .takes("NAME|FILE", "Template for --data (default: the newest run's, else alpaca)."))
+    var template: String?
+  }
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "Model") var target: Target
+  @OptionGroup(title: "4-bit code") var settings: Settings
+  @OptionGroup(title: "What it costs") var measuring: Measuring
+  @OptionGroup(title: "Computing") var computing: ThreadOption
+  @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {
-    guard to != nil || report || data != nil else { throw ValidationError("Give --to DIR, --report or --data FILE.") }
-    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
+    guard target.to != nil || measuring.report || measuring.data != nil else {
+      throw ValidationError("Give --to DIR, --report or --data FILE.")
+    }
   }
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
-    var options = QuantizeOptions(model: model)
-    options.quantization = QuantizationOptions(
-      settings: QuantizationSettings(kind: quant, doubleQuantization: !noDoubleQuant),
-      skip: quantSkip.map { $0.split(separator: ",").map(String.init) } ?? [])
-    (options.target, options.replacing) = (to, overwrite)
-    (options.data, options.template) = (data, template)
-    options.measuresOutputs = report || common.json
-    if let threads { options.threads = threads }
+    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
+    var options = QuantizeOptions(model: target.model)
+    options.quantization = settings.options
+    (options.target, options.replacing) = (target.to, target.overwrite)
+    (options.data, options.template) = (measuring.data, measuring.template)
+    options.measuresOutputs = measuring.report || common.json
+    if let threads = computing.threads { options.threads = threads }
     let result = try quantizeModel(options, in: workspace) { progress.note($0) }
+    progress.close()
     if common.json {
       try Terminal.printJSON(result)
       return
     }
-    if report { Self.printTable(result) }
+    if measuring.report { Self.printTable(result) }
     print(
       "quantised   \(result.layers.count) linears to \(options.quantization.description): "
         + "\(byteCount(result.bytes)), \(fixed(result.bits_per_weight, 3)) bits a weight")

@@ -5,15 +5,19 @@ import Pipeline
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "A page on a training run: loss, rate, speed, sample answers, settings and data.")
+    verb: "report", abstract: "A page on a training run: loss, rate, speed, sample answers, settings and data.",
+    usage: "[<RUN>] [options]", examples: ["sft report", "sft report run-1 --out run-1.html"])
 
-  @Argument(help: "The run's name (default: the newest).")
+  struct Page: ParsableArguments {
+    @Option(name: .long, help: .takes("FILE", "File to write (default: report.html in the run's folder)."))
+    var out: String?
+  }
+
+  @Argument(help: .takes("RUN", "The run's name (default: the newest)."))
   var name: String?
 
-  @Option(name: .long, help: "File to write (default: report.html in the run's folder).")
-  var out: String?
-
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "Page") var page: Page
+  @OptionGroup(title: "General") var common: CommonOptions
 
   private struct Result: Encodable {
     var run: String
@@ -24,7 +28,7 @@ struct Report: ParsableCommand {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
     let report = try RunReport(name, workspace: workspace)
-    let path = out ?? report.run.folder.path + "/report.html"
+    let path = page.out ?? report.run.folder.path + "/report.html"
     try writeAtomically(try report.page(), to: path)
     if common.json {
       try Terminal.printJSON(Result(run: report.run.folder.name, path: path))

@@ -6,14 +6,19 @@ import Training
 
 struct Runs: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List the runs of the workspace, the newest last; or a run's metrics as CSV.")
+    verb: "runs", abstract: "List the runs of the workspace, the newest last; or a run's metrics as CSV.",
+    examples: ["sft runs", "sft runs --csv run-1"])
 
-  @Option(
-    name: .long,
-    help: "Print this run's metrics as CSV: one row an update, with the validation after it; no sample answers.")
-  var csv: String?
+  struct Metrics: ParsableArguments {
+    @Option(
+      name: .long,
+      help: .takes(
+        "RUN", "Print this run's metrics as CSV: one row an update, with the validation after it; no sample answers."))
+    var csv: String?
+  }
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "Metrics") var metrics: Metrics
+  @OptionGroup(title: "General") var common: CommonOptions
 
   private struct Row: Encodable {
     var name: String
@@ -30,13 +35,13 @@ struct Runs: ParsableCommand {
   }
 
   func validate() throws {
-    if csv != nil, common.json { throw ValidationError("Give --csv or --json, not both.") }
+    if metrics.csv != nil, common.json { throw ValidationError("Give --csv or --json, not both.") }
   }
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
-    if let csv {
+    if let csv = metrics.csv {
       if let run = try workspace.recordedRun(csv) { print(try run.metricsCSV(), terminator: "") }
       return
     }

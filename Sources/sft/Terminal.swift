@@ -2,6 +2,7 @@ import Core
 import FoundationEssentials
 @preconcurrency import Glibc  // for stdout
 import Pipeline
+import Synchronization
 
 /// What the user sees: results on standard output, everything else on standard error.
 enum Terminal {
@@ -37,10 +38,19 @@ enum Terminal {
     }
   }
 
+  private static let jsonCount = Atomic<Int>(0)
+
+  /// Whether standard output has its one value.
+  static var hasPrintedJSON: Bool { jsonCount.load(ordering: .relaxed) > 0 }
+
   /// A value as JSON on standard output, on one line.
   static func printJSON(_ value: some Encodable) throws {
     print(String(decoding: try reportEncoder().encode(value), as: UTF8.self))
+    jsonCount.add(1, ordering: .relaxed)
   }
+
+  /// Text for standard error, with the lines broken where words end if that is a terminal. Elsewhere a line stays one.
+  static func fitted(_ text: String) -> String { errorIsTerminal ? folded(text, columns) : text }
 
   /// Columns of the terminal, or 80.
   static var columns: Int {
@@ -71,6 +81,7 @@ enum Terminal {
 final class Progress: @unchecked Sendable {
   private let quiet: Bool
   private var lineIsOpen = false
+  private var remarks: [String] = []
   private var lastDrawn = ContinuousClock.now - .seconds(1)
 
   init(quiet: Bool) { self.quiet = quiet }
@@ -80,8 +91,11 @@ final class Progress: @unchecked Sendable {
     // A half-drawn bar gives way; it is drawn anew below the note.
     if lineIsOpen { Terminal.write("\r\u{1b}[2K") }
     lineIsOpen = false
-    Terminal.write(text + "\n")
+    Terminal.write(Terminal.fitted(text) + "\n")
   }
+
+  /// Said by `close`, so beside a result, and not at all where there is none.
+  func remark(_ text: String) { if !remarks.contains(text) { remarks.append(text) } }
 
   /// A state of something long. On a terminal it is drawn ten times a second at most; elsewhere only where `isMilestone`.
   func update(_ done: Int, of total: Int, _ text: String, isMilestone: Bool) {
@@ -100,10 +114,12 @@ final class Progress: @unchecked Sendable {
     lineIsOpen = true
   }
 
-  /// Ends the rewritten line.
+  /// Ends the rewritten line, and says what was kept for then.
   func close() {
     if lineIsOpen { Terminal.write("\n") }
     lineIsOpen = false
+    for remark in remarks { note(remark) }
+    remarks = []
   }
 }
 

@@ -23,6 +23,46 @@ func wrapped(_ text: String, _ width: Int) -> [String] {
   return lines
 }
 
+/// Text whose lines that are longer than `width` columns are broken at spaces. What goes on is indented as the second
+/// column of a line such as "optimiser   AdamW". A word that is longer stays whole, and so does a command in `backticks`:
+/// it can be copied.
+func folded(_ text: String, _ width: Int) -> String {
+  text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+    guard displayWidth(line) > width else { return String(line) }
+    let words = wordsAndCommands(line)
+    let indent = secondColumn(line)
+    var lines = [words[0]]
+    for word in words.dropFirst() {
+      let last = lines[lines.count - 1]
+      if displayWidth(last) + 1 + displayWidth(word) <= width || displayWidth(last) < indent {
+        lines[lines.count - 1] = last + " " + word
+      } else {
+        lines.append(String(repeating: " ", count: indent) + word)
+      }
+    }
+    return lines.map(trimmedRight).joined(separator: "\n")
+  }.joined(separator: "\n")
+}
+
+/// What is between spaces, with what is in `backticks` as one.
+private func wordsAndCommands(_ line: Substring) -> [String] {
+  var words: [String] = []
+  for part in line.split(separator: " ", omittingEmptySubsequences: false) {
+    if let last = words.last, last.count(where: { $0 == "`" }) % 2 == 1 {
+      words[words.count - 1] = last + " " + part
+    } else {
+      words.append(String(part))
+    }
+  }
+  return words
+}
+
+/// Where the text begins behind a first word and at least two spaces; 0 for a line that is not of that kind.
+private func secondColumn(_ line: Substring) -> Int {
+  guard let space = line.firstIndex(of: " "), line[space...].hasPrefix("  ") else { return 0 }
+  return displayWidth(line[..<(line[space...].firstIndex { $0 != " " } ?? space)])
+}
+
 /// Spaces after it, up to `width` columns.
 func padded(_ text: String, _ width: Int) -> String {
   text + String(repeating: " ", count: max(0, width - displayWidth(text)))

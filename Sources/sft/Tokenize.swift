@@ -7,31 +7,38 @@ import Tokenizing
 
 struct Tokenize: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Turn JSONL of {\"text\": …} into {\"ids\": […]}, or back with --decode.")
+    verb: "tokenize", abstract: "Turn JSONL of {\"text\": …} into {\"ids\": […]}, or back with --decode.",
+    usage: "<FILE> [options]",
+    examples: ["sft tokenize texts.jsonl --model gpt2", "sft tokenize ids.jsonl --model gpt2 --decode"])
 
-  @Argument(help: "JSONL file.")
+  struct Coding: ParsableArguments {
+    @Option(
+      name: .long,
+      help: .takes(
+        "DIR|NAME",
+        """
+        A folder with a tokenizer, a name in the local Hugging Face cache, or embedded (default: the newest run's, else \
+        the prepared data's, else embedded).
+        """))
+    var model: String?
+
+    @Flag(name: .long, help: "Turn {\"ids\": […]} into {\"text\": …}.")
+    var decode = false
+
+    @Flag(name: .long, help: "Recognise the text of special tokens; otherwise it stays text.")
+    var special = false
+  }
+
+  @Argument(help: .takes("FILE", "JSONL file."))
   var file: String
 
-  @Option(
-    name: .long,
-    help: """
-      A folder with a tokenizer, a name in the local Hugging Face cache, or embedded (default: the newest run's, else the \
-      prepared data's, else embedded).
-      """)
-  var model: String?
-
-  @Flag(name: .long, help: "Turn {\"ids\": […]} into {\"text\": …}.")
-  var decode = false
-
-  @Flag(name: .long, help: "Recognise the text of special tokens; otherwise it stays text.")
-  var special = false
-
-  @OptionGroup var common: CommonOptions
+  @OptionGroup(title: "Tokens") var coding: Coding
+  @OptionGroup(title: "General") var common: CommonOptions
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
-    let tokenizer = try workspace.tokenizer(model)
+    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
+    let tokenizer = try workspace.tokenizer(coding.model)
     let encoder = tokenizer.makeEncoder()
     let input = try MappedFile(file)
     var number = 0
@@ -41,8 +48,10 @@ struct Tokenize: ParsableCommand {
       number += 1
       guard line.contains(where: { $0 != 32 && !(9...13).contains($0) }) else { continue }
       let value = try parseJSON(UnsafeRawBufferPointer(rebasing: line), file: file, firstLine: number)
-      print((decode ? try text(value, tokenizer, line: number) : try ids(value, encoder, line: number)).serialized)
+      print(
+        (coding.decode ? try text(value, tokenizer, line: number) : try ids(value, encoder, line: number)).serialized)
     }
+    progress.close()
   }
 
   private func ids(_ value: JSONValue, _ encoder: TokenEncoder, line: Int) throws -> JSONValue {
@@ -50,7 +59,7 @@ struct Tokenize: ParsableCommand {
       throw SFTError(.badData, "has no string 'text'", file: file, line: line)
     }
     var ids: [Int32] = []
-    encoder.encode([TextPiece(text: text, recognisesSpecialTokens: special)], into: &ids)
+    encoder.encode([TextPiece(text: text, recognisesSpecialTokens: coding.special)], into: &ids)
     return .object(JSONObject([("ids", .array(ids.map { .integer(Int($0)) }))]))
   }
 

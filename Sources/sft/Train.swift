@@ -3,47 +3,50 @@ import Pipeline
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a LoRA adapter, or all weights, on prepared data.",
+    verb: "train", abstract: "Train a LoRA adapter, or all weights, on prepared data.",
     discussion: """
-      Stop with Ctrl-C and go on with --resume: the result has the same bits as if it had never stopped. A resumed run
+      Stop with Ctrl-C and go on with --resume: the result has the same bits as if it had never stopped. A resumed run \
       takes its settings from its record; they need not be given again.
 
-      Several rates (--lr 1e-4,3e-4,1e-3) are a run each, NAME-lr1e-4 and so on, one after the other on the same base, and
-      a table at the end; --resume with the same rates goes on with them.
-      """)
+      Several rates (--lr 1e-4,3e-4,1e-3) are a run each, NAME-lr1e-4 and so on, one after the other on the same base, \
+      and a table at the end; --resume with the same rates goes on with them.
+      """,
+    examples: [
+      "sft train --lora-r 16 --qlora --lr 5e-4 --epochs 2", "sft train --full --lr 3e-4 --batch-size 16 --run whole",
+      "sft train --resume",
+    ])
 
-  @Option(name: .customLong("run"), help: "The run's name (default: run-1, run-2, …).")
-  var runName: String?
+  struct TrunkFlags: ParsableArguments {
+    @Option(
+      name: .long,
+      help: .takes(
+        "GB",
+        """
+        GB on the disk for the outputs of the frozen layers below --lora-layers, computed once and read in later epochs; \
+        0 for none (default: a quarter of the free space, and none below 1.5 epochs).
+        """))
+    var trunkCache: Double?
 
-  @Flag(name: .long, help: "Go on from the newest sound checkpoint of --run, or of the newest run.")
-  var resume = false
+    func validate() throws {
+      if let trunkCache, !(0...1e6).contains(trunkCache) {
+        throw ValidationError("--trunk-cache must be from 0 to 1,000,000.")
+      }
+    }
+  }
 
+  @OptionGroup(title: "Run") var which: RunFlags
   @OptionGroup var adapter: AdapterFlags
   @OptionGroup var training: TrainingFlags
+  @OptionGroup(title: "Computing") var trunk: TrunkFlags
+  @OptionGroup(title: "General") var common: CommonOptions
 
-  @Option(
-    name: .long,
-    help: """
-      GB on the disk for the outputs of the frozen layers below --lora-layers, computed once and read in later epochs; 0 for \
-      none (default: a quarter of the free space, and none below 1.5 epochs).
-      """)
-  var trunkCache: Double?
-
-  @OptionGroup var common: CommonOptions
-
-  func validate() throws {
-    if let trunkCache, !(0...1e6).contains(trunkCache) {
-      throw ValidationError("--trunk-cache must be from 0 to 1,000,000.")
-    }
-    try adapter.refuseFlagsOfAdapters(try options())
-  }
+  func validate() throws { try adapter.refuseFlagsOfAdapters(try options()) }
 
   private func options() throws -> TrainOptions {
     var options = TrainOptions()
     try adapter.apply(to: &options)
-    options.run = runName
-    options.resume = resume
-    options.trunkCache = trunkCache.map { Int($0 * 1e9) }
+    which.apply(to: &options)
+    options.trunkCache = trunk.trunkCache.map { Int($0 * 1e9) }
     try training.apply(to: &options)
     return options
   }

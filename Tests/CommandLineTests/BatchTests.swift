@@ -36,7 +36,7 @@ import Testing
       try sft.prepare("--val", "0")
       let both = try sft.run("train", "--batch-size", "4", "--batch-tokens", "100")
       #expect(both.code == 64)
-      #expect(both.errors.hasPrefix("Error: Give --batch-size or --batch-tokens, not both.\n"))
+      #expect(both.errors.hasPrefix("error: Give --batch-size or --batch-tokens, not both.\n"))
       #expect(try sft.run("train", "--batch-tokens", "0").code == 64)
       #expect(try sft.run("train", "--batch-tokens", "\(Int.max)").code == 64)
       try sft.succeed("train", "--run", "a", "--batch-tokens", "100", "--max-steps", "1", "--quiet")

@@ -33,7 +33,8 @@ import Testing
   @Test func theUsualWayNeedsNoModel() throws {
     try withSFT { sft in
       let prepared = try sft.succeed("prepare", SFTBinary.records, "--val", "0", "--json")
-      #expect(prepared.errors.hasPrefix("No --model is given: the embedded model is used.\n"))
+      let again = try sft.succeed("prepare", SFTBinary.records, "--val", "0", "--quiet")
+      #expect(again.output.hasSuffix("\nmodel       embedded, as no --model was given\n"))
       #expect(try prepared.json()["summary"]?["model"]?.string == "embedded")
       try sft.succeed("train", "--run", "a", "--max-steps", "2", "--lr", "1e-2", "--quiet")
       let configuration = try parseJSONFile(sft.path(".sft/runs/a/config.json"))
@@ -66,7 +67,7 @@ import Testing
         try sft.write("{\"text\":\"a text\"}\n", to: "t.jsonl")
         let outcome = try sft.run(arguments)
         #expect(outcome.code == 0, "\(arguments): \(outcome.errors)")
-        #expect(outcome.errors.hasPrefix(Self.note + "\n"), "\(arguments): \(outcome.errors)")
+        #expect(outcome.errors.contains(Self.note + "\n"), "\(arguments): \(outcome.errors)")
         try? removeTree(sft.path("out"))
         #expect(try sft.run(arguments + ["--quiet"]).errors.isEmpty)
       }
@@ -77,7 +78,7 @@ import Testing
   @Test func theBaseIsNotExportedForWantOfAnother() throws {
     try withSFT { sft in
       let outcome = try sft.run("export", "--to", "out")
-      #expect(outcome.code == 64)
+      #expect(outcome.code == 66)
       #expect(outcome.errors.contains("there is nothing to export. Train a run first, or give --adapter or --model."))
       #expect(!fileExists(sft.path("out")))
     }
@@ -235,7 +236,7 @@ import Testing
       try sft.write("in the way", to: ".sft")
       let blocked = try sft.run("generate", "--prompt", "a")
       #expect(blocked.code == 73, "\(blocked.errors)")
-      #expect(blocked.errors.split(separator: "\n").count == 2)
+      #expect(blocked.errors.split(separator: "\n").count == 1)
     }
   }
 }

@@ -119,7 +119,7 @@ import Testing
       try sft.prepare("--val", "0")
       func refuse(_ message: String, _ options: String...) throws {
         let outcome = try sft.run(["train"] + options)
-        #expect(outcome.errors.hasPrefix("Error: \(message)\n"), "\(outcome.errors)")
+        #expect(outcome.errors.hasPrefix("error: \(message)\n"), "\(outcome.errors)")
         #expect(outcome.code == 64)
       }
       for (flag, value) in [

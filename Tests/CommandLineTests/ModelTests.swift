@@ -167,7 +167,7 @@ import TestSupport
       #expect(!refused.errors.contains("questions"))
       #expect(refused.code == 73)
       try sft.fail(
-        64, "there is nothing to compare the base with. Train a run first, or give --adapter DIR.", "compare",
+        66, "there is nothing to compare the base with. Train a run first, or give --adapter DIR.", "compare",
         "--model",
         SFTBinary.model, "--questions", "q.jsonl")
       try sft.write("{\"instruction\":\"a\"}\n{\"x\":1}\n", to: "bad.jsonl")

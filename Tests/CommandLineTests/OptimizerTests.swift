@@ -92,7 +92,7 @@ import Testing
       try sft.prepare("--val", "0")
       let unknown = try sft.run("train", "--optimizer", "sgd")
       #expect(unknown.code == 64)
-      #expect(unknown.errors.contains("The value 'sgd' is invalid for '--optimizer <optimizer>'"))
+      #expect(unknown.errors.contains("The value 'sgd' is invalid for '--optimizer <NAME>'"))
       for (own, other) in [("adamw", "adamw8bit"), ("adamw8bit", "adamw")] {
         try sft.succeed("train", "--optimizer", own, "--lora-r", "48", "--max-steps", "2", "--run", own, "--quiet")
         let folder = sft.path(".sft/runs/\(own)")

@@ -101,11 +101,11 @@ import Testing
   @Test func wrongInputIsRefused() throws {
     try withSFT { sft in
       try sft.fail(
-        64, "there is no prepared data in .sft. Run `sft prepare FILE` first.", "lr-find")
+        66, "there is no prepared data in .sft. Run `sft prepare FILE` first.", "lr-find")
       try sft.prepare("--val", "0")
       func refuse(_ message: String, _ options: String...) throws {
         let outcome = try sft.run(["lr-find"] + options)
-        #expect(outcome.errors.hasPrefix("Error: \(message)\n"), "\(outcome.errors)")
+        #expect(outcome.errors.hasPrefix("error: \(message)\n"), "\(outcome.errors)")
         #expect(outcome.code == 64 && outcome.output == "")
       }
       try refuse("--lr-from must be below --lr-to.", "--lr-from", "1e-2", "--lr-to", "1e-2")

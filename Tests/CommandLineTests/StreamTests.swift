@@ -16,10 +16,10 @@ import TestSupport
       ] {
         let outcome = try sft.run(arguments)
         #expect(outcome.code == 64, "\(arguments)")
-        #expect(outcome.errors.hasPrefix("Error: "), "\(arguments)")
+        #expect(outcome.errors.hasPrefix("error: "), "\(arguments)")
         #expect(outcome.output == "", "\(arguments)")
       }
-      #expect(try sft.run("train", "--bogus").errors.hasPrefix("Error: Unknown option '--bogus'"))
+      #expect(try sft.run("train", "--bogus").errors.hasPrefix("error: Unknown option '--bogus'"))
       #expect(try sft.succeed("--version").output == "sft 0.1.0\n")
       #expect(try directoryEntries(sft.folder) == [])
     }
@@ -28,9 +28,9 @@ import TestSupport
   @Test func anEmptyWorkspaceIsSaidSoAndLeftEmpty() throws {
     try withSFT { sft in
       try sft.fail(
-        64, "there is nothing to compare the base with. Train a run first, or give --adapter DIR.", "compare",
+        66, "there is nothing to compare the base with. Train a run first, or give --adapter DIR.", "compare",
         "--questions", SFTBinary.records)
-      try sft.fail(64, "there is no prepared data in .sft. Run `sft prepare FILE` first.", "train")
+      try sft.fail(66, "there is no prepared data in .sft. Run `sft prepare FILE` first.", "train")
       try sft.fail(66, "there is no prepared data in .sft. Run `sft prepare` first.", "inspect", "data")
       #expect(try sft.succeed("runs").output == "no runs in .sft/runs\n")
       #expect(try sft.succeed("cache").output == "no artifacts in .sft\n")
@@ -159,7 +159,7 @@ import TestSupport
     }
   }
 
-  @Test func interruptedVerbsExitWith130() throws {
+  @Test(arguments: [SIGINT, SIGTERM]) func interruptedVerbsExitAsTheSignalSays(_ signal: Int32) throws {
     try withSFT { sft in
       // Waits for the lock of another process, for as long as it takes.
       try sft.prepare("--val", "0")
@@ -169,10 +169,10 @@ import TestSupport
       let lock = try FileLock(sft.path(".sft/locks/records-\(folder).lock"), .exclusive)
       let running = try sft.start(["prepare", SFTBinary.records, "--model", SFTBinary.model, "--val", "0"])
       while running.process.isRunning, try readFile(running.errorPath).isEmpty { usleep(5000) }
-      kill(running.process.processIdentifier, SIGINT)
+      kill(running.process.processIdentifier, signal)
       let outcome = try running.finish()
       #expect(outcome.errors.hasPrefix("Waiting for another sft process"))
-      #expect(outcome.code == 130)
+      #expect(outcome.code == 128 + signal)
       #expect(running.process.terminationReason == .exit)
       withExtendedLifetime(lock) {}
     }

@@ -128,7 +128,7 @@ import Testing
       let outcome = try stopped(sft, at: rate, by: signal)
       if signal == SIGINT {
         #expect(outcome.code == 130 && outcome.output == "")
-        #expect(outcome.errors.hasPrefix("error: stopped after step "), "\(outcome.errors)")
+        #expect(outcome.errors.hasPrefix("stopped after step "), "\(outcome.errors)")
         #expect(
           outcome.errors.hasSuffix(
             " of run stopped-lr\(rate); a checkpoint is saved. "
@@ -170,7 +170,7 @@ import Testing
       try sft.prepare("--val", "0")
       func refuse(_ message: String, _ list: String, _ options: String...) throws {
         let outcome = try sft.run(["train", "--lr=\(list)"] + options)
-        #expect(outcome.errors.hasPrefix("Error: \(message)\n"), "\(outcome.errors)")
+        #expect(outcome.errors.hasPrefix("error: \(message)\n"), "\(outcome.errors)")
         #expect(outcome.code == 64 && outcome.output == "")
       }
       let form = "--lr takes a rate, or several such as 1e-4,3e-4,1e-3; "
@@ -179,7 +179,7 @@ import Testing
       try refuse("--lr names the rate 1e-4 twice.", "1e-4,2e-4,0.0001")
       for list in ["0,1", "1e-4,-1", "1e-4,nan", "1e-4,inf"] { try refuse("--lr must be above 0.", list) }
       try refuse("--min-lr must not be above --lr.", "1e-3,1e-5", "--min-lr", "1e-4")
-      try refuse("The value 'x' is invalid for '--lr <lr>'", "x")
+      try refuse("The value 'x' is invalid for '--lr <RATE>'", "x")
       #expect(!fileExists(sft.path(".sft/runs")))
       try sft.fail(
         66, "there is no sweep over any of these rates to go on with in .sft/runs.", "train", "--lr", "1e-3,1e-4",

@@ -1,0 +1,63 @@
+import ArgumentParser
+
+/// What `--model` takes.
+let modelWords = """
+  Model folder, a name in the local Hugging Face cache, or embedded: the model inside sft; a folder of that name is \
+  ./embedded
+  """
+
+/// Where the artifacts and runs are, and how much is said.
+struct CommonOptions: ParsableArguments {
+  @Option(name: .long, help: .takes("DIR", "Folder of artifacts and runs (default: $SFT_WORKSPACE, else .sft)."))
+  var workspace: String?
+
+  @Flag(name: .long, help: "Only results and errors: no progress and no notes on standard error.")
+  var quiet = false
+
+  @Flag(name: .long, help: "One machine-readable value on standard output, {\"error\": …} where it failed.")
+  var json = false
+}
+
+/// Which model, adapter and template to use.
+struct ModelOptions: ParsableArguments {
+  @Option(
+    name: .long,
+    help: .takes("DIR|NAME", "\(modelWords) (default: the newest run's, else the prepared data's, else embedded)."))
+  var model: String?
+
+  @Option(name: .long, help: .takes("NAME", "Run whose adapter to use (default: the newest)."))
+  var run: String?
+
+  @Option(name: .long, help: .takes("N", "Use the run's checkpoint of step N instead of its best or last weights."))
+  var checkpoint: Int?
+
+  @Option(
+    name: .long,
+    help: .takes("NAME|FILE", "Shipped template or template file (default: the newest run's, else alpaca)."))
+  var template: String?
+
+  @OptionGroup var quantization: QuantizationFlags
+
+  @Flag(name: .long, help: "Use an adapter although it was trained on another base.")
+  var force = false
+
+  @Option(name: .long, help: .threads)
+  var threads: Int?
+}
+
+/// An adapter for the model, or none.
+struct AdapterChoice: ParsableArguments {
+  @Option(name: .long, help: .takes("DIR", "Adapter folder (default: the newest run's, unless --model is given)."))
+  var adapter: String?
+
+  @Flag(name: .long, help: "Use the base alone.")
+  var base = false
+}
+
+/// How many threads a verb takes that computes without a model's options.
+struct ThreadOption: ParsableArguments {
+  @Option(name: .long, help: .threads)
+  var threads: Int?
+
+  func validate() throws { try atLeast(1, threads, "--threads") }
+}
