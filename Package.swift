@@ -133,14 +133,15 @@ let package = Package(
       dependencies: ["Core", "Files", "JSON", "Kernels", "Quantizing", "TestSupport", "Weights"],
       exclude: ["Fixtures"], swiftSettings: swiftSettings),
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport", "Weights"]),
-    tests("JSON", ["Core", "Files", "JSON"]),
+    .testTarget(
+      name: "JSONTests", dependencies: ["Core", "Files", "JSON"], exclude: ["Fixtures"], swiftSettings: swiftSettings),
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
     tests("Templating", ["Core", "Files", "JSON", "Templating", "TestSupport"]),
     // Runs the built binary, so it has to be built first.
-    tests("CommandLine", ["Core", "Files", "JSON", "TestSupport", "sft"]),
+    tests("CommandLine", ["Artifacts", "Core", "Files", "JSON", "Pipeline", "TestSupport", "sft"]),
     tests("SmallWorld", ["Core", "Evaluating", "Files", "SmallWorld", "TestSupport"]),
     tests("Embedded", ["Embedded", "Files", "TestSupport"]),
     tests("Layering", ["Core", "Files", "JSON", "TestSupport"]),

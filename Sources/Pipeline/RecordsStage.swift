@@ -6,7 +6,8 @@ import Loading
 /// Stage 1: files → validated records, in the order of the files.
 enum RecordsStage {
   static let name = "records"
-  static let version = 2
+  /// 3: escaped pairs of surrogates were read as U+FFFD, one in 32.
+  static let version = 3
   static let dataFile = "records.zst"
 
   struct Summary: Codable, Sendable, Equatable {
