@@ -82,7 +82,7 @@ struct Export: ParsableCommand {
       return
     }
     if let report { Self.show(report) }
-    print("written to \(to)")
+    Terminal.show("written to \(to)")
   }
 
   /// What PEFT needs besides the adapter, and cannot find by the base's name.
@@ -113,10 +113,11 @@ struct Export: ParsableCommand {
       [["merged, then \(kind); worst first", "survived", "error"]]
       + report.worstFirst.map { row($0.name, $0.survived, $0.relative_error) }
       + [row("all \(report.layers.count) together", report.survived, report.relative_error)]
-    if !report.layers.isEmpty { for line in tableLines(rows) { print(line) } }
+    if !report.layers.isEmpty { for line in tableLines(rows) { Terminal.show(line) } }
     if !report.kept.isEmpty {
-      print("kept        \(report.kept.count) linears in full precision: \(report.kept.joined(separator: ", "))")
+      let names = report.kept.joined(separator: ", ")
+      Terminal.show("kept        \(report.kept.count) linears in full precision: \(names)")
     }
-    print(report.conclusion)
+    Terminal.show(report.conclusion)
   }
 }

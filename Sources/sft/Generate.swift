@@ -51,7 +51,7 @@ struct Generate: ParsableCommand {
     let start = clock.now
     let generation = try generator.generate(ids, settings) { text in
       if common.json { return }
-      print(Terminal.outputIsTerminal ? Terminal.printable(text) : text, terminator: "")
+      print(Terminal.outputIsTerminal ? printable(text) : text, terminator: "")
       fflush(nil)
     }
     if common.json { try Terminal.printJSON(generation) } else { print("") }

@@ -33,7 +33,7 @@ struct SFT: ParsableCommand {
       try command.run()
       try Terminal.finish()
     } catch let error as SFTError {
-      Terminal.write("error: \(error)\n")
+      Terminal.write("error: \(printable("\(error)"))\n")
       fflush(nil)
       Glibc.exit(error.kind.rawValue)
     } catch {

@@ -64,7 +64,8 @@ struct TokenizerTrain: ParsableCommand {
       try Terminal.printJSON(
         Report(path: to, tokens: tokenizer.vocabularyCount, merges: tokenizer.mergeCount))
     } else {
-      print("\(grouped(tokenizer.vocabularyCount)) tokens, \(grouped(tokenizer.mergeCount)) merges: written to \(to)")
+      let size = "\(grouped(tokenizer.vocabularyCount)) tokens, \(grouped(tokenizer.mergeCount)) merges"
+      Terminal.show("\(size): written to \(to)")
     }
   }
 }
