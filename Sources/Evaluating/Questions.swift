@@ -35,8 +35,8 @@ public struct Question: Sendable, Equatable {
 /// Which it is is seen by the content. Blank lines are passed over.
 ///
 /// Throws `badData` with file and line for a line that is not one, and where there is no question at all.
-public func loadQuestions(_ path: String) throws -> [Question] {
-  let bytes = try readFile(path)
+public func loadQuestions(_ file: MappedFile) throws -> [Question] {
+  let (bytes, path) = (Array(file.bytes), file.path)
   let text = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
   if let questions = try arrayQuestions(bytes, path) { return questions }
   let isJSON = text.first { !isSpace($0) } == UInt8(ascii: "{")
@@ -86,7 +86,8 @@ private struct QuestionReader {
   func question() throws -> Question {
     guard value.object != nil else { throw SFTError(.badData, "is not a JSON object", file: file, line: line) }
     guard let question = try text("instruction") ?? text("question"), !question.isEmpty else {
-      throw failure("has no 'instruction'")
+      let names = value.object?.keys ?? []
+      throw failure("has no 'instruction'" + (names.isEmpty ? "" : ", but " + quotedList(names)))
     }
     let choices = try self.choices()
     return Question(

@@ -105,9 +105,8 @@ struct Compare: ParsableCommand {
       try CompareVotes(workspace: workspace, file: score, out: out, json: common.json, note: progress.note)()
       return
     }
-    let questions = questions ?? ""
     let settings = try decoding.settings(note: progress.note)
-    let asked = try loadQuestions(questions)
+    let (asked, source) = try readQuestions(questions ?? "")
     var options = CompareOptions(InferenceOptions(model), generation: settings)
     options.inference.adapter = adapter.first
     options.inference.needsAdapter = adapter.isEmpty
@@ -119,7 +118,7 @@ struct Compare: ParsableCommand {
     progress.note(models.description)
     // Answers take long: what cannot be written should be known before.
     try createDirectory(out ?? "\(workspace.path)/compare")
-    var comparison = try models(asked, file: questions) { done, total in
+    var comparison = try models(asked, file: source) { done, total in
       progress.update(done, of: total, "answers", isMilestone: done == total)
     }
     var failure: SFTError?
@@ -138,7 +137,7 @@ struct Compare: ParsableCommand {
     let folder = try write(ComparisonFiles(comparison), metrics: models.metrics, in: workspace)
     for name in ["compare.json", "compare.html"] {
       let place = "written to \(folder)/\(name)"
-      if common.json { progress.note(place) } else { print(place) }
+      if common.json { progress.note(place) } else { Terminal.show(place) }
     }
     // Said last: the answers are safe.
     if let failure { throw failure }

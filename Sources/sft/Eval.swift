@@ -16,7 +16,7 @@ struct Eval: ParsableCommand {
   @Flag(name: .long, help: "Evaluate the base alone.")
   var base = false
 
-  @Option(name: .long, help: "Alpaca-style JSONL file or JSON array.")
+  @Option(name: .long, help: "Alpaca-style JSONL file or JSON array; - for standard input.")
   var data: String
 
   @Option(name: .long, help: "What to do with longer records: error, drop or truncate.")

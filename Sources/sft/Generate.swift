@@ -15,7 +15,10 @@ struct Generate: ParsableCommand {
   @Flag(name: .long, help: "Let the base alone answer.")
   var base = false
 
-  @Option(name: .long, help: "Instruction, put into the template.")
+  @Argument(help: "Instruction, put into the template; - reads it from standard input.")
+  var question: String?
+
+  @Option(name: .long, help: "The same as an option.")
   var instruction: String?
 
   @Option(name: .long, help: "The instruction's input.")
@@ -28,15 +31,16 @@ struct Generate: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    guard (instruction == nil) != (prompt == nil) else {
-      throw ValidationError("Give --instruction, or --prompt for a text without a template.")
+    guard [question, instruction, prompt].count(where: { $0 != nil }) == 1 else {
+      throw ValidationError("Give an instruction, or --prompt for a text without a template.")
     }
-    if prompt != nil, input != nil { throw ValidationError("--input goes with --instruction.") }
+    if prompt != nil, input != nil { throw ValidationError("--input goes with an instruction.") }
   }
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
+    let (asked, input) = (try textArgument(prompt ?? instruction ?? question ?? ""), try textArgument(input ?? ""))
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
     options.adapter = adapter
@@ -44,8 +48,8 @@ struct Generate: ParsableCommand {
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("\(session.base.name) with \(session.description)")
     let ids =
-      prompt.map { session.prompt(text: $0) }
-      ?? session.prompt(instruction: instruction ?? "", input: input ?? "")
+      prompt == nil
+      ? session.prompt(instruction: asked, input: input) : session.prompt(text: asked)
     let generator = try Generator(session.pass, session.base.tokenizer)
     let clock = ContinuousClock()
     let start = clock.now

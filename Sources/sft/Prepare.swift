@@ -10,7 +10,7 @@ struct Prepare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Turn instruction files into prepared data: templated, tokenised, masked, split.")
 
-  @Argument(help: "Alpaca-style JSONL files or JSON arrays.")
+  @Argument(help: "Alpaca-style JSONL files or JSON arrays; - for standard input.")
   var files: [String]
 
   @Option(name: .long, help: "\(modelWords) (default: embedded).")
@@ -71,7 +71,7 @@ struct Prepare: ParsableCommand {
     if common.json {
       try Terminal.printJSON(Report(path: artifact.path, stages: stages, summary: summary))
     } else {
-      print(Self.text(summary))
+      Terminal.show(Self.text(summary))
     }
   }
 
