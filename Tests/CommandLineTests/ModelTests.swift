@@ -171,7 +171,7 @@ import TestSupport
         "--model",
         SFTBinary.model, "--questions", "q.jsonl")
       try sft.write("{\"instruction\":\"a\"}\n{\"x\":1}\n", to: "bad.jsonl")
-      try sft.fail(65, "bad.jsonl:2: has no 'instruction'.", "compare", "--questions", "bad.jsonl")
+      try sft.fail(65, "bad.jsonl:2: has no 'instruction', but \"x\".", "compare", "--questions", "bad.jsonl")
     }
   }
 
