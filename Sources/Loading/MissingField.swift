@@ -1,4 +1,10 @@
 import Core
+import JSON
+
+/// How to make records of what has other fields, from those of one; nil where they do not tell. `isElement`: of an array.
+public func conversionAdvice(_ record: JSONObject, isElement: Bool) -> String? {
+  Array(JSONValue.object(record).serialized.utf8).withUnsafeBytes { MissingField($0)?.conversion(isElement: isElement) }
+}
 
 /// What to say of a record that lacks a field, from the fields that it has.
 struct MissingField {
@@ -18,8 +24,11 @@ struct MissingField {
     "; it has \(quotedList(names))"
   }
 
-  /// `isElement`: of an array.
   func advice(isElement: Bool) -> String {
+    conversion(isElement: isElement) ?? "A record needs \"instruction\" and \"output\", and perhaps \"input\""
+  }
+
+  func conversion(isElement: Bool) -> String? {
     if let filter = conversationFilter {
       return "It is a conversation, and a record has one question and its answer: for the last two turns take "
         + command(filter, isElement)
@@ -27,8 +36,7 @@ struct MissingField {
     if let name = outline.recordsMember {
       return "The records are in its \"\(name)\": take " + command("\(jqPath(name))[]", isElement)
     }
-    if let filter = renamingFilter { return "Rename its fields: " + command(filter, isElement) }
-    return "A record needs \"instruction\" and \"output\", and perhaps \"input\""
+    return renamingFilter.map { "Rename its fields: " + command($0, isElement) }
   }
 
   private func command(_ filter: String, _ isElement: Bool) -> String {
