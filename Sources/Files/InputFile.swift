@@ -7,8 +7,8 @@ extension MappedFile {
   public static let standardInputName = "standard input"
 
   /// Data that a user names: a file, or a stream that can be read once: `-` and `/dev/stdin` for standard input, a FIFO,
-  /// a shell's `<(…)`. A stream is read to its end, into a temporary file in `$TMPDIR` (else `/var/tmp`) that has no name
-  /// and goes with the process: memory stays bounded, and the data can be looked at as often as a file's.
+  /// a shell's `<(…)`. A stream is read to its end, into a temporary file in `$TMPDIR` (else `/var/tmp`, else `/tmp`) that
+  /// has no name and goes with the process: memory stays bounded, and the data can be looked at as often as a file's.
   ///
   /// Throws `notFound` where there is nothing of that name, `usage` where standard input is asked for a second time.
   public convenience init(input path: String) throws {
@@ -42,8 +42,9 @@ private let standardInputIsTaken = Atomic<Bool>(false)
 
 /// An empty file for reading and writing that is gone when it is closed.
 private func makeNamelessFile() throws -> Int32 {
-  let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
-  let path = folder + "/sft-input-XXXXXX"
+  let wanted = getenv("TMPDIR").map { String(cString: $0) } ?? ""
+  let usual = access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp"
+  let path = (wanted.isEmpty ? usual : wanted) + "/sft-input-XXXXXX"
   var template = path.utf8CString.map { $0 }
   let descriptor = mkstemp(&template)
   guard descriptor >= 0 else { throw systemError("create", path) }
