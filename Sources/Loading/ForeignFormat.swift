@@ -26,13 +26,13 @@ public struct ForeignFormat: Sendable, Equatable {
   /// Text without a line that could be a record, or no text at all.
   static func notJSON(_ file: MappedFile) -> ForeignFormat? {
     let head = withoutByteOrderMark(file.bytes).prefix(1 << 16)
-    if head.contains(0) {
-      return ForeignFormat("is a binary file, not JSON", advice: "Give records as JSON Lines or as a JSON array")
-    }
     let lines = head.split(separator: UInt8(ascii: "\n")).map { $0.drop { $0 == 0x20 || $0 == 0x09 || $0 == 0x0d } }
     guard let first = lines.first(where: { !$0.isEmpty }), !isJSON(first),
       !lines.contains(where: { $0.first == UInt8(ascii: "{") || $0.first == UInt8(ascii: "[") })
     else { return nil }
+    if head.contains(0) {
+      return ForeignFormat("is a binary file, not JSON", advice: "Give records as JSON Lines or as a JSON array")
+    }
     return ForeignFormat(
       "is text, not JSON",
       advice: "Write each record on a line of its own: {\"instruction\": \"…\", \"output\": \"…\"}")

@@ -62,6 +62,7 @@ import Testing
     let good = #"{"instruction": "good", "output": "x"}"#
     #expect(try load("# a comment\n" + good, LoadingOptions(skipBad: true)).lines == [2])
     #expect(try load("instruction?\n" + good, LoadingOptions(skipBad: true)).lines == [2])
+    #expect(try load("{\"a\": \"\0\"}\n" + good, LoadingOptions(skipBad: true)).lines == [2])
     #expect(try load("17").failure == "F:1: a record must be a JSON object, but here is a number.")
   }
 
