@@ -37,7 +37,12 @@ struct SFT: ParsableCommand {
       fflush(nil)
       Glibc.exit(error.kind.rawValue)
     } catch {
-      exit(withError: error)
+      let code = exitCode(for: error)
+      // Help, the version and the scripts for completion are no failures.
+      if code == .success { exit(withError: error) }
+      Terminal.write(printable(fullMessage(for: error)) + "\n")
+      fflush(nil)
+      Glibc.exit(code.rawValue)
     }
   }
 }

@@ -62,7 +62,10 @@ import TestSupport
       let failed = try sft.run("prepare", name, "--model", SFTBinary.model, "--quiet")
       #expect(failed.errors == "error: a\\u{202e}b\\u{1b}c.jsonl:1: the record has no \"output\".\n")
       let missing = try sft.run("inspect", "model", "x\u{202e}y")
-      for text in [prepared.output, prepared.errors, shown, failed.errors, missing.errors] {
+      let mistyped = try sft.run("inspect", "data", "--x\u{202e}y")
+      #expect(mistyped.errors.contains("'--x\\u{202e}y'"))
+      #expect(mistyped.code == 64)
+      for text in [prepared.output, prepared.errors, shown, failed.errors, missing.errors, mistyped.errors] {
         #expect(!text.unicodeScalars.contains { ["\u{202e}", "\u{2066}", "\u{200f}", "\u{1b}"].contains($0) })
       }
       // Data for programs is exact.
