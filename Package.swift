@@ -7,7 +7,8 @@ let swiftSettings: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
 ]
 
-/// Debug kernels are 30–165× slower than optimised ones, so numeric targets are optimised in every configuration.
+/// Debug kernels are 30–165× slower than optimised ones, so targets that work number by number or byte by byte are optimised
+/// in every configuration.
 let kernelSettings: [SwiftSetting] = swiftSettings + [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
 func target(
@@ -38,7 +39,7 @@ let package = Package(
     // What every stage stands on.
     target("Core"),
     target("Files", ["Core", .product(name: "Crypto", package: "swift-crypto")]),
-    target("JSON", ["Core", "Files", "CJSON"]),
+    target("JSON", ["Core", "Files", "CJSON"], settings: kernelSettings),
 
     // The data's side: files → records → segments → ids → labels → batches.
     target("Loading", ["Core", "Files", "JSON"]),
@@ -133,14 +134,15 @@ let package = Package(
       dependencies: ["Core", "Files", "JSON", "Kernels", "Quantizing", "TestSupport", "Weights"],
       exclude: ["Fixtures"], swiftSettings: swiftSettings),
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport", "Weights"]),
-    tests("JSON", ["Core", "Files", "JSON"]),
+    .testTarget(
+      name: "JSONTests", dependencies: ["Core", "Files", "JSON"], exclude: ["Fixtures"], swiftSettings: kernelSettings),
     tests("Weights", ["Core", "Files", "JSON", "Weights"]),
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
     tests("Templating", ["Core", "Files", "JSON", "Templating", "TestSupport"]),
     // Runs the built binary, so it has to be built first.
-    tests("CommandLine", ["Core", "Files", "JSON", "TestSupport", "sft"]),
+    tests("CommandLine", ["Artifacts", "Core", "Files", "JSON", "Pipeline", "TestSupport", "sft"]),
     tests("SmallWorld", ["Core", "Evaluating", "Files", "SmallWorld", "TestSupport"]),
     tests("Embedded", ["Embedded", "Files", "TestSupport"]),
     tests("Layering", ["Core", "Files", "JSON", "TestSupport"]),

@@ -11,6 +11,8 @@ public final class Artifact<Summary: Codable & Sendable>: Sendable {
   public let origin: Origin
   public let summary: Summary
   public let files: [ArtifactFile]
+  /// Of its stage when it was made.
+  public let version: Int
   public let settings: [Setting]
   public let inputs: [Digest]
   private let use: FileLock
@@ -21,6 +23,7 @@ public final class Artifact<Summary: Codable & Sendable>: Sendable {
     self.origin = origin
     summary = manifest.summary
     files = manifest.files
+    version = manifest.version
     settings = manifest.settings
     inputs = manifest.inputs
     self.use = use

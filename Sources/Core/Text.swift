@@ -56,3 +56,34 @@ private func formatted(_ format: String, _ value: Double, _ decimals: Int) -> St
     return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
+
+/// Names for a sentence: "a", "b" and "c", each in quotes; of many or long ones a part.
+public func quotedList(_ names: [String]) -> String {
+  let limit = 8
+  var parts = names.prefix(limit).map { "\"\($0.count > 40 ? $0.prefix(39) + "…" : $0[...])\"" }
+  if names.count > limit { parts.append("\(names.count - limit) more") }
+  guard let last = parts.popLast() else { return "" }
+  return parts.isEmpty ? last : parts.joined(separator: ", ") + " and " + last
+}
+
+/// Text from outside, safe to show on a terminal: control characters other than line feeds and tabs, and those that turn
+/// the direction of what follows (as U+202E does), are written as escapes.
+public func printable(_ text: String) -> String {
+  if text.utf8.allSatisfy({ (0x20..<0x7f).contains($0) || $0 == 0x0a || $0 == 0x09 }) { return text }
+  var safe = ""
+  for scalar in text.unicodeScalars {
+    if scalar == "\n" || scalar == "\t" || !actsOnTerminal(scalar) {
+      safe.unicodeScalars.append(scalar)
+    } else {
+      safe += "\\u{\(String(scalar.value, radix: 16))}"
+    }
+  }
+  return safe
+}
+
+private func actsOnTerminal(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.properties.generalCategory {
+  case .control, .lineSeparator, .paragraphSeparator: true
+  default: scalar.properties.isBidiControl
+  }
+}

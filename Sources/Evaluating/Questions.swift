@@ -34,11 +34,14 @@ public struct Question: Sendable, Equatable {
 /// `output`, and `choices` with `answer` (an index from 0, or the choice's text); or plain text with one question a line.
 /// Which it is is seen by the content. Blank lines are passed over.
 ///
-/// Throws `badData` with file and line for a line that is not one, and where there is no question at all.
-public func loadQuestions(_ path: String) throws -> [Question] {
-  let bytes = try readFile(path)
+/// Throws `badData` with file and line for a line that is not one, and where there is no question at all. What to do with
+/// an object that asks nothing, on a line of its own or as an element of an array, is said by `advice`.
+public func loadQuestions(
+  _ file: MappedFile, advice: (_ object: JSONObject, _ isElement: Bool) -> String? = { _, _ in nil }
+) throws -> [Question] {
+  let (bytes, path) = (Array(file.bytes), file.path)
   let text = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
-  if let questions = try arrayQuestions(bytes, path) { return questions }
+  if let questions = try arrayQuestions(bytes, path, advice) { return questions }
   let isJSON = text.first { !isSpace($0) } == UInt8(ascii: "{")
   var questions: [Question] = []
   for (index, line) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
@@ -46,18 +49,21 @@ public func loadQuestions(_ path: String) throws -> [Question] {
     else { continue }
     let content = Array(line[start...end])
     questions.append(
-      isJSON ? try jsonQuestion(content, path, index + 1) : try plainQuestion(content, path, index + 1))
+      isJSON ? try jsonQuestion(content, path, index + 1, advice) : try plainQuestion(content, path, index + 1))
   }
   guard !questions.isEmpty else { throw SFTError(.badData, "holds no questions", file: path) }
   return questions
 }
 
 /// nil where the file is no JSON array of objects.
-private func arrayQuestions(_ bytes: [UInt8], _ path: String) throws -> [Question]? {
+private func arrayQuestions(
+  _ bytes: [UInt8], _ path: String, _ advice: (JSONObject, Bool) -> String?
+) throws -> [Question]? {
   let elements = bytes.withUnsafeBytes { try? parseJSON(withoutByteOrderMark($0), file: path) }?.array
   guard let elements, !elements.isEmpty, elements.allSatisfy({ $0.object != nil }) else { return nil }
   return try elements.enumerated().map { index, element in
-    try QuestionReader(value: element, file: path, line: nil, prefix: "element \(index + 1) ").question()
+    let reader = QuestionReader(value: element, file: path, line: nil, prefix: "element \(index + 1) ")
+    return try reader.question { advice($0, true) }
   }
 }
 
@@ -70,9 +76,11 @@ private func plainQuestion(_ content: [UInt8], _ path: String, _ line: Int) thro
   return Question(question: text, line: line)
 }
 
-private func jsonQuestion(_ content: [UInt8], _ path: String, _ line: Int) throws -> Question {
+private func jsonQuestion(
+  _ content: [UInt8], _ path: String, _ line: Int, _ advice: (JSONObject, Bool) -> String?
+) throws -> Question {
   let value = try content.withUnsafeBytes { try parseJSON($0, file: path, firstLine: line) }
-  return try QuestionReader(value: value, file: path, line: line, prefix: "").question()
+  return try QuestionReader(value: value, file: path, line: line, prefix: "").question { advice($0, false) }
 }
 
 /// A question's members, each checked.
@@ -83,10 +91,12 @@ private struct QuestionReader {
   /// Which element of an array it is.
   let prefix: String
 
-  func question() throws -> Question {
-    guard value.object != nil else { throw SFTError(.badData, "is not a JSON object", file: file, line: line) }
+  func question(_ advice: (JSONObject) -> String?) throws -> Question {
+    guard let object = value.object else { throw SFTError(.badData, "is not a JSON object", file: file, line: line) }
     guard let question = try text("instruction") ?? text("question"), !question.isEmpty else {
-      throw failure("has no 'instruction'")
+      var error = failure("has no 'instruction'" + (object.count == 0 ? "" : ", but " + quotedList(object.keys)))
+      error.advice = advice(object)
+      throw error
     }
     let choices = try self.choices()
     return Question(

@@ -47,9 +47,10 @@ public struct Digest: Sendable, Hashable, Codable, CustomStringConvertible {
     self = digester.finish()
   }
 
+  public init(ofFile path: String) throws { self.init(of: try MappedFile(path)) }
+
   /// Of a file's content, of which no more than a piece is resident at a time.
-  public init(ofFile path: String) throws {
-    let file = try MappedFile(path)
+  public init(of file: MappedFile) {
     var digester = Digester()
     for start in stride(from: 0, to: file.count, by: 1 << 20) {
       let piece = start..<min(start + 1 << 20, file.count)

@@ -7,10 +7,12 @@ import Glibc
 public final class MappedFile: Sendable {
   public let path: String
   public let count: Int
+  /// What came through a stream: `path` names that, and is none to open.
+  public let isCopy: Bool
   private nonisolated(unsafe) let base: UnsafeRawPointer?
 
   /// Throws `notFound` where there is no regular file, `inputOutput` where it cannot be mapped.
-  public init(_ path: String) throws {
+  public convenience init(_ path: String) throws {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       let number = errno
@@ -18,10 +20,16 @@ public final class MappedFile: Sendable {
         ? SFTError(.notFound, "cannot read: permission denied", file: path) : systemError("read", path, number)
     }
     defer { close(descriptor) }
+    try self.init(descriptor: descriptor, path: path, isCopy: false)
+  }
+
+  /// `descriptor` is only borrowed.
+  init(descriptor: Int32, path: String, isCopy: Bool) throws {
     var info = stat()
     guard fstat(descriptor, &info) == 0 else { throw systemError("read", path) }
     guard info.st_mode & S_IFMT == S_IFREG else { throw SFTError(.notFound, "is not a regular file", file: path) }
     self.path = path
+    self.isCopy = isCopy
     count = Int(info.st_size)
     if count == 0 {
       base = nil

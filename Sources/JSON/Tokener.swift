@@ -18,6 +18,13 @@ struct Tokener: ~Copyable {
 
   /// Parses `text`, which must be one value, and hands it over for the time of `body`; nil stands for `null`.
   func withValue<Result>(_ text: UnsafeRawBufferPointer, _ body: (OpaquePointer?) throws -> Result) throws -> Result {
+    guard let resolved = resolvingSurrogatePairs(text) else { return try parse(text, body) }
+    return try resolved.withUnsafeBytes { try parse($0, body) }
+  }
+
+  private func parse<Result>(
+    _ text: UnsafeRawBufferPointer, _ body: (OpaquePointer?) throws -> Result
+  ) throws -> Result {
     json_tokener_reset(handle)
     var (value, status) = try feed(text)
     // A number at the top level ends only where the text does, which a NUL tells json-c.

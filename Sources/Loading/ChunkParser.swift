@@ -109,10 +109,19 @@ struct ChunkParser: ~Copyable {
     guard let fields = try reader.read(object, memberCount: scanner.memberCount) else {
       throw duplicateKey(in: text, file: file.path, firstLine: result.lines)
     }
-    return try record(fields)
+    do {
+      return try record(fields)
+    } catch var error {
+      // A field that is missing may have another name.
+      if fields[0] == .missing || fields[2] == .missing, let other = MissingField(object) {
+        error.message += other.fields
+        error.advice = other.advice(isElement: !isLine)
+      }
+      throw error
+    }
   }
 
-  private func record(_ fields: [FieldReader.Field]) throws -> Record {
+  private func record(_ fields: [FieldReader.Field]) throws(SFTError) -> Record {
     let instruction = try required(fields[0], "instruction")
     var input = ""
     switch fields[1] {
@@ -125,7 +134,7 @@ struct ChunkParser: ~Copyable {
     return Record(instruction: instruction, input: input, output: output, file: fileIndex, line: result.lines)
   }
 
-  private func required(_ field: FieldReader.Field, _ name: String) throws -> String {
+  private func required(_ field: FieldReader.Field, _ name: String) throws(SFTError) -> String {
     switch field {
     case .text(let text): return text
     case .missing: throw bad("the record has no \"\(name)\"")

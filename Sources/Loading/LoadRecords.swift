@@ -14,11 +14,11 @@ import Files
 /// record is counted instead, but an array is given up where the end of an element cannot be told. A file without
 /// records is an error, and so is it when none is left of all files.
 public func loadRecords(
-  files: [String], options: LoadingOptions = LoadingOptions(), _ consume: ([Record]) throws -> Void
+  from files: [MappedFile], options: LoadingOptions = LoadingOptions(), _ consume: ([Record]) throws -> Void
 ) throws -> LoadingReport {
   var report = LoadingReport()
-  for (index, path) in files.enumerated() {
-    try loadFile(MappedFile(path), index: index, options: options, into: &report, consume)
+  for (index, file) in files.enumerated() {
+    try loadFile(file, index: index, options: options, into: &report, consume)
   }
   guard report.records > 0 else { throw nothingLeft(files, report) }
   return report
@@ -63,11 +63,12 @@ private func wave(_ splitter: inout Splitter, threads: Int) -> (chunks: [Chunk],
   return (chunks, nil)
 }
 
-private func nothingLeft(_ files: [String], _ report: LoadingReport) -> SFTError {
+private func nothingLeft(_ files: [MappedFile], _ report: LoadingReport) -> SFTError {
   guard let file = files.first else { return SFTError(.usage, "there is no file to read records from") }
   let reasons =
     "\(grouped(report.skippedBadCount)) were bad and \(grouped(report.droppedWithInput)) have an input"
-  return SFTError(.badData, "no record is left: \(reasons)", file: file)
+  return SFTError(
+    .badData, "no record is left: \(reasons)", file: file.path, advice: report.skippedBad.first?.advice)
 }
 
 extension ChunkResult {

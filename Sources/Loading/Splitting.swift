@@ -12,9 +12,7 @@ enum Splitter {
   /// records, anything else is one record a line.
   init(_ file: MappedFile, chunkBytes: Int) throws {
     let bytes = file.bytes
-    if bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff]) {
-      throw SFTError(.badData, "is in UTF-16", file: file.path, advice: "Convert it to UTF-8")
-    }
+    if let foreign = ForeignFormat(file) ?? ForeignFormat.notJSON(file) { throw foreign.error(file.path) }
     let start = bytes.count - withoutByteOrderMark(bytes).count
     var scanner = JSONScanner(bytes, at: start)
     scanner.skipSpace()

@@ -1,5 +1,6 @@
 import Core
 import Evaluating
+import Files
 import Loading
 import Masking
 
@@ -21,7 +22,7 @@ extension InferenceSession {
 
   /// Throws `badData`, naming the line, for what is no record or does not fit, and where no record is left. `maxLength` is
   /// the session's own for nil.
-  public func samples(records file: String, overlong: OverlongPolicy, maxLength: Int?) throws -> FittedRecords {
+  public func samples(records path: String, overlong: OverlongPolicy, maxLength: Int?) throws -> FittedRecords {
     guard let endOfText = base.tokenizer.endOfText else {
       throw SFTError(.badData, "the tokenizer names no end-of-text token", file: base.folder)
     }
@@ -31,7 +32,9 @@ extension InferenceSession {
     }
     let encoders = RecordEncoders(template: template, tokenizer: base.tokenizer, endOfText: endOfText)
     var fitted = FittedRecords()
-    _ = try loadRecords(files: [file], options: LoadingOptions(threads: threads)) { records in
+    let input = try MappedFile(input: path)
+    let file = input.path
+    _ = try loadRecords(from: [input], options: LoadingOptions(threads: threads)) { records in
       for (record, sample) in zip(records, encoders.samples(records)) {
         switch Masking.fit(
           tokens: sample.tokens.count, prompt: sample.promptCount, maxLength: limit, overlong: overlong)

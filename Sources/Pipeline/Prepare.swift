@@ -56,8 +56,8 @@ public func prepare(
   _ options: PrepareOptions, in workspace: Workspace, report: (StageReport) -> Void
 ) throws -> Artifact<PreparedSummary> {
   let preparation = try Preparation(options, workspace)
-  let data = try preparation.source(options.files, workspace.store, report)
-  let validation = try options.validationFile.map { try preparation.source([$0], workspace.store, report) }
+  let data = try preparation.source(preparation.files, workspace.store, report)
+  let validation = try preparation.validationFile.map { try preparation.source([$0], workspace.store, report) }
   let artifact = try workspace.store.artifact(preparation.key(data, validation)) { writer in
     try preparation.fill(writer, data, validation)
   }
@@ -68,7 +68,10 @@ public func prepare(
 
 /// Options that are checked, and what they name.
 private struct Preparation {
+  /// Its files are named as messages name them.
   let options: PrepareOptions
+  let files: [MappedFile]
+  let validationFile: MappedFile?
   /// Kept in use for as long as it is prepared for.
   private let location: ModelLocation
   let tokenizer: Tokenizer
@@ -79,6 +82,11 @@ private struct Preparation {
   var model: String { location.recordedName }
 
   init(_ options: PrepareOptions, _ workspace: Workspace) throws {
+    files = try options.files.map { try MappedFile(input: $0) }
+    validationFile = try options.validationFile.map { try MappedFile(input: $0) }
+    var options = options
+    options.files = files.map(\.path)
+    options.validationFile = validationFile?.path
     location = try workspace.model(options.model ?? EmbeddedModel.name)
     let folder = location.folder
     let configuration = try ModelConfiguration(path: folder + "/config.json")
@@ -116,7 +124,7 @@ private struct Preparation {
     }
   }
 
-  func source(_ files: [String], _ store: ArtifactStore, _ report: (StageReport) -> Void) throws -> Source {
+  func source(_ files: [MappedFile], _ store: ArtifactStore, _ report: (StageReport) -> Void) throws -> Source {
     let records = try RecordsStage.run(
       store, files: files, onlyEmptyInput: options.onlyEmptyInput, skipBad: options.skipBad, threads: options.threads)
     report(StageReport(stage: RecordsStage.name, reused: records.reused, path: records.path))
@@ -205,6 +213,13 @@ extension Workspace {
 
   func preparedData(_ reference: ArtifactReference, threads: Int) throws -> PreparedData? {
     guard let artifact = try store.existing(reference, PreparedSummary.self) else { return nil }
+    guard artifact.version == PreparedStage.version else {
+      throw SFTError(
+        .badData,
+        "was prepared by a version of sft that may have read the records otherwise (version "
+          + "\(artifact.version) of this data, not \(PreparedStage.version))", file: artifact.path,
+        advice: "Run `sft prepare` again; a run on this data has to start anew")
+    }
     return try PreparedData(artifact, store: store, threads: threads)
   }
 

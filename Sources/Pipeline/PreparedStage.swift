@@ -7,7 +7,8 @@ import Masking
 /// the artifacts of stage 2.
 enum PreparedStage {
   static let name = "prepared"
-  static let version = 1
+  /// 2: from records of version 3.
+  static let version = 2
   static let indexFile = "index.zst"
 
   /// What decides the outcome, besides the tokens.

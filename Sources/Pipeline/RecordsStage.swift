@@ -6,7 +6,8 @@ import Loading
 /// Stage 1: files → validated records, in the order of the files.
 enum RecordsStage {
   static let name = "records"
-  static let version = 2
+  /// 3: escaped pairs of surrogates were read as U+FFFD, one in 32.
+  static let version = 3
   static let dataFile = "records.zst"
 
   struct Summary: Codable, Sendable, Equatable {
@@ -29,7 +30,7 @@ enum RecordsStage {
   }
 
   static func run(
-    _ store: ArtifactStore, files: [String], onlyEmptyInput: Bool, skipBad: Bool, threads: Int
+    _ store: ArtifactStore, files: [MappedFile], onlyEmptyInput: Bool, skipBad: Bool, threads: Int
   ) throws -> Artifact<Summary> {
     let sources = try SourceFiles(files, store)
     let key = ArtifactKey(
@@ -38,7 +39,7 @@ enum RecordsStage {
     return try store.artifact(key) { writer in
       let shard = ShardWriter(try writer.file(dataFile))
       let options = LoadingOptions(onlyEmptyInput: onlyEmptyInput, skipBad: skipBad, threads: threads)
-      let report = try loadRecords(files: files, options: options) { records in
+      let report = try loadRecords(from: files, options: options) { records in
         // A batch is about half a megabyte of JSON, so a frame is about as much.
         let frame = RecordCodec.encode(records)
         try frame.withUnsafeBytes { try shard.append($0, items: records.count) }
@@ -48,7 +49,7 @@ enum RecordsStage {
       return Summary(
         records: report.records, skippedBad: report.skippedBadCount,
         skippedList: report.skippedBad.map { error in
-          Skipped(file: files.firstIndex(of: error.file ?? "") ?? 0, line: error.line, message: error.message)
+          Skipped(file: files.firstIndex { $0.path == error.file } ?? 0, line: error.line, message: error.message)
         }, droppedWithInput: report.droppedWithInput)
     }
   }

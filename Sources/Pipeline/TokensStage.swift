@@ -9,7 +9,8 @@ import Tokenizing
 /// Stage 2: records → templated → tokenised, each record whole, however long.
 enum TokensStage {
   static let name = "tokens"
-  static let version = 1
+  /// 2: from records of version 3.
+  static let version = 2
   static let tokensFile = "tokens.zst"
   static let indexFile = "index.zst"
 

@@ -22,10 +22,10 @@ struct Cache: ParsableCommand {
         try Terminal.printJSON(entries)
         return
       }
-      if entries.isEmpty { print("no artifacts in \(workspace.path)") }
+      if entries.isEmpty { Terminal.show("no artifacts in \(workspace.path)") }
       for entry in entries {
         let users = entry.referencedBy.isEmpty ? "unused" : "used by " + entry.referencedBy.joined(separator: ", ")
-        print("\(entry.stage)  \(entry.digest.short)  \(byteCount(entry.bytes))  \(entry.created)  \(users)")
+        Terminal.show("\(entry.stage)  \(entry.digest.short)  \(byteCount(entry.bytes))  \(entry.created)  \(users)")
       }
     }
   }
@@ -45,9 +45,10 @@ struct Cache: ParsableCommand {
         try Terminal.printJSON(results)
       } else {
         for result in results {
-          print("\(result.problem.map { "DAMAGED (\($0))" } ?? "sound")  \(result.path)  \(byteCount(result.bytes))")
+          let state = result.problem.map { "DAMAGED (\($0))" } ?? "sound"
+          Terminal.show("\(state)  \(result.path)  \(byteCount(result.bytes))")
         }
-        if results.isEmpty { print("no artifacts in \(workspace.path)") }
+        if results.isEmpty { Terminal.show("no artifacts in \(workspace.path)") }
       }
       let damaged = results.count { $0.problem != nil }
       if damaged > 0 {
@@ -87,7 +88,9 @@ struct Cache: ParsableCommand {
         try Terminal.printJSON(removals)
         return
       }
-      for removal in removals { print("\(removal.kind.rawValue)  \(removal.path)  \(byteCount(removal.bytes))") }
+      for removal in removals {
+        Terminal.show("\(removal.kind.rawValue)  \(removal.path)  \(byteCount(removal.bytes))")
+      }
       let bytes = removals.reduce(0) { $0 + $1.bytes }
       print("\(removals.count) \(choice.dryRun ? "would be removed" : "removed"), \(byteCount(bytes))")
     }

@@ -46,9 +46,8 @@ struct Compare: ParsableCommand {
       try CompareVotes(workspace: workspace, file: score, out: comparison.out, json: common.json, note: progress.note)()
       return
     }
-    let questions = comparison.questions ?? ""
     let settings = try decoding.settings(note: progress.note)
-    let asked = try loadQuestions(questions)
+    let (asked, source) = try readQuestions(comparison.questions ?? "")
     var options = CompareOptions(InferenceOptions(model), generation: settings)
     let adapters = comparison.adapter
     options.inference.adapter = adapters.first
@@ -61,7 +60,7 @@ struct Compare: ParsableCommand {
     progress.note(models.description)
     // Answers take long: what cannot be written should be known before.
     try createDirectory(comparison.out ?? "\(workspace.path)/compare")
-    var result = try models(asked, file: questions) { done, total in
+    var result = try models(asked, file: source) { done, total in
       progress.update(done, of: total, "answers", isMilestone: done == total)
     }
     var failure: SFTError?
@@ -83,7 +82,7 @@ struct Compare: ParsableCommand {
     let folder = try write(ComparisonFiles(result), metrics: models.metrics, in: workspace)
     for name in ["compare.json", "compare.html"] {
       let place = "written to \(folder)/\(name)"
-      if common.json { progress.note(place) } else { print(place) }
+      if common.json { progress.note(place) } else { Terminal.show(place) }
     }
     // Said last: the answers are safe.
     if let failure { throw failure }

@@ -10,6 +10,7 @@ struct ComparisonView {
   let shown: Int
   /// Say nothing that tells the models apart.
   let isBlind: Bool
+  private var names: [String] { comparison.names.map(printable) }
 
   init(_ comparison: Comparison, columns: Int, shown: Int = .max, isBlind: Bool = false) {
     self.comparison = comparison
@@ -37,7 +38,7 @@ struct ComparisonView {
     if let reference = item.reference { lines += wrapped("expected: \(reference)", columns) }
     if let others = item.adapters {
       // Too many for columns.
-      for (name, answer) in zip(comparison.names, [item.base, item.tuned] + others) {
+      for (name, answer) in zip(names, [item.base, item.tuned] + others) {
         lines += wrapped("\(name)\(mark(answer)): \(answer.text)", columns)
       }
     } else {
@@ -48,7 +49,6 @@ struct ComparisonView {
 
   private func sideBySide(_ item: Comparison.Item) -> [String] {
     let width = (columns - 3) / 2
-    let names = comparison.names
     var lines = [row(names[0] + mark(item.base), names[1] + mark(item.tuned), width)]
     lines.append(String(repeating: "─", count: width) + "─┬─" + String(repeating: "─", count: width))
     let (left, right) = (wrapped(item.base.text, width), wrapped(item.tuned.text, width))
@@ -79,7 +79,7 @@ struct ComparisonView {
       padded(name, 24) + texts.dropLast().map { padded($0, 15) + " " }.joined() + (texts.last ?? "")
     }
     var lines = [
-      line("\(summary.questions) questions", comparison.names),
+      line("\(summary.questions) questions", names),
       line("ended by themselves", scores.map { Self.share($0.ended, of: summary.questions) }),
       line("mean length in tokens", scores.map { fixed($0.meanTokens, 1) }),
     ]
@@ -117,8 +117,8 @@ struct ComparisonView {
 
   private func heading(_ index: Int) -> String {
     Terminal.style(
-      padded("\(comparison.names[index + 1]) against base", 22) + paddedLeft("base", 8)
-        + paddedLeft(comparison.names[index + 1], 10) + paddedLeft("95 % interval", 18)
+      padded("\(names[index + 1]) against base", 22) + paddedLeft("base", 8)
+        + paddedLeft(names[index + 1], 10) + paddedLeft("95 % interval", 18)
         + paddedLeft("won/tied/lost", 15) + paddedLeft("p", 7), "1")
   }
 

@@ -20,7 +20,7 @@ struct CompareVotes {
     if json {
       try Terminal.printJSON(count)
     } else {
-      let names = files.comparison.names
+      let names = files.comparison.names.map(printable)
       print(
         """
         \(count.count.votes) of \(count.questions) questions voted on
@@ -31,7 +31,7 @@ struct CompareVotes {
         """)
     }
     let place = "written to \(folder)/votes.html"
-    if json { note(place) } else { print(place) }
+    if json { note(place) } else { Terminal.show(place) }
   }
 
   /// The comparison of the workspace that the votes are on.

@@ -56,7 +56,7 @@ struct DataDoctorView {
     var relation = ""
     if let other = finding.other {
       let words = finding.kind == .conflictingAnswer ? "against" : finding.similarity == 1 ? "as" : "like"
-      relation = "\(words) \(Terminal.printable(other))"
+      relation = "\(words) \(printable(other))"
       if let similarity = finding.similarity, similarity < 1 { relation += " (\(fixed(similarity, 2)))" }
     }
     if let removed = finding.removedTokens { relation = "without its first \(removed) tokens" }
@@ -69,7 +69,7 @@ struct DataDoctorView {
 
   /// A place can be long, and is of use only whole: then each has its own line.
   private func places(_ place: String, _ relation: String) -> [String] {
-    let first = "  " + Terminal.printable(place).replacing("\n", with: " ")
+    let first = "  " + printable(place).replacing("\n", with: " ")
     if relation.isEmpty { return [first] }
     let relation = relation.replacing("\n", with: " ")
     let line = first + "  " + relation
@@ -105,7 +105,7 @@ struct DataDoctorView {
 /// Safe to show, without line breaks and tabs.
 private func oneLine(_ text: String) -> String {
   // More than any line shows need not be looked at.
-  Terminal.printable(String(text.prefix(2000))).split(whereSeparator: \.isNewline).joined(separator: " ⏎ ")
+  printable(String(text.prefix(2000))).split(whereSeparator: \.isNewline).joined(separator: " ⏎ ")
     .replacing("\t", with: " ")
 }
 

@@ -32,7 +32,8 @@ struct Doctor: ParsableCommand {
         + "read at \(fixed(report.memory_gigabytes_per_second, 1)) GB/s by one thread, "
         + "\(fixed(report.memory_gigabytes_per_second_all_threads, 1)) GB/s by all "
         + "(over \(byteCount(report.memory_read_bytes)))")
-    print("workspace   \(report.workspace)" + (report.workspace_free_bytes.map { ", \(byteCount($0)) free" } ?? ""))
-    for remark in report.remarks { print("note        \(remark)") }
+    let free = report.workspace_free_bytes.map { ", \(byteCount($0)) free" } ?? ""
+    Terminal.show("workspace   \(report.workspace)\(free)")
+    for remark in report.remarks { Terminal.show("note        \(remark)") }
   }
 }

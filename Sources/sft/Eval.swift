@@ -11,7 +11,7 @@ struct Eval: ParsableCommand {
     examples: ["sft eval --data eval.jsonl", "sft eval --data eval.jsonl --base --overlong drop --json"])
 
   struct Records: ParsableArguments {
-    @Option(name: .long, help: .takes("FILE", "Alpaca-style JSONL file or JSON array."))
+    @Option(name: .long, help: .takes("FILE", "Alpaca-style JSONL file or JSON array; - for standard input."))
     var data: String
 
     @Option(name: .long, help: .takes("POLICY", "What to do with longer records."))

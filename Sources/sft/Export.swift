@@ -98,7 +98,7 @@ struct Export: ParsableCommand {
       return
     }
     if let report { Self.show(report) }
-    print("written to \(target.to)")
+    Terminal.show("written to \(target.to)")
   }
 
   /// What PEFT needs besides the adapter, and cannot find by the base's name.
@@ -129,10 +129,11 @@ struct Export: ParsableCommand {
       [["merged, then \(kind); worst first", "survived", "error"]]
       + report.worstFirst.map { row($0.name, $0.survived, $0.relative_error) }
       + [row("all \(report.layers.count) together", report.survived, report.relative_error)]
-    if !report.layers.isEmpty { for line in tableLines(rows) { print(line) } }
+    if !report.layers.isEmpty { for line in tableLines(rows) { Terminal.show(line) } }
     if !report.kept.isEmpty {
-      print("kept        \(report.kept.count) linears in full precision: \(report.kept.joined(separator: ", "))")
+      let names = report.kept.joined(separator: ", ")
+      Terminal.show("kept        \(report.kept.count) linears in full precision: \(names)")
     }
-    print(report.conclusion)
+    Terminal.show(report.conclusion)
   }
 }

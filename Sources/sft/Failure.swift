@@ -25,8 +25,8 @@ struct Failure {
 
   /// A stop that the user asked for is no error.
   var text: String {
-    guard let command else { return (error.kind == .interrupted ? "" : "error: ") + error.description + "\n" }
-    return "error: \(error.message)\nSee `\(command) --help`.\n"
+    guard let command else { return (error.kind == .interrupted ? "" : "error: ") + printable("\(error)") + "\n" }
+    return "error: \(printable(error.message))\nSee `\(command) --help`.\n"
   }
 
   private struct Report: Encodable {

@@ -8,12 +8,15 @@ struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
     verb: "generate", abstract: "Answer an instruction, or continue a text.",
     examples: [
-      #"sft generate --instruction "What is the Korean word for pear?""#,
+      #"sft generate "What is the Korean word for pear?""#,
       #"sft generate --model gpt2 --prompt "Once upon" --temperature 0.8 --top-p 0.95"#,
     ])
 
   struct Question: ParsableArguments {
-    @Option(name: .long, help: .takes("TEXT", "Instruction, put into the template."))
+    @Argument(help: .takes("TEXT", "Instruction, put into the template; - reads it from standard input."))
+    var question: String?
+
+    @Option(name: .long, help: .takes("TEXT", "The same as an option."))
     var instruction: String?
 
     @Option(name: .long, help: .takes("TEXT", "The instruction's input."))
@@ -23,10 +26,10 @@ struct Generate: ParsableCommand {
     var prompt: String?
 
     func validate() throws {
-      guard (instruction == nil) != (prompt == nil) else {
-        throw ValidationError("Give --instruction, or --prompt for a text without a template.")
+      guard [question, instruction, prompt].count(where: { $0 != nil }) == 1 else {
+        throw ValidationError("Give an instruction, or --prompt for a text without a template.")
       }
-      if prompt != nil, input != nil { throw ValidationError("--input goes with --instruction.") }
+      if prompt != nil, input != nil { throw ValidationError("--input goes with an instruction.") }
     }
   }
 
@@ -39,6 +42,8 @@ struct Generate: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
+    let asked = try textArgument(question.prompt ?? question.instruction ?? question.question ?? "")
+    let input = try textArgument(question.input ?? "")
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
     options.adapter = choice.adapter
@@ -46,14 +51,14 @@ struct Generate: ParsableCommand {
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("\(session.base.name) with \(session.description)")
     let ids =
-      question.prompt.map { session.prompt(text: $0) }
-      ?? session.prompt(instruction: question.instruction ?? "", input: question.input ?? "")
+      question.prompt == nil
+      ? session.prompt(instruction: asked, input: input) : session.prompt(text: asked)
     let generator = try Generator(session.pass, session.base.tokenizer)
     let clock = ContinuousClock()
     let start = clock.now
     let generation = try generator.generate(ids, settings) { text in
       if common.json { return }
-      print(Terminal.outputIsTerminal ? Terminal.printable(text) : text, terminator: "")
+      print(Terminal.outputIsTerminal ? printable(text) : text, terminator: "")
       fflush(nil)
     }
     if common.json { try Terminal.printJSON(generation) } else { print("") }

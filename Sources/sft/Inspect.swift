@@ -92,14 +92,14 @@ struct InspectData: ParsableCommand {
       }
       return
     }
-    print(Prepare.text(data.summary))
+    Terminal.show(Prepare.text(data.summary))
     let tokenizer = try workspace.tokenizer(of: data)
     let validation = Set(data.validation)
     for position in 0..<min(limit ?? 5, data.count) {
       let sample = data.sample(position)
       print("")
       print(
-        Terminal.style("\(data.place(position))", "1")
+        Terminal.style(printable(data.place(position)), "1")
           + "  \(sample.tokens.count) tokens, \(sample.supervisedCount) trained"
           + (validation.contains(position) ? ", for validation" : ""))
       print(try Self.marked(sample, tokenizer))
@@ -124,8 +124,8 @@ struct InspectData: ParsableCommand {
   private static func marked(_ sample: Sample, _ tokenizer: Tokenizer) throws -> String {
     let prompt = try tokenizer.decode(Array(sample.tokens[..<sample.promptCount]), skipSpecialTokens: false)
     let trained = try tokenizer.decode(Array(sample.tokens[sample.promptCount...]), skipSpecialTokens: false)
-    let safe = Terminal.printable(trained)
-    return Terminal.printable(prompt) + (Terminal.outputIsTerminal ? Terminal.style(safe, "32") : "⟦\(safe)⟧")
+    let safe = printable(trained)
+    return printable(prompt) + (Terminal.outputIsTerminal ? Terminal.style(safe, "32") : "⟦\(safe)⟧")
   }
 }
 
@@ -182,15 +182,15 @@ struct InspectModel: ParsableCommand {
       try Terminal.printJSON(report)
       return
     }
-    print("model       \(location.isEmbedded ? "\(path), laid out in " : "")\(report.path)")
+    Terminal.show("model       \(location.isEmbedded ? "\(path), laid out in " : "")\(report.path)")
     print(
       "decoder     \(report.architecture): \(report.layers) layers, width \(report.width), \(report.heads) heads, MLP "
         + "\(report.mlp_width), vocabulary \(grouped(report.vocabulary_size)), context \(grouped(report.context_length))"
         + (report.tied_head ? ", tied head" : ""))
     print("parameters  \(grouped(report.parameters)) in \(byteCount(report.bytes))")
     print("digest      \(report.digest)")
-    for tensor in report.tensors { print("  \(tensor.name)  \(tensor.dtype) \(tensor.shape)") }
-    if !report.ignored.isEmpty { print("ignored     \(report.ignored.joined(separator: ", "))") }
+    for tensor in report.tensors { Terminal.show("  \(tensor.name)  \(tensor.dtype) \(tensor.shape)") }
+    if !report.ignored.isEmpty { Terminal.show("ignored     \(report.ignored.joined(separator: ", "))") }
   }
 }
 
@@ -229,12 +229,12 @@ struct InspectAdapter: ParsableCommand {
       return
     }
     let lora = report.lora
-    print("adapter     \(path)")
-    print(
+    Terminal.show("adapter     \(path)")
+    Terminal.show(
       "LoRA        r \(lora.rank), alpha \(lora.alpha), scale \(lora.scale), dropout \(lora.dropout), on "
         + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? ""))
-    print("base        \(report.base_model ?? "not named"), digest \(report.base_digest ?? "not recorded")")
+    Terminal.show("base        \(report.base_model ?? "not named"), digest \(report.base_digest ?? "not recorded")")
     print("parameters  \(grouped(report.parameters)) in \(byteCount(report.bytes))")
-    for tensor in report.tensors { print("  \(tensor.name)  \(tensor.dtype) \(tensor.shape)") }
+    for tensor in report.tensors { Terminal.show("  \(tensor.name)  \(tensor.dtype) \(tensor.shape)") }
   }
 }

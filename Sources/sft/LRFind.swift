@@ -74,7 +74,7 @@ struct LRFind: ParsableCommand {
     if common.json { try Terminal.printJSON(report) } else { print(RangeView(report, columns: Terminal.columns).text) }
     for name in RangeReport.files {
       let place = "written to \(folder)/\(name)"
-      if common.json { progress.note(place) } else { print(place) }
+      if common.json { progress.note(place) } else { Terminal.show(place) }
     }
   }
 }

@@ -57,7 +57,7 @@ struct Prepare: ParsableCommand {
     var onlyEmptyInput = false
   }
 
-  @Argument(help: .takes("FILE", "Alpaca-style JSONL files or JSON arrays."))
+  @Argument(help: .takes("FILE", "Alpaca-style JSONL files or JSON arrays; - for standard input."))
   var files: [String]
 
   @OptionGroup(title: "Model and template") var form: Form
@@ -84,7 +84,7 @@ struct Prepare: ParsableCommand {
     if common.json {
       try Terminal.printJSON(Report(path: artifact.path, stages: stages, summary: summary))
     } else {
-      print(Self.text(summary, modelIsNamed: form.model != nil))
+    Terminal.show(Self.text(summary, modelIsNamed: form.model != nil))
     }
   }
 

@@ -91,12 +91,13 @@ struct Quantize: ParsableCommand {
       "quantised   \(result.layers.count) linears to \(options.quantization.description): "
         + "\(byteCount(result.bytes)), \(fixed(result.bits_per_weight, 3)) bits a weight")
     if !result.kept.isEmpty {
-      print("kept        \(result.kept.count) linears in full precision: \(result.kept.joined(separator: ", "))")
+      let names = result.kept.joined(separator: ", ")
+      Terminal.show("kept        \(result.kept.count) linears in full precision: \(names)")
     }
     if let loss = result.loss, let quantized = result.quantized_loss {
       print("loss        \(fixed(loss, 4)), quantised \(fixed(quantized, 4)) (\(fixed(quantized - loss, 4)))")
     }
-    if let path = result.path { print("written to \(path)") }
+    if let path = result.path { Terminal.show("written to \(path)") }
   }
 
   /// A line for each quantised linear, the worst first.
@@ -106,7 +107,7 @@ struct Quantize: ParsableCommand {
       [layer.name, percentage(layer.relative_error)] + (data == nil ? [] : [percentage(layer.output_error)])
     }
     let header = ["relative error, worst first", "weights"] + (data == nil ? [] : ["outputs"])
-    for line in tableLines([header] + rows) { print(line) }
+    for line in tableLines([header] + rows) { Terminal.show(line) }
     if let data {
       print(
         "outputs     over \(grouped(data.tokens)) tokens of \(grouped(data.records)) of "

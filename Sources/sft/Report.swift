@@ -33,7 +33,7 @@ struct Report: ParsableCommand {
     if common.json {
       try Terminal.printJSON(Result(run: report.run.folder.name, path: path))
     } else {
-      print("written to \(path)")
+      Terminal.show("written to \(path)")
     }
   }
 }

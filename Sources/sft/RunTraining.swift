@@ -21,7 +21,7 @@ func runTraining(_ common: CommonOptions, _ train: TrainingCommand) throws {
   if common.json {
     try Terminal.printJSON(TrainReport(run: folder.name, path: folder.path, outcome: outcome, profile: display.profile))
   } else if let outcome {
-    print(display.summary(folder, outcome))
+    Terminal.show(display.summary(folder, outcome))
   }
 }
 

@@ -57,12 +57,12 @@ struct Runs: ParsableCommand {
       try Terminal.printJSON(rows)
       return
     }
-    if rows.isEmpty { print("no runs in \(workspace.runsPath)") }
+    if rows.isEmpty { Terminal.show("no runs in \(workspace.runsPath)") }
     for row in rows {
       let state =
         row.finished
         ? "finished" : row.checkpoints.last.map { "stopped, checkpoint at \($0)" } ?? "stopped, no checkpoint"
-      print(
+      Terminal.show(
         "\(row.name)  \(state) of \(row.steps) updates, \(row.r.map { "r \($0)" } ?? row.method.rawValue), lr \(row.learning_rate), on \(row.model)"
           + (row.has_best ? ", has best" : ""))
     }

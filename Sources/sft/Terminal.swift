@@ -58,19 +58,8 @@ enum Terminal {
     return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
   }
 
-  /// Text that came from a model or a file, safe to show: control characters other than line feeds and tabs are written
-  /// as escapes.
-  static func printable(_ text: String) -> String {
-    var safe = ""
-    for scalar in text.unicodeScalars {
-      if scalar == "\n" || scalar == "\t" || !(scalar.value < 32 || (127...159).contains(scalar.value)) {
-        safe.unicodeScalars.append(scalar)
-      } else {
-        safe += "\\u{\(String(scalar.value, radix: 16))}"
-      }
-    }
-    return safe
-  }
+  /// A result for people on standard output, whatever names and texts it holds; data for programs are printed as they are.
+  static func show(_ text: String) { print(printable(text)) }
 
   static func style(_ text: String, _ code: String) -> String {
     outputIsTerminal && getenv("NO_COLOR") == nil ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
@@ -91,7 +80,7 @@ final class Progress: @unchecked Sendable {
     // A half-drawn bar gives way; it is drawn anew below the note.
     if lineIsOpen { Terminal.write("\r\u{1b}[2K") }
     lineIsOpen = false
-    Terminal.write(Terminal.fitted(text) + "\n")
+    Terminal.write(Terminal.fitted(printable(text)) + "\n")
   }
 
   /// Said by `close`, so beside a result, and not at all where there is none.
@@ -101,7 +90,7 @@ final class Progress: @unchecked Sendable {
   func update(_ done: Int, of total: Int, _ text: String, isMilestone: Bool) {
     if quiet { return }
     guard Terminal.errorIsTerminal else {
-      if isMilestone { Terminal.write("\(done)/\(total)  \(text)\n") }
+      if isMilestone { Terminal.write("\(done)/\(total)  \(printable(text))\n") }
       return
     }
     guard done == total || ContinuousClock.now - lastDrawn > .milliseconds(100) else { return }
@@ -109,7 +98,7 @@ final class Progress: @unchecked Sendable {
     let width = 24
     let filled = total > 0 ? width * done / total : width
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-    let line = "\(bar) \(done)/\(total)  \(text)"
+    let line = "\(bar) \(done)/\(total)  \(printable(text))"
     Terminal.write("\r\u{1b}[2K" + String(line.prefix(max(20, Terminal.columns - 1))))
     lineIsOpen = true
   }

@@ -1,8 +1,10 @@
+import Core
+
 /// Text for a terminal, broken into lines of at most `width` columns at spaces, or within a word that is longer. What a
 /// terminal would act on is written as escapes.
 func wrapped(_ text: String, _ width: Int) -> [String] {
   var lines: [String] = []
-  for paragraph in Terminal.printable(text).split(separator: "\n", omittingEmptySubsequences: false) {
+  for paragraph in printable(text).split(separator: "\n", omittingEmptySubsequences: false) {
     var line = ""
     for word in paragraph.split(separator: " ", omittingEmptySubsequences: false) {
       var word = Substring(word)

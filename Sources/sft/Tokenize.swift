@@ -29,7 +29,7 @@ struct Tokenize: ParsableCommand {
     var special = false
   }
 
-  @Argument(help: .takes("FILE", "JSONL file."))
+  @Argument(help: .takes("FILE", "JSONL file; - for standard input."))
   var file: String
 
   @OptionGroup(title: "Tokens") var coding: Coding
@@ -40,43 +40,45 @@ struct Tokenize: ParsableCommand {
     let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     let tokenizer = try workspace.tokenizer(coding.model)
     let encoder = tokenizer.makeEncoder()
-    let input = try MappedFile(file)
+    let input = try MappedFile(input: file)
     var number = 0
     // A byte order mark is no part of the first line.
     let content = input.bytes.dropFirst(input.bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0)
     for line in content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       number += 1
       guard line.contains(where: { $0 != 32 && !(9...13).contains($0) }) else { continue }
-      let value = try parseJSON(UnsafeRawBufferPointer(rebasing: line), file: file, firstLine: number)
-      print(
-        (coding.decode ? try text(value, tokenizer, line: number) : try ids(value, encoder, line: number)).serialized)
+      let value = try parseJSON(UnsafeRawBufferPointer(rebasing: line), file: input.path, firstLine: number)
+      let place = (file: input.path, line: number)
+      print((coding.decode ? try text(value, tokenizer, place) : try ids(value, encoder, place)).serialized)
     }
     progress.close()
   }
 
-  private func ids(_ value: JSONValue, _ encoder: TokenEncoder, line: Int) throws -> JSONValue {
+  private typealias Place = (file: String, line: Int)
+
+  private func ids(_ value: JSONValue, _ encoder: TokenEncoder, _ place: Place) throws -> JSONValue {
     guard let text = value["text"]?.string else {
-      throw SFTError(.badData, "has no string 'text'", file: file, line: line)
+      throw SFTError(.badData, "has no string 'text'", file: place.file, line: place.line)
     }
     var ids: [Int32] = []
     encoder.encode([TextPiece(text: text, recognisesSpecialTokens: coding.special)], into: &ids)
     return .object(JSONObject([("ids", .array(ids.map { .integer(Int($0)) }))]))
   }
 
-  private func text(_ value: JSONValue, _ tokenizer: Tokenizer, line: Int) throws -> JSONValue {
+  private func text(_ value: JSONValue, _ tokenizer: Tokenizer, _ place: Place) throws -> JSONValue {
     guard let elements = value["ids"]?.array else {
-      throw SFTError(.badData, "has no list 'ids'", file: file, line: line)
+      throw SFTError(.badData, "has no list 'ids'", file: place.file, line: place.line)
     }
     let ids = try elements.map { element in
       guard let id = element.int.flatMap({ Int32(exactly: $0) }) else {
-        throw SFTError(.badData, "'ids' holds something that is not a token id", file: file, line: line)
+        throw SFTError(.badData, "'ids' holds something that is not a token id", file: place.file, line: place.line)
       }
       return id
     }
     do {
       return .object(JSONObject([("text", .string(try tokenizer.decode(ids, skipSpecialTokens: false)))]))
     } catch let error as SFTError {
-      throw SFTError(error.kind, error.message, file: file, line: line)
+      throw SFTError(error.kind, error.message, file: place.file, line: place.line)
     }
   }
 }

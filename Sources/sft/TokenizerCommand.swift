@@ -71,8 +71,8 @@ struct TokenizerTrain: ParsableCommand {
       try Terminal.printJSON(
         Report(path: folder, tokens: tokenizer.vocabularyCount, merges: tokenizer.mergeCount))
     } else {
-      print(
-        "\(grouped(tokenizer.vocabularyCount)) tokens, \(grouped(tokenizer.mergeCount)) merges: written to \(folder)")
+      let size = "\(grouped(tokenizer.vocabularyCount)) tokens, \(grouped(tokenizer.mergeCount)) merges"
+      Terminal.show("\(size): written to \(folder)")
     }
   }
 }

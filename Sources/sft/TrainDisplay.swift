@@ -33,7 +33,7 @@ final class TrainDisplay {
         "step \(metric.step)  validation: loss \(fixed(metric.loss, 4)), perplexity \(fixed(metric.perplexity, 2)), "
           + "accuracy \(fixed(100 * metric.accuracy, 1)) %")
     case .metric(.sample(let metric)):
-      let text = Terminal.printable(metric.text).split(separator: "\n").joined(separator: " ⏎ ")
+      let text = printable(metric.text).split(separator: "\n").joined(separator: " ⏎ ")
       progress.note("step \(metric.step)  sample: \(text.isEmpty ? "(an empty answer)" : String(text.prefix(200)))")
     }
   }

@@ -171,7 +171,13 @@ import TestSupport
         "--model",
         SFTBinary.model, "--questions", "q.jsonl")
       try sft.write("{\"instruction\":\"a\"}\n{\"x\":1}\n", to: "bad.jsonl")
-      try sft.fail(65, "bad.jsonl:2: has no 'instruction'.", "compare", "--questions", "bad.jsonl")
+      try sft.fail(65, "bad.jsonl:2: has no 'instruction', but \"x\".", "compare", "--questions", "bad.jsonl")
+      try sft.write("{\"prompt\":\"a\",\"completion\":\"b\"}\n", to: "other.jsonl")
+      try sft.fail(
+        65,
+        "other.jsonl:1: has no 'instruction', but \"prompt\" and \"completion\". Rename its fields: "
+          + "jq -c '{instruction: .prompt, output: .completion}' FILE > NEW.jsonl.", "compare", "--questions",
+        "other.jsonl")
     }
   }
 

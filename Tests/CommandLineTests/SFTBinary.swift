@@ -48,9 +48,11 @@ struct SFTBinary {
   func read(_ name: String) throws -> String { String(decoding: try readFile(path(name)), as: UTF8.self) }
 
   /// Starts a command. Its output goes to files, so that no pipe can fill up.
-  func start(_ arguments: [String], output: FileHandle? = nil, in directory: String? = nil) throws -> Running {
+  func start(
+    _ arguments: [String], output: FileHandle? = nil, in directory: String? = nil, executable: String? = nil
+  ) throws -> Running {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: try Self.path())
+    process.executableURL = URL(fileURLWithPath: try executable ?? Self.path())
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: directory ?? folder)
     var environment = ["PATH": "/usr/bin:/bin", "HOME": folder, "SWIFT_BACKTRACE": "enable=no"]
@@ -75,6 +77,12 @@ struct SFTBinary {
   @discardableResult
   func run(_ arguments: [String], in directory: String? = nil) throws -> Outcome {
     try start(arguments, in: directory).finish()
+  }
+
+  /// Runs a line of bash, in which `sft` is the command.
+  func shell(_ line: String) throws -> Outcome {
+    let script = "sft() { '\(try Self.path())' \"$@\"; }; set -o pipefail; \(line)"
+    return try start(["-c", script], executable: "/bin/bash").finish()
   }
 
   /// Runs a command that must succeed.

@@ -171,7 +171,7 @@ import Testing
       let path = folder + "/q.jsonl"
       func read(_ text: String) throws -> [Question] {
         try writeAtomically(text, to: path)
-        return try loadQuestions(path)
+        return try loadQuestions(MappedFile(path))
       }
       #expect(
         try read("한국의 수도? 👩‍👩‍👧\r\n\n  второй \n") == [

@@ -167,8 +167,7 @@ private let good = #"{"instruction": "good", "output": "x"}"#
     #expect(
       try load("{}\n{}", LoadingOptions(skipBad: true)).failure
         == "F: no record is left: 2 were bad and 0 have an input.")
-    #expect(throws: SFTError.self) { try loadRecords(files: ["/nonexistent/x.jsonl"]) { _ in } }
-    #expect(throws: SFTError.self) { try loadRecords(files: []) { _ in } }
+    #expect(throws: SFTError.self) { try loadRecords(from: []) { _ in } }
   }
 
   /// All are counted, a hundred listed, whatever the chunks.

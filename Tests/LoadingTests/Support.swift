@@ -19,23 +19,23 @@ struct Loaded {
 }
 
 /// Writes `bytes` to a file and loads it.
-func load(_ bytes: [UInt8], _ options: LoadingOptions = LoadingOptions()) throws -> Loaded {
+func load(_ bytes: [UInt8], _ options: LoadingOptions = LoadingOptions(), name: String = "") throws -> Loaded {
   var loaded = Loaded()
-  loaded.path = "/tmp/sft-records-\(UInt64.random(in: 0 ... .max))"
+  loaded.path = "/tmp/sft-records-\(UInt64.random(in: 0 ... .max))\(name)"
   defer { try? removeTree(loaded.path) }
   try writeAtomically(bytes, to: loaded.path)
   do {
     var records: [Record] = []
     defer { loaded.records = records }
-    loaded.report = try loadRecords(files: [loaded.path], options: options) { records += $0 }
+    loaded.report = try loadRecords(from: [MappedFile(loaded.path)], options: options) { records += $0 }
   } catch {
     loaded.failure = "\(error)".replacing(loaded.path, with: "F")
   }
   return loaded
 }
 
-func load(_ text: String, _ options: LoadingOptions = LoadingOptions()) throws -> Loaded {
-  try load(Array(text.utf8), options)
+func load(_ text: String, _ options: LoadingOptions = LoadingOptions(), name: String = "") throws -> Loaded {
+  try load(Array(text.utf8), options, name: name)
 }
 
 /// Options that make many chunks of little text.

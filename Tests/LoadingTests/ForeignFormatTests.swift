@@ -1,0 +1,124 @@
+import Core
+import Files
+import Loading
+import Testing
+
+/// What is said of files in formats that are not read.
+@Suite struct ForeignFormatTests {
+  static let compressed: [(bytes: [UInt8], message: String)] = [
+    ([0x1f, 0x8b, 8, 0], "is compressed with gzip. Decompress it first: gunzip FILE."),
+    ([0x28, 0xb5, 0x2f, 0xfd, 4], "is compressed with zstd. Decompress it first: unzstd FILE."),
+    (Array("BZh9".utf8), "is compressed with bzip2. Decompress it first: bunzip2 FILE."),
+    ([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "is compressed with xz. Decompress it first: unxz FILE."),
+  ]
+
+  @Test(arguments: compressed) func compressedFilesAreNamed(_ bytes: [UInt8], _ message: String) throws {
+    #expect(try load(bytes).failure == "F: " + message)
+    #expect(try load(bytes, LoadingOptions(skipBad: true)).failure == "F: " + message)
+  }
+
+  @Test func archivesAndBinaryTablesAreNamed() throws {
+    #expect(try load("PK\u{3}\u{4}…").failure?.hasPrefix("F: is a zip archive, as spreadsheets are too. ") == true)
+    #expect(try load("PAR1…").failure?.hasPrefix("F: is a Parquet table. Convert it to JSON Lines: python3 ") == true)
+    #expect(try load("ARROW1…").failure?.contains("pandas.read_feather(") == true)
+    #expect(try load([9, 0, 0, 0, 0x7b]).failure?.hasPrefix("F: is a binary file, not JSON. ") == true)
+  }
+
+  static let tables: [(text: String, name: String, message: String)] = [
+    (
+      "instruction,output\na,b\n", "",
+      "is CSV, not JSON, with the columns \"instruction\" and \"output\". Convert it to"
+    ),
+    (
+      "\u{feff}\"question\",\"the, answer\",id\r\nx,y,1\r\n", "",
+      "is CSV, not JSON, with the columns \"question\", \"the, answer\" and \"id\". Name its columns \"instruction\", "
+    ),
+    ("Prompt;Response\nx;y\n", "", "is CSV, not JSON, with the columns \"Prompt\" and \"Response\". Name its columns"),
+    ("input\toutput\nx\ty\n", "", "is TSV, not JSON, with the columns \"input\" and \"output\". Name its columns"),
+    ("frage,antwort\nx,y\n", ".csv", "is CSV, not JSON, with the columns \"frage\" and \"antwort\". Name its columns"),
+    (
+      "frage\tantwort\nx\ty\n", ".tsv",
+      "is TSV, not JSON, with the columns \"frage\" and \"antwort\". Name its columns"
+    ),
+    ("question\nx\n", ".csv", "is CSV, not JSON, with the column \"question\". Name its columns"),
+  ]
+
+  @Test(arguments: tables)
+  func tablesAreNamedWithTheirColumns(_ text: String, _ name: String, _ message: String) throws {
+    let failure = try load(text, name: name).failure
+    #expect(failure?.hasPrefix("F: " + message) == true, "\(failure ?? "none")")
+    #expect(failure?.contains("csv.DictReader(") == true)
+    #expect(failure?.contains("delimiter") == (text.contains("\t") || text.contains(";")))
+  }
+
+  @Test func textIsNamed() throws {
+    for text in ["Once upon a time\nthere was\n", "nonsense", "- a list\n- of items", "<xml/>"] {
+      let message =
+        "F: is text, not JSON. Write each record on a line of its own: {\"instruction\": \"…\", \"output\": \"…\"}."
+      #expect(try load(text).failure == message)
+      #expect(try load(text, LoadingOptions(skipBad: true)).failure == message)
+    }
+    // One line that could be a record makes it JSON Lines with bad ones.
+    let good = #"{"instruction": "good", "output": "x"}"#
+    #expect(try load("# a comment\n" + good, LoadingOptions(skipBad: true)).lines == [2])
+    #expect(try load("instruction?\n" + good, LoadingOptions(skipBad: true)).lines == [2])
+    #expect(try load("{\"a\": \"\0\"}\n" + good, LoadingOptions(skipBad: true)).lines == [2])
+    #expect(try load("17").failure == "F:1: a record must be a JSON object, but here is a number.")
+  }
+
+  static let records: [(record: String, message: String)] = [
+    (
+      #"{"prompt": "a", "completion": "b"}"#,
+      "the record has no \"instruction\"; it has \"prompt\" and \"completion\". Rename its fields: "
+        + "jq -c '{instruction: .prompt, output: .completion}' FILE > NEW.jsonl."
+    ),
+    (
+      #"{"Instruction": "a", "Input": "", "Output": "b"}"#,
+      "the record has no \"instruction\"; it has \"Instruction\", \"Input\" and \"Output\". Rename its fields: "
+        + "jq -c '{instruction: .Instruction, input: .Input, output: .Output}' FILE > NEW.jsonl."
+    ),
+    (
+      #"{"instruction": "a", "response": "b", "context": null}"#,
+      "the record has no \"output\"; it has \"instruction\", \"response\" and \"context\". Rename its fields: "
+        + "jq -c '{instruction: .instruction, input: .context, output: .response}' FILE > NEW.jsonl."
+    ),
+    (
+      #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#,
+      "the record has no \"instruction\"; it has \"messages\". It is a conversation, and a record has one question and "
+        + "its answer: for the last two turns take jq -c "
+        + "'{instruction: .messages[-2].content, output: .messages[-1].content}' FILE > NEW.jsonl."
+    ),
+    (
+      #"{"id": 1, "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}"#,
+      "the record has no \"instruction\"; it has \"id\" and \"conversations\". It is a conversation, and a record has one "
+        + "question and its answer: for the last two turns take jq -c "
+        + "'{instruction: .conversations[-2].value, output: .conversations[-1].value}' FILE > NEW.jsonl."
+    ),
+    (
+      #"{"a'b": 1, "text": "x"}"#,
+      "the record has no \"instruction\"; it has \"a'b\" and \"text\". A record needs \"instruction\" and \"output\", and "
+        + "perhaps \"input\"."
+    ),
+  ]
+
+  @Test(arguments: records) func otherFieldsAreListedWithWhatToDo(_ record: String, _ message: String) throws {
+    #expect(try load(record).failure == "F:1: " + message)
+    #expect(try load("[\n\(record)]").failure == "F:2: " + message.replacing("jq -c '", with: "jq -c '.[] | "))
+    let skipped = try load(record, LoadingOptions(skipBad: true)).failure
+    #expect(skipped?.hasPrefix("F: no record is left: 1 were bad and 0 have an input. ") == true)
+  }
+
+  @Test(arguments: [
+    #"{"version": 1, "data": [{"instruction": "a", "output": "b"}]}"#, "{\n \"data\": [\n  {\"x\": 1}\n ]\n}\n",
+  ])
+  func recordsWithinAnObjectAreFound(_ text: String) throws {
+    #expect(
+      try load(text).failure == "F: is one JSON object, which holds the records in its \"data\". Give those alone: "
+        + "jq -c '.data[]' FILE > NEW.jsonl.")
+  }
+
+  @Test func aRecordOverSeveralLinesIsNoContainer() throws {
+    let text = "{\n \"instruction\": \"a\",\n \"output\": \"b\",\n \"sources\": [{\"x\": 1}]\n}\n"
+    #expect(try load(text).failure?.hasSuffix("Write each record on one line, or all as a JSON array.") == true)
+  }
+}
