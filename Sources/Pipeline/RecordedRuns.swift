@@ -13,13 +13,12 @@ public struct RecordedRun: Sendable {
 
 /// Finding the runs of the workspace.
 extension Workspace {
-  /// Names of the runs' folders, the one last started or gone on with last.
+  /// Names of the runs, the one last started or gone on with last. What else is in the folder of runs is passed over.
   public func runNames() throws -> [String] {
     guard directoryExists(runsPath) else { return [] }
     return try directoryEntries(runsPath).compactMap { name -> (Int, String)? in
-      guard TemporaryName(name) == nil else { return nil }
-      let folder = RunFolder(runsPath + "/" + name)
-      return (FileStatus(folder.configuration) ?? FileStatus(folder.path)).map { ($0.modified, name) }
+      guard TemporaryName(name) == nil, let folder = try? run(name) else { return nil }
+      return FileStatus(folder.configuration).map { ($0.modified, name) }
     }.sorted { $0 < $1 }.map(\.1)
   }
 

@@ -104,6 +104,11 @@ import Testing
             + "`sft runs rm a` removes this one.", verb, "--run", "a", "--resume")
       }
       #expect(try directoryEntries(sft.path(".sft/runs")) == ["a"])
+      // It is none that another verb would take.
+      try createDirectory(sft.path(".sft/runs/.hidden"))
+      #expect(try sft.succeed("runs").output == "no runs in .sft/runs\n")
+      try sft.fail(66, "there is no run to resume in .sft/runs.", "train", "--resume")
+      try removeTree(sft.path(".sft/runs/.hidden"))
       // A run is there with its settings or not at all: what a killed process began is removed by the next.
       try createDirectory(sft.path(".sft/runs/b.tmp-4194304-7"))
       try sft.run(["train", "--run", "b", "--max-steps", "1"] + Self.short)
