@@ -47,7 +47,7 @@ func runLines(_ run: RunOverview, _ recorded: RecordedRun) -> String {
   if !run.checkpoints.isEmpty {
     lines.append(("checkpoints", run.checkpoints.map(String.init).joined(separator: ", ")))
   }
-  if !run.finished, run.state != .training {
+  if [.stopped, .failed].contains(run.state) {
     lines.append(("go on with", recorded.configuration.resumeCommand(folder)))
   }
   return lines.map { padded($0.0, 12) + $0.1 }.joined(separator: "\n")
