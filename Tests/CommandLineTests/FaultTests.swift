@@ -5,7 +5,7 @@ import Testing
 
 /// A process that is killed at any write of the last update, or whose disk is full from there on, leaves a run that goes on
 /// to the same files.
-@Suite(.serialized) struct FaultTests {
+@Suite struct FaultTests {
   /// A run of a few updates: what starts it, and what goes on with it.
   struct Course: Sendable, CustomTestStringConvertible {
     var name: String
@@ -72,6 +72,7 @@ import Testing
         sft, course.start, in: "begun", library,
         ["FAULT_MATCH": "\(course.run)/metrics.jsonl", "FAULT_KILL": "\(last)"])
       #expect(!fileExists(sft.path("begun/runs/\(course.run)/finished.json")))
+      try copyTree(sft.path("begun/runs/\(course.run)"), sft.path("saved"))
       try body(sft, library)
     }
   }
@@ -89,27 +90,45 @@ import Testing
     }
   }
 
+  /// A run is there with its settings, or not at all: there is none to be gone on with by default ones.
+  @Test func aRunWhoseSettingsCannotBeWrittenIsNotBegun() throws {
+    try withSFT { sft in
+      let library = sft.path("faults.so")
+      try compile(fixturesFolder + "/faults.c", to: library)
+      try sft.prepare(["--val", "0"])
+      let start = ["train", "--run", "a", "--max-steps", "2"] + Self.settings
+      // The folder, its lock, and the settings' file, its content and its name; then the folder's.
+      for (fault, number) in (1...6).flatMap({ [("FAULT_FULL", $0), ("FAULT_KILL", $0)] }) {
+        _ = try run(sft, start, in: ".sft", library, ["FAULT_MATCH": "runs/a", fault: "\(number)"])
+        #expect(try sft.succeed("runs").output == "no runs in .sft/runs\n")
+        try sft.fail(
+          66, "there is no run 'a' in .sft/runs. No run was started there.", "train", "--run", "a", "--resume")
+      }
+      #expect(try sft.run(start).code == 0)
+      #expect(try directoryEntries(sft.path(".sft/runs")) == ["a"])
+    }
+  }
+
   private func expectSameAfter(_ fault: String, _ course: Course, _ sft: SFTBinary, _ library: String) throws {
     let expected = try result(sft, "whole", course)
     // All that goes on writes, from taking the run up to marking its end.
-    try copyTree(sft.path("begun"), sft.path("counted"))
-    let writes = try run(sft, course.resume, in: "counted", library, ["FAULT_MATCH": "runs/\(course.run)"])
-    #expect(try result(sft, "counted", course) == expected)
+    let writes = try run(sft, course.resume, in: "begun", library, ["FAULT_MATCH": "runs/\(course.run)"])
+    #expect(try result(sft, "begun", course) == expected)
     #expect(writes.count > 40)
     let checkpoint = try #require(writes.lastIndex { $0.contains(/^rename .*\/step-\d+$/) })
     // What is done below a temporary name is the same to whoever comes next, whenever it ends.
     let tried = writes.indices.filter { !writes[$0].contains(".tmp-") && (course.isWhole || $0 >= checkpoint) }
     #expect(tried.count >= 5)
     for number in tried.map({ $0 + 1 }) {
-      let place = "\(fault)-\(number)"
-      try copyTree(sft.path("begun"), sft.path(place))
+      try removeTree(sft.path("begun/runs/\(course.run)"))
+      try copyTree(sft.path("saved"), sft.path("begun/runs/\(course.run)"))
       _ = try run(
-        sft, course.resume, in: place, library, ["FAULT_MATCH": "runs/\(course.run)", fault: "\(number)"])
-      let resumed = try sft.run(course.resume + ["--workspace", place])
+        sft, course.resume, in: "begun", library, ["FAULT_MATCH": "runs/\(course.run)", fault: "\(number)"])
+      let resumed = try sft.run(course.resume + ["--workspace", "begun"])
       #expect(resumed.code == 0, "\(writes[number - 1]): \(resumed.errors)")
-      let difference = try result(sft, place, course).filter { expected[$0.key] != $0.value }.keys.sorted()
-      #expect(difference == [], "\(number): \(writes[number - 1])")
-      try removeTree(sft.path(place))
+      let found = try result(sft, "begun", course)
+      let names = Set(expected.keys).union(found.keys)
+      #expect(names.filter { expected[$0] != found[$0] } == [], "\(number): \(writes[number - 1])")
     }
   }
 
