@@ -68,7 +68,7 @@ private func setModified(_ path: String, _ nanoseconds: Int) {
 func markUsed(_ folder: String) { _ = utimensat(AT_FDCWD, folder + "/" + ManifestFormat.fileName, nil, 0) }
 
 /// Bytes of all files below `path`, or of the file itself.
-func treeSize(_ path: String) -> Int {
+package func treeSize(_ path: String) -> Int {
   var info = stat()
   guard lstat(path, &info) == 0 else { return 0 }
   guard info.st_mode & S_IFMT == S_IFDIR else { return Int(info.st_size) }

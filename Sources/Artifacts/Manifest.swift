@@ -50,25 +50,20 @@ struct AnySummary: Codable {
   func encode(to encoder: any Encoder) throws {}
 }
 
-private let zeroDigits = String(repeating: "0", count: 64)
-
 extension Manifest {
   /// The text of `manifest.json`, sealed with its checksum. Throws `internalError` if the summary has no JSON form.
   static func text(key: ArtifactKey, files: [ArtifactFile], summary: Summary) throws -> [UInt8] {
-    guard let unsealed = Digest(hex: zeroDigits) else { throw SFTError(.internalError, "there is no zero digest") }
     let manifest = Manifest(
-      format: ManifestFormat.version, checksum: unsealed, stage: key.stage, version: key.version, key: key.digest,
+      format: ManifestFormat.version, checksum: .zero, stage: key.stage, version: key.version, key: key.digest,
       settings: key.settings, inputs: key.inputs, created: isoTime(Date().timeIntervalSince1970), files: files,
       summary: summary)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     do {
-      var text = Array(try encoder.encode(manifest)) + [10]
       // "checksum" sorts before every field that can hold 64 zeros.
-      guard let place = firstRange(of: zeroDigits, in: text) else {
+      guard let text = SealedText.seal(Array(try encoder.encode(manifest)) + [10]) else {
         throw SFTError(.internalError, "the manifest has no checksum")
       }
-      text.replaceSubrange(place, with: text.withUnsafeBytes { Digest(of: $0) }.hex.utf8)
       return text
     } catch let error as EncodingError {
       throw SFTError(.internalError, "the summary of a \(key.stage) artifact cannot be written as JSON: \(error)")
@@ -82,7 +77,6 @@ extension Manifest {
   }
 
   package static func parse(_ text: [UInt8], _ path: String, key: Digest?) throws -> Manifest {
-    var text = text
     let manifest: Manifest
     do { manifest = try JSONDecoder().decode(Manifest.self, from: Data(text)) } catch {
       throw SFTError(.badData, "the manifest cannot be read", file: path)
@@ -90,11 +84,7 @@ extension Manifest {
     guard manifest.format == ManifestFormat.version else {
       throw SFTError(.badData, "the manifest has format \(manifest.format), not \(ManifestFormat.version)", file: path)
     }
-    guard let place = firstRange(of: manifest.checksum.hex, in: text) else {
-      throw SFTError(.badData, "the manifest has no checksum", file: path)
-    }
-    text.replaceSubrange(place, with: zeroDigits.utf8)
-    guard text.withUnsafeBytes({ Digest(of: $0) }) == manifest.checksum else {
+    guard SealedText.isIntact(text, manifest.checksum) else {
       throw SFTError(.badData, "the manifest has been changed since it was written", file: path)
     }
     let described = ArtifactKey.digest(
@@ -107,15 +97,6 @@ extension Manifest {
     }
     return manifest
   }
-}
-
-private func firstRange(of digits: String, in text: [UInt8]) -> Range<Int>? {
-  let wanted = Array(digits.utf8)
-  guard text.count >= wanted.count else { return nil }
-  for start in 0...(text.count - wanted.count) where text[start] == wanted[0] {
-    if text[start..<(start + wanted.count)].elementsEqual(wanted) { return start..<(start + wanted.count) }
-  }
-  return nil
 }
 
 /// `2026-01-31T12:00:00Z`.

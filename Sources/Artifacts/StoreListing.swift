@@ -19,13 +19,17 @@ public struct ArtifactEntry: Sendable, Equatable, Codable {
   public var reference: ArtifactReference { ArtifactReference(stage: stage, digest: digest) }
 }
 
-/// What `cache verify` found of one artifact.
+/// What `cache verify` found of one artifact, or of a part of a run.
 public struct Verification: Sendable, Equatable, Codable {
   public var stage: String
   public var path: String
   public var bytes: Int
-  /// nil where it is sound; otherwise it was set aside.
+  /// nil where it is sound; otherwise an artifact was set aside.
   public var problem: String?
+
+  public init(stage: String, path: String, bytes: Int, problem: String?) {
+    (self.stage, self.path, self.bytes, self.problem) = (stage, path, bytes, problem)
+  }
 }
 
 extension ArtifactStore {

@@ -5,6 +5,9 @@ import Crypto
 public struct Digest: Sendable, Hashable, Codable, CustomStringConvertible {
   public let hex: String
 
+  /// What no content has: stands where a digest is to come.
+  public static let zero = Digest(repeatElement(0, count: 32))
+
   /// nil unless `hex` is 64 lower-case hexadecimal digits.
   public init?(hex: String) {
     guard hex.utf8.count == 64, hex.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else {

@@ -90,6 +90,18 @@ public func writeAtomically(_ bytes: [UInt8], to path: String) throws {
 
 public func writeAtomically(_ text: String, to path: String) throws { try writeAtomically(Array(text.utf8), to: path) }
 
+/// Copies a file, of which no more than a piece is resident at a time: it may be weights.
+public func copyFile(_ source: String, to path: String) throws {
+  let source = try MappedFile(source)
+  let output = try OutputFile(path)
+  for start in stride(from: 0, to: source.count, by: 1 << 20) {
+    let piece = start..<min(start + 1 << 20, source.count)
+    try output.write(UnsafeRawBufferPointer(rebasing: source.bytes[piece]))
+    source.advise(piece, .dontNeed)
+  }
+  try output.commit()
+}
+
 /// Makes renames in a folder durable. Some file systems refuse; the rename itself stands.
 public func syncDirectory(_ path: String) {
   let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

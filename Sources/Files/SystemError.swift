@@ -91,6 +91,11 @@ public func createNewDirectory(_ path: String) throws -> Bool {
   throw systemError("create the folder", path)
 }
 
+/// Gives a folder another name, which nothing has yet.
+public func renameFolder(_ path: String, to name: String) throws {
+  guard rename(path, name) == 0 else { throw systemError("rename", path) }
+}
+
 /// Removes a file or a whole folder; links are removed, not followed. Nothing there is fine.
 public func removeTree(_ path: String) throws {
   var info = stat()

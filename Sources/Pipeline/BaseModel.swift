@@ -32,6 +32,7 @@ public final class BaseModel {
     self.workspace = workspace
     location = try workspace.model(name)
     let folder = location.folder
+    try workspace.checkNamed(folder)
     checkpoint = try ModelCheckpoint(folder: folder)
     tokenizer = try loadTokenizer(folder, for: checkpoint.configuration)
     let packing = packs && compute.engine == .auto && PackedMatrix.pays ? compute : nil
@@ -81,6 +82,7 @@ public final class BaseModel {
 
   /// Reads an adapter and refuses one that was trained on another base; `force` insists, where the shapes allow.
   public func adapter(_ folder: String, force: Bool, notice: (String) -> Void) throws -> Adapter {
+    try workspace.checkNamed(folder)
     let description = try AdapterFolder.describe(folder)
     if let recorded = description.baseDigest {
       let own = try digest()

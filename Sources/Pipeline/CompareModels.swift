@@ -52,7 +52,9 @@ public final class ModelComparison {
     var inference = options.inference
     inference.packs = true
     inference.baseOnly = options.otherModel != nil && inference.adapter == nil
-    if options.otherModel == nil, inference.adapter == nil, try workspace.recordedRun(inference.run) == nil {
+    if options.otherModel == nil, inference.adapter == nil,
+      try workspace.recordedRun(inference.run, saying: false) == nil
+    {
       throw Self.nothingToCompare
     }
     let session = try InferenceSession(inference, workspace: workspace, notice: notice)

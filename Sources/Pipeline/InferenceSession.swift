@@ -66,7 +66,7 @@ public final class InferenceSession {
       options.adapter == nil && (!options.baseOnly || fromScratch)
         && (options.model == nil || options.run != nil || options.checkpoint != nil || options.needsAdapter)
       ? run : nil
-    let tuned = try wanted.flatMap { $0.isModel ? try $0.weights(checkpoint: options.checkpoint) : nil }
+    let tuned = try wanted.flatMap { $0.isModel ? try workspace.weights(of: $0, checkpoint: options.checkpoint) : nil }
     modelRun = tuned == nil ? nil : run
     if tuned != nil, let name = options.model, let run { try Self.refuse(name, beside: run, in: workspace) }
     let ofRunOrData = fromScratch ? prepared?.model : run?.configuration.model ?? prepared?.model
@@ -105,7 +105,7 @@ public final class InferenceSession {
       if let tuned {
         (adapterFolder, description) = (nil, tuned.description)
       } else {
-        (adapterFolder, description) = try wanted.weights(checkpoint: options.checkpoint)
+        (adapterFolder, description) = try workspace.weights(of: wanted, checkpoint: options.checkpoint)
       }
     } else {
       if let run, options.model == nil, !options.force { try Self.checkBase(base, against: run) }

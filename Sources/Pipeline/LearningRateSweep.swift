@@ -24,7 +24,7 @@ public struct LearningRateSweep {
     stem = try options.run ?? (options.resume ? Self.newestStem(rates, workspace) : Self.freeStem(rates, workspace))
     let charts = options.resume ? nil : try options.tensorboard.map(TensorBoardLog.folder)
     for name in names {
-      try workspace.checkFree(name, resuming: options.resume)
+      if !options.resume { try workspace.checkFree(name) }
       try workspace.checkUncharted(name, charts)
     }
   }

@@ -49,7 +49,7 @@ extension Workspace {
   func modelOrDefault(_ name: String?) throws -> String {
     if let name { return name }
     guard let run = try recordedRun(nil) else { return try preparedSummary()?.model ?? embeddedByDefault() }
-    return run.isModel ? try run.weights(checkpoint: nil).folder : run.configuration.model
+    return run.isModel ? try weights(of: run, checkpoint: nil).folder : run.configuration.model
   }
 
   /// The tokenizer of a model, or of a folder with only tokenizer files. Without `name`, the newest run's or prepared

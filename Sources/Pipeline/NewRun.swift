@@ -1,25 +1,71 @@
 import Core
 import Files
+import Glibc
 import TensorBoard
 import Training
 
+/// A run's folder that nobody else trains for as long as this lives.
+struct HeldRun {
+  let folder: RunFolder
+  let lock: FileLock
+}
+
 /// Making and holding the folder of a run.
 extension Workspace {
-  /// Makes the folder of a run that is not there yet, called `name` or run-1, run-2, …. Whoever made it has it, however
-  /// many processes try. With `resuming` one that was killed before it recorded its settings may be there. One that has
-  /// event files in the folder `charts` from before is not free.
-  func newRun(_ name: String?, resuming: Bool, charts: String?) throws -> RunFolder {
+  /// Makes the folder of a run that is not there yet, called `name` or run-1, run-2, …, with its settings in it: there is
+  /// no instant at which it is without. Whoever made it has it, however many processes try. One that has event files in the
+  /// folder `charts` from before is not free.
+  ///
+  /// `fill` puts what else the run needs into a folder that is going to be the one it is told, and gives the settings.
+  func newRun(
+    _ name: String?, charts: String?, fill: (_ place: RunFolder, _ final: RunFolder) throws -> RunConfiguration
+  ) throws -> (HeldRun, RunConfiguration) {
     if let name {
-      let folder = try run(name)
       try checkUncharted(name, charts)
-      guard try createNewDirectory(folder.path) || resuming else { throw taken(name) }
-      return folder
+      guard let made = try makeRun(try run(name), fill) else { throw taken(try run(name)) }
+      return made
     }
     var number = 1
     while true {
       let folder = try run("run-\(number)")
-      if try !hasEvents(folder.name, charts) && createNewDirectory(folder.path) { return folder }
+      if try !fileExists(folder.path) && !hasEvents(folder.name, charts), let made = try makeRun(folder, fill) {
+        return made
+      }
       number += 1
+    }
+  }
+
+  /// nil where the folder is there already.
+  private func makeRun(
+    _ folder: RunFolder, _ fill: (RunFolder, RunFolder) throws -> RunConfiguration
+  ) throws -> (HeldRun, RunConfiguration)? {
+    try createDirectory(runsPath)
+    try removeAbandoned()
+    let place = RunFolder(TemporaryName.make(beside: folder.path))
+    try createDirectory(place.path)
+    do {
+      // Held before it has its name, so that nobody can come between.
+      let lock = try FileLock(place.lock, .exclusive)
+      let configuration = try fill(place, folder)
+      try configuration.write(place)
+      guard rename(place.path, folder.path) == 0 else {
+        guard [EEXIST, ENOTEMPTY, ENOTDIR].contains(errno) else { throw systemError("create the folder", folder.path) }
+        try removeTree(place.path)
+        return nil
+      }
+      syncDirectory(runsPath)
+      return (HeldRun(folder: folder, lock: lock), configuration)
+    } catch {
+      try? removeTree(place.path)
+      throw error
+    }
+  }
+
+  /// Removes the beginnings of runs that killed processes left.
+  private func removeAbandoned() throws {
+    for name in try directoryEntries(runsPath) where TemporaryName(name)?.isAbandoned == true {
+      let place = RunFolder(runsPath + "/" + name)
+      if !place.isTrained { try removeTree(place.path) }
     }
   }
 
@@ -37,16 +83,14 @@ extension Workspace {
   }
 
   /// Throws where a run of that name is there: found out before anything long is done, settled by `newRun`.
-  func checkFree(_ name: String?, resuming: Bool) throws {
-    if let name, !resuming, fileExists(try run(name).path) { throw taken(name) }
+  func checkFree(_ name: String) throws {
+    let folder = try run(name)
+    if fileExists(folder.path) { throw taken(folder) }
   }
 
-  /// Records the run and trains, with the folder held.
-  func start(_ job: TrainingJob) throws -> TrainingOutcome {
-    let lock = try lock(job.folder)
-    defer { withExtendedLifetime(lock) {} }
-    guard !fileExists(job.folder.configuration) else { throw taken(job.folder.name) }
-    try job.configuration.write(job.folder)
+  /// Trains a new run.
+  func start(_ held: HeldRun, _ job: TrainingJob) throws -> TrainingOutcome {
+    defer { withExtendedLifetime(held) {} }
     return try job(isResuming: false)
   }
 
@@ -59,7 +103,7 @@ extension Workspace {
     let lock = try lock(folder)
     defer { withExtendedLifetime(lock) {} }
     try folder.removeLeftovers()
-    if fileExists(folder.finishedMark) {
+    if try isFinished(folder, event) {
       event(.note("Run \(folder.name) is finished; there is nothing to do."))
       return nil
     }
@@ -70,16 +114,34 @@ extension Workspace {
     return try job(isResuming: true)
   }
 
-  private func lock(_ folder: RunFolder) throws -> FileLock {
-    guard let lock = try FileLock.attempt(folder.path + "/lock", .exclusive) else {
-      throw SFTError(.cannotCreate, "another sft process is training this run", file: folder.path)
+  /// Whether a run is at its end with the weights that are its; where they are not, its newest sound checkpoint gives them.
+  private func isFinished(_ folder: RunFolder, _ event: (TrainEvent) -> Void) throws -> Bool {
+    guard fileExists(folder.finishedMark) else { return false }
+    if let mark = try? FinishedMark.read(folder), folder.holds(mark, thorough: true) { return true }
+    event(.note("The weights of run \(folder.name) are not those that it ended with; its checkpoint is looked for."))
+    guard try folder.settle(thorough: true, notice: { event(.note($0)) }) != nil else {
+      throw SFTError(
+        .badData, "the weights of the finished run are damaged, and it has no sound checkpoint to take them from",
+        file: folder.path, advice: "Start it again under another name")
     }
-    return lock
+    return fileExists(folder.finishedMark)
   }
 
-  private func taken(_ name: String) -> SFTError {
-    SFTError(
-      .usage, "the run '\(name)' exists already", file: "\(runsPath)/\(name)",
-      advice: "Give another --run, or go on with it with --resume")
+  /// Throws where another process trains the run.
+  func lock(_ folder: RunFolder) throws -> FileLock {
+    // Whoever asks whether it is trained holds it for an instant.
+    for _ in 0..<20 {
+      if let lock = try FileLock.attempt(folder.lock, .exclusive) { return lock }
+      usleep(10_000)
+    }
+    throw SFTError(.cannotCreate, "another sft process is training this run", file: folder.path)
+  }
+
+  private func taken(_ folder: RunFolder) -> SFTError {
+    let isTrained = folder.isTrained
+    return SFTError(
+      .usage, isTrained ? "the run '\(folder.name)' is being trained now" : "the run '\(folder.name)' exists already",
+      file: folder.path,
+      advice: isTrained ? "Give another --run" : "Give another --run, or go on with it with --resume")
   }
 }

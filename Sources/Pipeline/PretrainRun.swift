@@ -35,14 +35,10 @@ public struct PretrainRun {
   /// Run folder and outcome; the outcome is nil where the run was finished before.
   public func callAsFunction() throws -> (RunFolder, TrainingOutcome?) {
     if options.resume {
-      let isRecorded = try options.run.map { fileExists(try workspace.run($0).configuration) } ?? true
-      if isRecorded {
-        guard let recorded = try workspace.recordedRun(options.run) else {
-          throw SFTError(.notFound, "there is no run to resume in \(workspace.runsPath)")
-        }
-        return try resume(recorded)
-      }
-      if sibling == nil { event(.note("Run \(options.run ?? "") has no checkpoint: it starts at step 0.")) }
+      // Of a sweep, some runs may not have been started.
+      if let recorded = try workspace.runToResume(options.run, orNone: sibling != nil) { return try resume(recorded) }
+    } else if let name = options.run {
+      try workspace.checkFree(name)
     }
     if let sibling { return try start(like: sibling) }
     guard let source else {
@@ -55,7 +51,6 @@ public struct PretrainRun {
   private func start(_ source: PretrainSource) throws -> (RunFolder, TrainingOutcome?) {
     let threads = options.threads ?? Compute.availableThreads
     let compute = Compute(engine: options.engine ?? .auto, threads: threads)
-    try workspace.checkFree(options.run, resuming: options.resume)
     let tokenizerFolder = try source.tokenizerFolder(workspace, threads: threads, event)
     let tokenizer = try Tokenizer(folder: tokenizerFolder)
     guard let endOfText = tokenizer.endOfText else {
@@ -78,41 +73,44 @@ public struct PretrainRun {
       hasValidation: !windows.validation.isEmpty, threads: compute.threads,
       lengths: { windows.training.map { windows.sample($0).tokens.count } })
     let charts = try options.tensorboard.map(TensorBoardLog.folder)
-    let folder = try workspace.newRun(options.run, resuming: options.resume, charts: charts)
-    let blueprint = folder.blueprint
-    try writeDirectoryAtomically(blueprint) { temporary in
-      try copyFiles(
-        Tokenizer.files(in: tokenizerFolder).map { tokenizerFolder + "/" + $0 }, to: temporary)
-      try writeAtomically(JSONValue.object(object).serialized + "\n", to: temporary + "/config.json")
-    }
     let template = try PromptTemplate.named("alpaca")
-    let configuration = RunConfiguration(
-      format: RunConfiguration.currentFormat, model: canonicalPath(blueprint) ?? blueprint,
-      baseDigest: try Digest(ofFile: blueprint + "/config.json"), tokenizer: tokenizer.digest,
-      templateName: "alpaca", template: template.source, maxLength: model.contextLength, prepared: corpus.reference,
-      settings: settings, quantization: nil, saveEvery: options.saveEvery ?? 50,
-      keepCheckpoints: options.keepCheckpoints ?? 2, epochs: options.recordedEpochs, tensorboard: charts,
-      linearAlgebra: LinearAlgebra.report(), pretrained: source)
+    let (held, configuration) = try workspace.newRun(options.run, charts: charts) { place, final in
+      try createDirectory(place.blueprint)
+      try copyFiles(Tokenizer.files(in: tokenizerFolder).map { tokenizerFolder + "/" + $0 }, to: place.blueprint)
+      try writeAtomically(JSONValue.object(object).serialized + "\n", to: place.blueprint + "/config.json")
+      return RunConfiguration(
+        format: RunConfiguration.currentFormat, model: blueprintPath(final),
+        baseDigest: try Digest(ofFile: place.blueprint + "/config.json"), tokenizer: tokenizer.digest,
+        templateName: "alpaca", template: template.source, maxLength: model.contextLength, prepared: corpus.reference,
+        settings: settings, quantization: nil, saveEvery: options.saveEvery ?? 50,
+        keepCheckpoints: options.keepCheckpoints ?? 2, epochs: options.recordedEpochs, tensorboard: charts,
+        linearAlgebra: LinearAlgebra.report(), pretrained: source)
+    }
     describe(corpus.summary, windows, model)
-    return (folder, try workspace.start(try job(folder, configuration, model, tokenizer, windows)))
+    return (held.folder, try workspace.start(held, try job(held.folder, configuration, model, tokenizer, windows)))
+  }
+
+  /// How a run's blueprint is recorded: by its real path, before it is there.
+  private func blueprintPath(_ run: RunFolder) -> String {
+    RunFolder((canonicalPath(workspace.runsPath) ?? workspace.runsPath) + "/" + run.name).blueprint
   }
 
   /// A run that differs from a recorded one in its rate alone.
   private func start(like sibling: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
     try refuseOtherVerb(sibling)
     var configuration = sibling.configuration.withRate(options.learningRate)
-    try workspace.checkFree(options.run, resuming: options.resume)
     if options.resume { try refuseChanges(configuration, options.run ?? "of that rate") }
     let (model, tokenizer, windows) = try open(RecordedRun(folder: sibling.folder, configuration: configuration))
     try configuration.moveCharts(to: options.tensorboard)
     configuration.linearAlgebra = LinearAlgebra.report()
-    let folder = try workspace.newRun(options.run, resuming: options.resume, charts: configuration.tensorboard)
-    try writeDirectoryAtomically(folder.blueprint) { temporary in
+    let (held, recorded) = try workspace.newRun(options.run, charts: configuration.tensorboard) { place, final in
+      try createDirectory(place.blueprint)
       try copyFiles(
-        try directoryEntries(sibling.folder.blueprint).map { sibling.folder.blueprint + "/" + $0 }, to: temporary)
+        try directoryEntries(sibling.folder.blueprint).map { sibling.folder.blueprint + "/" + $0 }, to: place.blueprint)
+      configuration.model = blueprintPath(final)
+      return configuration
     }
-    configuration.model = canonicalPath(folder.blueprint) ?? folder.blueprint
-    return (folder, try workspace.start(try job(folder, configuration, model, tokenizer, windows)))
+    return (held.folder, try workspace.start(held, try job(held.folder, recorded, model, tokenizer, windows)))
   }
 
   private func describe(_ corpus: CorpusStage.Summary, _ windows: Windows, _ model: ModelConfiguration) {

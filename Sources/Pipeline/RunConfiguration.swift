@@ -7,7 +7,8 @@ import Training
 
 /// `config.json` of a run: its data, its base, and every setting.
 public struct RunConfiguration: Codable, Sendable, Equatable {
-  public static let currentFormat = 1
+  /// 2: with a checksum, and with manifests beside the weights.
+  public static let currentFormat = 2
 
   public var format: Int
   /// As the user named it.
@@ -50,22 +51,53 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   }
 
   static func read(_ run: RunFolder) throws -> RunConfiguration {
-    let data = Data(try readFile(run.configuration, limit: 16 << 20))
-    do {
-      let configuration = try JSONDecoder().decode(RunConfiguration.self, from: data)
-      guard configuration.format == currentFormat else {
-        throw SFTError(
-          .badData, "the run was made by another version of sft (format \(configuration.format))",
-          file: run.configuration)
-      }
-      return configuration
-    } catch is DecodingError {
-      throw SFTError(.badData, "is not a run's configuration", file: run.configuration)
+    let text = try readFile(run.configuration, limit: 16 << 20)
+    func damage(_ words: String) -> SFTError {
+      SFTError(
+        .badData, words, file: run.configuration,
+        advice: "Start it again under another name; `sft runs rm \(run.name)` removes this one")
     }
+    guard let format = try? JSONDecoder().decode(FormatOnly.self, from: Data(text)).format else {
+      throw damage("is not a run's configuration")
+    }
+    guard format == currentFormat else { throw damage("the run was made by another version of sft (format \(format))") }
+    guard let sealed = try? JSONDecoder().decode(Sealed.self, from: Data(text)),
+      SealedText.isIntact(text, sealed.checksum)
+    else { throw damage("is damaged: it is not what the run was started with") }
+    return sealed.configuration
   }
 
   func write(_ run: RunFolder) throws {
-    try writeAtomically(Array(try jsonEncoder(pretty: true).encode(self)) + [UInt8(ascii: "\n")], to: run.configuration)
+    let text = Array(try jsonEncoder(pretty: true).encode(Sealed(checksum: .zero, configuration: self)))
+    guard let sealed = SealedText.seal(text + [UInt8(ascii: "\n")]) else {
+      throw SFTError(.internalError, "the configuration has no checksum", file: run.configuration)
+    }
+    try writeAtomically(sealed, to: run.configuration)
+  }
+}
+
+private struct FormatOnly: Decodable { var format: Int }
+
+/// A configuration as it is stored: its members, and the checksum of the text among them.
+private struct Sealed: Codable {
+  var checksum: Digest
+  var configuration: RunConfiguration
+
+  private enum Key: CodingKey { case checksum }
+
+  init(checksum: Digest, configuration: RunConfiguration) {
+    (self.checksum, self.configuration) = (checksum, configuration)
+  }
+
+  init(from decoder: any Decoder) throws {
+    checksum = try decoder.container(keyedBy: Key.self).decode(Digest.self, forKey: .checksum)
+    configuration = try RunConfiguration(from: decoder)
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(checksum, forKey: .checksum)
+    try configuration.encode(to: encoder)
   }
 }
 

@@ -50,7 +50,8 @@ public struct RunReport {
     func add(_ value: JSONValue, _ name: String) {
       switch value {
       case .object(let object):
-        for member in object.members where !["template", "digest", "tokenizer", "baseDigest"].contains(member.key) {
+        for member in object.members
+        where !["template", "digest", "tokenizer", "baseDigest", "checksum"].contains(member.key) {
           add(member.value, name.isEmpty ? member.key : name + "." + member.key)
         }
       case .array(let elements) where !elements.isEmpty:

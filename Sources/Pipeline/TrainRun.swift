@@ -29,18 +29,11 @@ public struct TrainRun {
   /// Outcome and run folder; the outcome is nil where the run was finished before.
   public func callAsFunction() throws -> (RunFolder, TrainingOutcome?) {
     if options.resume {
-      guard let name = options.run else {
-        guard let newest = try workspace.recordedRun(nil) else {
-          throw SFTError(.notFound, "there is no run to resume in \(workspace.runsPath)")
-        }
-        return try resume(newest)
-      }
-      if fileExists(try workspace.run(name).configuration), let recorded = try workspace.recordedRun(name) {
-        return try resume(recorded)
-      }
-      if sibling == nil { event(.note("Run \(name) has no checkpoint: it starts at step 0.")) }
+      // Of a sweep, some runs may not have been started.
+      if let recorded = try workspace.runToResume(options.run, orNone: sibling != nil) { return try resume(recorded) }
+    } else if let name = options.run {
+      try workspace.checkFree(name)
     }
-    try workspace.checkFree(options.run, resuming: options.resume)
     return try sibling.map { try start(like: $0) } ?? start()
   }
 
@@ -114,10 +107,10 @@ public struct TrainRun {
 
   private func train(_ start: SetUp, _ configuration: RunConfiguration) throws -> (RunFolder, TrainingOutcome?) {
     let decoder = try start.decoder()
-    let folder = try workspace.newRun(options.run, resuming: options.resume, charts: configuration.tensorboard)
+    let (held, _) = try workspace.newRun(options.run, charts: configuration.tensorboard) { _, _ in configuration }
     return (
-      folder,
-      try workspace.start(job(folder, configuration, start.data, start.base, decoder, start.trained))
+      held.folder,
+      try workspace.start(held, job(held.folder, configuration, start.data, start.base, decoder, start.trained))
     )
   }
 

@@ -36,6 +36,9 @@ struct TrainingData {
 
 /// The training itself, with everything at hand: the loop with validation, sample texts, metrics and checkpoints.
 struct TrainingJob {
+  /// The update whose loss or gradient was not finite.
+  private final class Divergence { var step: Int? }
+
   var folder: RunFolder
   var configuration: RunConfiguration
   var decoder: Decoder
@@ -47,6 +50,7 @@ struct TrainingJob {
   var event: (TrainEvent) -> Void
   /// Says where the time goes.
   var profile = false
+  private let divergence = Divergence()
   /// Gives what is stored of the frozen blocks, if anything is; making it counts as the profiler's time.
   var trunk: (Profiler?) throws -> TrunkOutputs? = { _ in nil }
 
@@ -71,34 +75,46 @@ struct TrainingJob {
       profiler: profiler?.profiler)
     let firstStep = isResuming ? try resume(trainer) : 0
     event(.started(folder, configuration, firstStep: firstStep))
-    let outcome: TrainingOutcome
-    do {
+    let outcome = try recordingFailure(after: firstStep) {
       charts = try configuration.tensorboard.map {
         try TensorBoardLog($0, run: folder, configuration, firstStep: firstStep) { event(.note($0)) }
       }
-      outcome = try trainer.train()
+      let outcome = try trainer.train()
       try charts?.close(isFinished: !outcome.interrupted)
-    } catch var error as SFTError where error.kind == .inputOutput || error.kind == .cannotCreate {
-      error.advice = "Mend that, then go on with `\(configuration.resumeCommand(folder))`"
-      throw error
+      if !outcome.interrupted { try FinishedMark.write(outcome, folder) }
+      return outcome
     }
     if let profile = profiler?.finish(steps: outcome.steps - firstStep) {
       try profile.write(folder)
       event(.profile(profile))
     }
-    if !outcome.interrupted {
-      let mark = FinishedMark(
-        steps: outcome.steps, stopped_early: outcome.stoppedEarly, best_loss: outcome.bestLoss,
-        best_step: outcome.bestStep)
-      try writeAtomically(Array(try jsonEncoder().encode(mark)) + [UInt8(ascii: "\n")], to: folder.finishedMark)
-    }
     return outcome
+  }
+
+  /// Leaves word in the run's folder where the training fails.
+  private func recordingFailure(
+    after firstStep: Int, _ train: () throws -> TrainingOutcome
+  ) throws -> TrainingOutcome {
+    try removeTree(folder.failedMark)
+    do { return try train() } catch var error as SFTError where error.kind != .interrupted {
+      if error.kind == .inputOutput || error.kind == .cannotCreate {
+        error.advice = "Mend that, then go on with `\(configuration.resumeCommand(folder))`"
+      }
+      let mark = FailedMark(
+        steps: (try? folder.loggedSteps()) ?? firstStep, divergedAt: divergence.step, message: error.message)
+      // Where the disk is full it cannot be; the run is then like one that was killed.
+      try? mark.write(folder)
+      throw error
+    }
   }
 
   private func hooks(_ inference: InferencePass, report: @escaping (Metric) throws -> Void) -> TrainingHooks {
     var hooks = TrainingHooks(
       describeRecord: data.place, report: report, notice: { event(.note($0)) },
-      diverged: { event(.diverged(step: $0)) }, shouldStop: shouldStop)
+      diverged: { step in
+        divergence.step = step
+        event(.diverged(step: step))
+      }, shouldStop: shouldStop)
     if data.validationCount > 0 {
       hooks.validate = {
         let result = try evaluate(inference, count: data.validationCount, samples: data.validationSample)
@@ -129,24 +145,6 @@ struct TrainingJob {
     guard (1..<decoder.configuration.contextLength).contains(data.samplePrompt.count) else { return (text, "") }
     let generator = try Generator(inference, tokenizer)
     return (text, try generator.generate(data.samplePrompt, GenerationSettings(maxNewTokens: 64)).text)
-  }
-}
-
-/// `finished.json`.
-struct FinishedMark: Codable {
-  var steps: Int
-  var stopped_early: Bool
-  var best_loss: Double?
-  var best_step: Int?
-
-  /// nil where the run is not finished.
-  static func read(_ run: RunFolder) throws -> FinishedMark? {
-    guard fileExists(run.finishedMark) else { return nil }
-    do {
-      return try JSONDecoder().decode(FinishedMark.self, from: Data(try readFile(run.finishedMark, limit: 1 << 20)))
-    } catch is DecodingError {
-      throw SFTError(.badData, "is not a run's mark of its end", file: run.finishedMark)
-    }
   }
 }
 

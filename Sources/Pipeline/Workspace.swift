@@ -47,33 +47,6 @@ public struct Workspace: Sendable {
     return RunFolder(runsPath + "/" + name)
   }
 
-  /// Runs that have a readable configuration, the newest last. One whose configuration cannot be read is passed over
-  /// with a notice.
-  public func runs() throws -> [RecordedRun] {
-    guard directoryExists(runsPath) else { return [] }
-    return try directoryEntries(runsPath).compactMap { name -> (Int, RecordedRun)? in
-      let folder = RunFolder(runsPath + "/" + name)
-      guard let status = FileStatus(folder.configuration) else { return nil }
-      do {
-        return (status.modified, RecordedRun(folder: folder, configuration: try RunConfiguration.read(folder)))
-      } catch let error as SFTError {
-        notice("The run \(name) is passed over: \(error)")
-        return nil
-      }
-    }.sorted { ($0.0, $0.1.folder.name) < ($1.0, $1.1.folder.name) }.map(\.1)
-  }
-
-  /// The run of that name, or the newest; nil where there is none and none was named.
-  public func recordedRun(_ name: String?) throws -> RecordedRun? {
-    guard let name else { return try runs().last }
-    let folder = try run(name)
-    guard fileExists(folder.configuration) else {
-      throw SFTError(
-        .notFound, "there is no run '\(name)' in \(runsPath)", advice: "See `sft runs` for those that are there")
-    }
-    return RecordedRun(folder: folder, configuration: try RunConfiguration.read(folder))
-  }
-
   /// Artifacts that runs were made from, for `cache ls` and `cache gc`.
   public func references() throws -> [String: [Digest]] {
     Dictionary(
@@ -81,35 +54,5 @@ public struct Workspace: Sendable {
         let base = run.configuration.model == EmbeddedModel.name ? [EmbeddedStage.key.digest] : []
         return ("run \(run.folder.name)", [run.configuration.prepared.digest] + base)
       })
-  }
-}
-
-/// A run as found in the workspace.
-public struct RecordedRun: Sendable {
-  public var folder: RunFolder
-  public var configuration: RunConfiguration
-
-  /// Whether the run's weights are a whole model's rather than an adapter's.
-  public var isModel: Bool { configuration.settings.lora == nil }
-
-  /// The weights to use: those of a checkpoint, else the best, else the last: an adapter's folder, or a model's. Says in
-  /// words which they are.
-  public func weights(checkpoint: Int?) throws -> (folder: String, description: String) {
-    if let checkpoint {
-      let path = folder.checkpoint(checkpoint)
-      guard directoryExists(path) else {
-        let steps = folder.checkpointSteps().map(String.init).joined(separator: ", ")
-        throw SFTError(
-          .notFound, "run \(folder.name) has no checkpoint of step \(checkpoint)",
-          advice: steps.isEmpty ? nil : "It has \(steps)")
-      }
-      return (path, "checkpoint of step \(checkpoint) of run \(folder.name)")
-    }
-    if directoryExists(folder.best) { return (folder.best, "best weights of run \(folder.name)") }
-    let last = isModel ? folder.model : folder.adapter
-    if directoryExists(last) { return (last, "last weights of run \(folder.name)") }
-    throw SFTError(
-      .notFound, "run \(folder.name) has no weights yet", file: folder.path,
-      advice: "Go on with `\(configuration.resumeCommand(folder))`")
   }
 }

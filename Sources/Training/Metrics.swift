@@ -71,6 +71,12 @@ public struct SampleMetric: Sendable, Equatable, Codable {
 
 extension Metric {
   private struct KindOnly: Decodable { var kind: String }
+  private struct StepOnly: Decodable { var step: Int }
+
+  /// nil for what is no whole line.
+  static func step(ofLine line: some Sequence<UInt8>) -> Int? {
+    try? JSONDecoder().decode(StepOnly.self, from: Data(line)).step
+  }
 
   /// Every line of `metrics.jsonl`; none where the run has no such file yet. A last line without its end is one that is being
   /// written. Throws `badData`, naming the line, for what is no metric.
@@ -104,15 +110,12 @@ final class MetricsLog {
     self.path = path
     if fileExists(path) {
       let kept = try readFile(path).split(separator: UInt8(ascii: "\n")).filter { line in
-        guard let entry = try? JSONDecoder().decode(StepOnly.self, from: Data(line)) else { return false }
-        return entry.step <= step
+        Metric.step(ofLine: line).map { $0 <= step } ?? false
       }
       try writeAtomically(Array(kept.map { $0 + [UInt8(ascii: "\n")] }.joined()), to: path)
     }
     handle = try AppendFile(path)
   }
-
-  private struct StepOnly: Decodable { var step: Int }
 
   func write(_ metric: Metric) throws {
     let encoder = JSONEncoder()

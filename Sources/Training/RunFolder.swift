@@ -23,6 +23,10 @@ public struct RunFolder: Sendable, Equatable {
   public var profile: String { path + "/profile.json" }
   /// Present once the run has done all its updates.
   public var finishedMark: String { path + "/finished.json" }
+  /// Present where the last command that trained it ended with an error.
+  public var failedMark: String { path + "/failed.json" }
+  /// Locked by the process that trains the run.
+  public var lock: String { path + "/lock" }
   public var checkpoints: String { path + "/checkpoints" }
 
   public func checkpoint(_ step: Int) -> String { "\(checkpoints)/step-\(step)" }
@@ -44,9 +48,28 @@ public struct RunFolder: Sendable, Equatable {
   }
 
   /// Steps that have a checkpoint, in order.
-  public func checkpointSteps() -> [Int] {
+  public func checkpointSteps() -> [Int] { numbers("step-") }
+
+  func numbers(_ prefix: String) -> [Int] {
     ((try? directoryEntries(checkpoints)) ?? []).compactMap { name in
-      name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil
+      name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count)) : nil
     }.sorted()
+  }
+
+  /// Updates whose metrics are written, saved or not; nil before the first.
+  public func loggedSteps() throws -> Int? {
+    guard fileExists(metrics) else { return nil }
+    // A line with a sample answer can be long.
+    let file = try MappedFile(metrics)
+    let tail = file.bytes.suffix(1 << 20)
+    for line in tail.split(separator: UInt8(ascii: "\n")).reversed() {
+      if let step = Metric.step(ofLine: line) { return step }
+    }
+    return nil
+  }
+
+  /// Whether a process trains the run at this moment.
+  public var isTrained: Bool {
+    do { return try FileLock.attempt(lock, .shared, .existing) == nil } catch { return false }
   }
 }

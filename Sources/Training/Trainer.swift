@@ -82,20 +82,18 @@ public final class Trainer {
 
   private var pass: TrainingPass { update.pass }
 
-  /// Takes up the newest sound checkpoint; damaged ones are passed over with a notice. Returns its step, or nil where there
-  /// is none. Throws `usage` where the checkpoint is sound but another optimiser's.
+  /// Takes up the newest sound checkpoint, and makes the run's folder follow from it; damaged ones are passed over with a
+  /// notice. Returns its step, or nil where there is none. Throws `usage` where the checkpoint is sound but another optimiser's.
   public func resume() throws -> Int? {
-    for step in run.checkpointSteps().reversed() {
-      do {
-        state = try Checkpoint.read(run.checkpoint(step), pass.trained, update.optimizer, decoder: pass.decoder)
-        return step
-      } catch let error as SFTError where error.kind == .badData || error.kind == .notFound {
-        hooks.notice("checkpoint step-\(step) is passed over: \(error)")
-      } catch is DecodingError {
-        hooks.notice("checkpoint step-\(step) is passed over: its state cannot be read")
-      }
+    let found = try run.newestSound(notice: hooks.notice) { checkpoint in
+      try checkpoint.read(into: pass.trained, update.optimizer, decoder: pass.decoder)
+      try run.publish(checkpoint, thorough: true)
+      return checkpoint.state
     }
-    return nil
+    guard let found else { return nil }
+    state = found
+    try run.prune(upTo: state.step, keeping: keptCheckpoints)
+    return state.step
   }
 
   /// Trains to the end, or until told to stop. The checkpoint of the last update done is on the disk when this returns.
@@ -171,7 +169,7 @@ public final class Trainer {
       state.bestLoss = loss
       state.bestStep = state.step
       state.validationsSinceBest = 0
-      try writeWeights(to: run.best)
+      state.bestWeights = try writeBest()
     } else {
       state.validationsSinceBest += 1
     }
@@ -187,20 +185,22 @@ public final class Trainer {
     try hooks.report(metric)
   }
 
-  private func writeWeights(to folder: String) throws {
-    try writeDirectoryAtomically(folder) { try identity.write(pass.trained, pass.decoder, to: $0) }
+  /// Keeps the weights as they are, for the checkpoint that will name them. Gives their manifest's checksum.
+  private func writeBest() throws -> Digest {
+    try writeDirectoryAtomically(run.bestWeights(state.step)) { temporary in
+      try identity.write(pass.trained, pass.decoder, to: temporary)
+      return try FolderManifest.seal(temporary, step: state.step).checksum
+    }
   }
 
   private func save(_ log: MetricsLog) throws {
     let timing = profiler?.time(.saving)
     defer { timing?.end() }
     try log.sync()
-    try Checkpoint.write(
+    let checkpoint = try Checkpoint.write(
       state, pass.trained, update.optimizer, decoder: pass.decoder, identity: identity, to: run.checkpoint(state.step))
-    try writeWeights(to: pass.trained.adapter == nil ? run.model : run.adapter)
-    // Those of later steps were passed over when the run was resumed, and do not count among the kept.
-    let sound = run.checkpointSteps().filter { $0 <= state.step }
-    for old in sound.dropLast(max(1, keptCheckpoints)) { try removeTree(run.checkpoint(old)) }
+    try run.publish(checkpoint, thorough: false)
+    try run.prune(upTo: state.step, keeping: keptCheckpoints)
   }
 }
 

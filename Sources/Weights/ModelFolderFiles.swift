@@ -24,10 +24,5 @@ package func copyCompanions(of model: String, _ tokenizerFiles: [String], to fol
 
 /// Copies files into a folder, mapped: they may be weights.
 package func copyFiles(_ files: [String], to folder: String) throws {
-  for file in files {
-    let source = try MappedFile(file)
-    let output = try OutputFile(folder + "/" + lastPathComponent(file))
-    try withExtendedLifetime(source) { try output.write(source.bytes) }
-    try output.commit()
-  }
+  for file in files { try copyFile(file, to: folder + "/" + lastPathComponent(file)) }
 }

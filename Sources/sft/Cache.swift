@@ -32,7 +32,8 @@ struct Cache: ParsableCommand {
 
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
-      verb: "cache verify", abstract: "Check every artifact against its checksums; damaged ones are set aside.",
+      verb: "cache verify",
+      abstract: "Check every artifact and run against its checksums; damaged artifacts are set aside.",
       examples: ["sft cache verify", "sft cache verify --workspace experiments/.sft"])
 
     @OptionGroup(title: "General") var common: CommonOptions
@@ -40,7 +41,9 @@ struct Cache: ParsableCommand {
     func run() throws {
       let progress = Progress(quiet: common.quiet)
       let workspace = Workspace(common.workspace) { progress.note($0) }
-      let results = try workspace.store.verify()
+      let artifacts = try workspace.store.verify()
+      let runs = try workspace.verifyRuns()
+      let results = artifacts + runs
       if common.json {
         try Terminal.printJSON(results)
       } else {
@@ -50,11 +53,16 @@ struct Cache: ParsableCommand {
         }
         if results.isEmpty { Terminal.show("no artifacts in \(workspace.path)") }
       }
-      let damaged = results.count { $0.problem != nil }
+      let (damaged, damagedRuns) = (artifacts.count { $0.problem != nil }, runs.count { $0.problem != nil })
       if damaged > 0 {
         throw SFTError(
-          .badData, "\(damaged) of \(results.count) artifacts were damaged and set aside",
+          .badData, "\(damaged) of \(artifacts.count) artifacts were damaged and set aside",
           advice: "The command that made them makes them again")
+      }
+      if damagedRuns > 0 {
+        throw SFTError(
+          .badData, "\(damagedRuns) of \(runs.count) parts of runs are damaged",
+          advice: "What a sound checkpoint has, `sft train --run NAME --resume` takes from it")
       }
     }
   }

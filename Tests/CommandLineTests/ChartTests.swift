@@ -54,7 +54,8 @@ import TestSupport
   /// Starts a run and kills it once it has gone on by some updates; false where it came to its end.
   private func killed(_ sft: SFTBinary, _ run: String, after count: Int, _ arguments: [String]) throws -> Bool {
     let before = updates(sft, run)
-    let running = try sft.start(["train", "--run", run, "--resume", "--quiet"] + arguments)
+    let isThere = fileExists(sft.path(".sft/runs/\(run)"))
+    let running = try sft.start(["train", "--run", run, "--quiet"] + (isThere ? ["--resume"] : []) + arguments)
     while running.process.isRunning, updates(sft, run) < before + count { usleep(1000) }
     let isRunning = running.process.isRunning
     if isRunning { kill(running.process.processIdentifier, SIGKILL) }
@@ -149,7 +150,7 @@ import TestSupport
         }
       }
       try sft.fail(
-        66, "there is no run 'b' in .sft/runs. See `sft runs` for those that are there.", "runs", "--csv", "b")
+        66, "there is no run 'b' in .sft/runs. Those that are there: a.", "runs", "--csv", "b")
       #expect(try sft.run("runs", "--csv", "a", "--json").code == 64)
       try sft.write("{\"kind\":\"train\",\"step\":1}\n", to: ".sft/runs/a/metrics.jsonl")
       try sft.fail(65, ".sft/runs/a/metrics.jsonl:1: is not a line of a run's metrics.", "runs", "--csv", "a")

@@ -209,7 +209,7 @@ import Testing
       let named = try sft.succeed("report", "run-1", "--out", "r.html", "--json").json()
       #expect(named["path"]?.string == "r.html")
       #expect(try sft.read("r.html") == page)
-      try sft.fail(66, "there is no run 'x' in .sft/runs. See `sft runs` for those that are there.", "report", "x")
+      try sft.fail(66, "there is no run 'x' in .sft/runs. Those that are there: run-1.", "report", "x")
     }
   }
 }

@@ -192,7 +192,7 @@ import Testing
       let configuration = try parseJSONFile(sft.path(path))
       let digest = try #require(configuration["baseDigest"]?.string)
       let other = String(digest.reversed())
-      try sft.write(try sft.read(path).replacing(digest, with: other), to: path)
+      try sft.rewriteConfiguration("a") { $0.replacing(digest, with: other) }
       try removeTree(sft.path(".sft/runs/a/finished.json"))
       let here = String(try artifact(sft).dropFirst(sft.folder.count + 1))
       try sft.fail(

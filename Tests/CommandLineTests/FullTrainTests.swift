@@ -38,7 +38,7 @@ import Testing
       var kills = 0
       for attempt in 0..<20 where !fileExists(sft.path(".sft/runs/killed/finished.json")) {
         let running = try sft.start(
-          ["train", "--run", "killed", "--resume"] + (attempt == 0 ? Self.settings : ["--quiet"]))
+          ["train", "--run", "killed"] + (attempt == 0 ? Self.settings : ["--resume", "--quiet"]))
         let before = steps(sft)
         while running.process.isRunning, kills < 3, steps(sft) < before + 9 { usleep(2000) }
         if running.process.isRunning, kills < 3 {
@@ -70,7 +70,8 @@ import Testing
     try withSFT { sft in
       try sft.prepare("--val", "0.2")
       try sft.run(["train", "--run", "a"] + Self.settings)
-      #expect(try sft.succeed("runs").output.contains("a  finished of 40 updates, full, "))
+      let listed = try sft.succeed("runs", "--json").json().array?.first
+      #expect(listed?["state"]?.string == "finished" && listed?["method"]?.string == "full")
       func loss(_ arguments: String...) throws -> Double {
         let outcome = try sft.run(["eval", "--data", SFTBinary.records, "--json"] + arguments)
         #expect(outcome.code == 0, "\(outcome.errors)")

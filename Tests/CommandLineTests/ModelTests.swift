@@ -253,7 +253,7 @@ import TestSupport
         "--checkpoint",
         "3")
       try sft.fail(
-        66, "there is no run 'nope' in .sft/runs. See `sft runs` for those that are there.", "generate", "--prompt",
+        66, "there is no run 'nope' in .sft/runs. Those that are there: a, b.", "generate", "--prompt",
         "a",
         "--run", "nope")
     }

@@ -104,9 +104,9 @@ import Testing
             + "a new run.", "train", "--run", own, "--resume", "--optimizer", other)
         // Where the record was changed by hand, the checkpoint says what it is.
         let configuration = try sft.read(".sft/runs/\(own)/config.json")
-        try sft.write(
-          configuration.replacing("\"optimizer\" : \"\(own)\"", with: "\"optimizer\" : \"\(other)\""),
-          to: ".sft/runs/\(own)/config.json")
+        try sft.rewriteConfiguration(own) {
+          $0.replacing("\"optimizer\" : \"\(own)\"", with: "\"optimizer\" : \"\(other)\"")
+        }
         try sft.fail(
           64,
           ".sft/runs/\(own)/checkpoints/step-2/optimizer.safetensors: holds the state of --optimizer \(own), and the "
@@ -125,10 +125,8 @@ import Testing
       try sft.prepare("--val", "0")
       try sft.succeed("train", "--max-steps", "2", "--run", "a", "--quiet")
       try removeTree(sft.path(".sft/runs/a/finished.json"))
-      let path = ".sft/runs/a/config.json"
-      let older = try sft.read(path).replacing("    \"optimizer\" : \"adamw\",\n", with: "")
-      #expect(!older.contains("optimizer"))
-      try sft.write(older, to: path)
+      try sft.rewriteConfiguration("a") { $0.replacing("    \"optimizer\" : \"adamw\",\n", with: "") }
+      #expect(try !sft.read(".sft/runs/a/config.json").contains("optimizer"))
       let resumed = try sft.succeed("train", "--run", "a", "--resume")
       #expect(resumed.errors.contains("Going on from the checkpoint of step 2."))
     }

@@ -55,7 +55,9 @@ import Testing
         try sft.succeed(
           "generate", "--model", ".sft/runs/a/best", "--prompt", "The", "--max-new-tokens", "8", "--json"
         ).json() == text)
-      #expect(try sft.succeed("runs").output.contains("a  finished of 60 updates, pretrain, "))
+      let listed = try sft.succeed("runs", "--json").json().array?.first
+      #expect(listed?["state"]?.string == "finished" && listed?["method"]?.string == "pretrain")
+      #expect(listed?["data"]?.array?.compactMap { $0.string.map(lastPathComponent) } == ["one.txt", "two.txt"])
       try sft.succeed("report", "a")
       #expect(try sft.read(".sft/runs/a/report.html").contains("documents"))
       try sft.succeed("export", "--to", "out", "--quiet")
@@ -79,7 +81,7 @@ import Testing
       var kills = 0
       for attempt in 0..<20 where !fileExists(sft.path(".sft/runs/killed/finished.json")) {
         let running = try sft.start(
-          (attempt == 0 ? command : ["pretrain", "--quiet"]) + ["--run", "killed", "--resume"])
+          (attempt == 0 ? command : ["pretrain", "--quiet", "--resume"]) + ["--run", "killed"])
         let before = steps(sft)
         while running.process.isRunning, kills < 3, steps(sft) < before + 9 { usleep(1000) }
         if running.process.isRunning, kills < 3 {

@@ -119,14 +119,24 @@ struct SFTBinary {
   }
 
   /// Prepares the reference records without validation.
-  func prepare(_ arguments: String...) throws {
+  func prepare(_ arguments: String...) throws { try prepare(arguments) }
+
+  func prepare(_ arguments: [String]) throws {
     let outcome = try run(["prepare", Self.records, "--model", Self.model, "--quiet"] + arguments)
     try #require(outcome.code == 0, "\(outcome.errors)")
   }
 
+  /// Changes a run's `config.json`, as a program that has other settings would write it: with its checksum.
+  func rewriteConfiguration(_ run: String, _ change: (String) -> String) throws {
+    let name = ".sft/runs/\(run)/config.json"
+    let checksum = try #require(try parseJSONFile(path(name))["checksum"]?.string)
+    let changed = change(try read(name)).replacing(checksum, with: Digest.zero.hex)
+    try writeAtomically(try #require(SealedText.seal(Array(changed.utf8))), to: path(name))
+  }
+
   /// Lines of a run's metrics without what a clock said.
-  func metrics(_ run: String) throws -> [String] {
-    try lines(of: path(".sft/runs/\(run)/metrics.jsonl")).map { line in
+  func metrics(_ run: String, in workspace: String = ".sft") throws -> [String] {
+    try lines(of: path("\(workspace)/runs/\(run)/metrics.jsonl")).map { line in
       guard var object = try line.withUnsafeBytes({ try parseJSON($0, file: "metrics.jsonl") }).object else {
         return "not an object"
       }
