@@ -119,6 +119,10 @@ struct Compare: ParsableCommand {
     progress.note(models.description)
     // Answers take long: what cannot be written should be known before.
     try createDirectory(out ?? "\(workspace.path)/compare")
+    if let judging {
+      progress.note("asking the judge at \(judging.address) whether it answers")
+      try judging.probe()
+    }
     var comparison = try models(asked, file: questions) { done, total in
       progress.update(done, of: total, "answers", isMilestone: done == total)
     }

@@ -161,25 +161,30 @@ import Testing
     }
   }
 
-  /// What a judge that cannot be reached costs: its judgements, and nothing else.
-  @Test func answersOutliveTheJudge() throws {
+  @Test func aJudgeThatIsNotThereIsFoundOutFirst() throws {
     try withSFT { sft in
       sft.environment["SFT_JUDGE_API_KEY"] = "not-to-be-written"
       try sft.write("one\ntwo\n", to: "q.txt")
-      let outcome = try sft.run(
-        Self.compare("--adapter", Self.adapter, "--questions", "q.txt", "--out", "o", "--judge", "http://127.0.0.1:1")
-          + ["--judge-budget", "2"])
-      #expect(outcome.code == 0)
-      #expect(
-        outcome.errors.contains(
-          "0 of 2 questions were judged: the judge was sent 2 of at most 2 requests, and 0 verdicts were there from before"
-        ))
-      let comparison = try parseJSONFile(sft.path("o/compare.json"))
-      #expect(comparison["summary"]?["judge"]?["votes"]?.int == 0)
-      #expect(comparison["settings"]?["judge"]?.string == "http://127.0.0.1:1")
-      for name in ["compare.json", "compare.html"] {
-        #expect(!(try sft.read("o/" + name)).contains("not-to-be-written"))
+      func run(_ url: String) throws -> Outcome {
+        try sft.run(
+          Self.compare("--adapter", Self.adapter, "--questions", "q.txt", "--out", "o", "--judge", url, "--quiet"))
       }
+      let absent = try run("http://127.0.0.1:1")
+      #expect(absent.code == 74 && absent.output == "")
+      #expect(
+        absent.errors
+          == "error: http://127.0.0.1:1/chat/completions: the judge does not answer: connection refused. See whether "
+          + "--judge is right and runs; verdicts it gave are kept and not asked for again.\n")
+      for (behaviour, code): (MisbehavingServer.Behaviour, Int32) in [
+        (.reply("Both are fine"), 65), (.status(401, headers: ""), 74), (.status(404, headers: ""), 74),
+      ] {
+        let server = try MisbehavingServer { _, _ in behaviour }
+        defer { server.stop() }
+        let outcome = try run(server.url)
+        #expect(outcome.code == code && outcome.output == "" && server.requests.count == 1)
+      }
+      // Nothing was answered.
+      #expect(!fileExists(sft.path("o/compare.json")))
       try sft.fail(
         64, "the judge's address must begin with http:// or https://. Give --judge URL.", "compare", "--questions",
         "q.txt",
@@ -190,6 +195,43 @@ import Testing
         66, "there is no program curl, through which a judge is asked. Install curl.", "compare", "--questions",
         "q.txt",
         "--judge", "http://127.0.0.1:1")
+    }
+  }
+
+  /// What a judge that goes away costs: the judgements it did not give, and nothing else.
+  @Test func answersAndVerdictsOutliveTheJudge() throws {
+    try withSFT { sft in
+      sft.environment["SFT_JUDGE_API_KEY"] = "not-to-be-written"
+      try sft.write("one\ntwo\nthree\nfour\nfive\n", to: "q.txt")
+      func judged(_ script: @escaping @Sendable (Int) -> MisbehavingServer.Behaviour) throws
+        -> (outcome: Outcome, comparison: JSONValue)
+      {
+        let server = try MisbehavingServer { number, _ in script(number) }
+        defer { server.stop() }
+        let outcome = try sft.run(
+          Self.compare("--adapter", Self.adapter, "--questions", "q.txt", "--out", "o", "--judge", server.url))
+        for name in ["compare.json", "compare.html"] {
+          #expect(!(try sft.read("o/" + name)).contains("not-to-be-written"))
+        }
+        return (outcome, try parseJSONFile(sft.path("o/compare.json")))
+      }
+      // One for the probe, two for the first question.
+      let half = try judged { $0 < 3 ? .reply("[[A]]") : .status(403, headers: "") }
+      #expect(half.outcome.code == 74)
+      let failure = "the judge refuses the request with status 403; 1 of 5 questions are judged"
+      #expect(half.outcome.errors.contains(failure + "."))
+      #expect(half.outcome.output.contains("preferred by the judge") && half.outcome.output.contains(", of 1 judged"))
+      #expect(half.comparison["summary"]?["judge"]?["votes"]?.int == 1)
+      #expect(half.comparison["summary"]?["judge_failure"]?.string == failure)
+      let none = try judged { $0 == 0 ? .reply("[[A]]") : .reply("Hm") }
+      #expect(none.outcome.code == 65)
+      #expect(none.outcome.errors.contains("no reply of the judge holds a verdict; 0 of 5 questions are judged."))
+      #expect(!none.outcome.output.contains("preferred by the judge"))
+      #expect(none.comparison["summary"]?.object != nil && none.comparison["summary"]?["judge"] == nil)
+      #expect(none.comparison["settings"]?["judge"]?.string?.hasPrefix("http://127.0.0.1:") == true)
+      let whole = try judged { _ in .reply("[[A]]") }
+      #expect(whole.outcome.code == 0 && !whole.outcome.output.contains(" judged\n"))
+      #expect(whole.comparison["summary"]?["judge"]?["votes"]?.int == 5)
     }
   }
 
