@@ -46,6 +46,8 @@ extension Workspace {
     let lock = try lock(job.folder)
     defer { withExtendedLifetime(lock) {} }
     guard !fileExists(job.folder.configuration) else { throw taken(job.folder.name) }
+    var job = job
+    job.configuration.origin = .here
     try job.configuration.write(job.folder)
     return try job(isResuming: false)
   }

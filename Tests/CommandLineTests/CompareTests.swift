@@ -37,9 +37,12 @@ import Testing
       #expect(items[0]["tuned"]?["measures"]?["reference"]?["loss"]?.double ?? 0 > 0)
       let page = try sft.read("o/compare.html")
       #expect(!page.contains("</script><img") && page.contains("\\u003c/script\\u003e\\u003cimg src=x"))
-      // Again: the same bytes. One at a time: the same texts.
+      // Again: the same bytes, but for the command and when it was given. One at a time: the same texts.
       #expect(try sft.run(run.map { $0 == "o" ? "again" : $0 }).code == 0)
-      #expect(try sft.read("again/compare.html") == page)
+      let origin = /"origin":{"command":"sft compare [^"]*","date":"[0-9]{4}-[^"]*Z"}/
+      #expect(page.contains(origin))
+      #expect(!(try sft.read("o/compare.json")).contains("\"origin\""))
+      #expect(try sft.read("again/compare.html").replacing(origin, with: "") == page.replacing(origin, with: ""))
       #expect(try sft.read("again/compare.json") == sft.read("o/compare.json"))
       #expect(try sft.run(run.map { $0 == "o" ? "single" : $0 } + ["--batch-size", "1"]).code == 0)
       let single = try parseJSONFile(sft.path("single/compare.json"))["items"]?.array ?? []
@@ -245,13 +248,25 @@ import Testing
       try writeAtomically(try readFile(metrics) + Array("{\"kind\":\"tra".utf8), to: metrics)
       #expect(try sft.succeed("report").output == "written to .sft/runs/run-1/report.html\n")
       let page = try sft.read(".sft/runs/run-1/report.html")
-      for part in ["\"kind\":\"sample\"", "\"kind\":\"eval\"", "\"grad_norm\"", "records", "learning rate"] {
+      for part in [
+        "\"kind\":\"sample\"", "\"kind\":\"eval\"", "\"grad_norm\"", "\"planned\":4", "\"state\":\"finished\"",
+        "[\"learning rate\",\"2e-4, linear to 0, no warm-up\"]", "[\"length\",\"4 updates\"]",
+        "\"command\":\"sft train --max-steps 4 --eval-every 2 --quiet\"", "[\"gradient norm at most (0: any)\",\"1\"]",
+      ] {
         #expect(page.contains(part), "\(part)")
       }
+      #expect(page.contains(/"date":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z"/))
       let named = try sft.succeed("report", "run-1", "--out", "r.html", "--json").json()
       #expect(named["path"]?.string == "r.html")
       #expect(try sft.read("r.html") == page)
       try sft.fail(66, "there is no run 'x' in .sft/runs. See `sft runs` for those that are there.", "report", "x")
+      // Runs from before the command was recorded stay readable.
+      let path = ".sft/runs/run-1/config.json"
+      let origin = /"origin" : {[^}]*},/
+      #expect(try sft.read(path).contains(origin))
+      try sft.write(try sft.read(path).replacing(origin, with: ""), to: path)
+      #expect(try sft.run("report", "--out", "old.html").code == 0)
+      #expect(!(try sft.read("old.html")).contains("\"origin\""))
     }
   }
 }
