@@ -12,7 +12,8 @@ public final class Judge {
   /// Sent so far, and answered from the folder.
   public private(set) var requests = 0
   public private(set) var cached = 0
-  /// Pairs whose reply held no verdict.
+  /// Pairs with a verdict in both orders, and pairs with a reply that held none.
+  private var decided = 0
   private var undecided = 0
   /// Pairs in a row that found no judge, and why the last of all did not.
   private var failuresInARow = 0
@@ -87,6 +88,7 @@ public final class Judge {
       let choices = try choices(bodies)
       failuresInARow = 0
       guard let choices else { return nil }
+      decided += 1
       let turned: JudgeChoice = choices[1] == .tie ? .tie : choices[1] == .first ? .second : .first
       return [choices[0], turned]
     } catch let failure as NoReply {
@@ -97,11 +99,11 @@ public final class Judge {
     }
   }
 
-  /// What is wrong with a judge that was asked to the end and gave `verdicts`: it had no answer for some pair, or never
-  /// a verdict. nil where nothing is; a budget that is used up is no fault.
-  public func failure(verdicts: Int) -> SFTError? {
+  /// What is wrong with the judge after all that it was asked: it had no answer for some pair, or never a verdict. nil where
+  /// nothing is; a budget that is used up is no fault.
+  public var failure: SFTError? {
     if let lastFailure { return error(lastFailure) }
-    guard undecided > 0, verdicts == 0 else { return nil }
+    guard undecided > 0, decided == 0 else { return nil }
     return SFTError(.badData, "no reply of the judge holds a verdict", file: settings.endpoint)
   }
 

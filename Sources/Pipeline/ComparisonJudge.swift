@@ -40,7 +40,7 @@ public struct ComparisonJudge {
       judgements.append(judgement)
     }
     let verdicts = judgements.count { $0 != nil }
-    failure = failure ?? judge.failure(verdicts: verdicts)
+    failure = failure ?? judge.failure
     failure?.message += "; \(verdicts) of \(judgements.count) questions are judged"
     comparison.add(
       judgements, by: judge.settings.url, model: judge.settings.model, failure: failure?.message)

@@ -134,7 +134,7 @@ import Testing
         JudgeSettings(url: "http://127.0.0.1:1", timeout: 60), folder: folder, key: nil, pause: { _ in })
       #expect(try judge.compare("q", reference: nil, first: "a", second: "b") == nil)
       // One that was not answered is a fault, however few there are.
-      #expect(judge.failure(verdicts: 0)?.message == "the judge does not answer: connection refused")
+      #expect(judge.failure?.message == "the judge does not answer: connection refused")
       #expect(try judge.compare("q", reference: nil, first: "a", second: "b") == nil)
       let error = #expect(throws: SFTError.self) { try judge.compare("q", reference: nil, first: "a", second: "b") }
       #expect(error?.message == "the judge does not answer: connection refused" && judge.requests == 12)
@@ -185,10 +185,13 @@ import Testing
   @Test func aJudgeWithoutAnyVerdictIsAtFault() throws {
     try withTemporaryFolder { (folder) throws in
       let run = try Self.judge(in: folder, pairs: 2) { _, _ in .reply("Who knows") }
-      let failure = run.judge.failure(verdicts: 0)
-      #expect(failure?.kind == .badData && failure?.message == "no reply of the judge holds a verdict")
+      #expect(run.judge.failure?.kind == .badData)
+      #expect(run.judge.failure?.message == "no reply of the judge holds a verdict")
+    }
+    try withTemporaryFolder { (folder) throws in
       // Beside others with one, a reply without is none.
-      #expect(run.judge.failure(verdicts: 1) == nil)
+      let run = try Self.judge(in: folder, pairs: 2) { number, _ in .reply(number == 0 ? "Who knows" : "[[C]]") }
+      #expect(try run.result.get() == [.tie, .tie] && run.judge.failure == nil)
     }
   }
 

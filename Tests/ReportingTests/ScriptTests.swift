@@ -4,11 +4,12 @@ import Reporting
 import TestSupport
 import Testing
 
-/// What the pages' scripts draw, by Node.js over a document that only remembers, where there is a Node.js.
-@Suite(.enabled(if: ScriptTests.node != nil)) struct ScriptTests {
-  static let node = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/node" }
-    .first { FileManager.default.isExecutableFile(atPath: $0) }
+/// Where Node.js is; nil without one.
+private let node = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/node" }
+  .first { FileManager.default.isExecutableFile(atPath: $0) }
 
+/// What the pages' scripts draw, by Node.js over a document that only remembers, where there is a Node.js.
+@Suite(.enabled(if: node != nil)) struct ScriptTests {
   /// Runs the script of the page in `file` and prints what each figure holds.
   private static let document = """
     class Element {
@@ -53,7 +54,7 @@ import Testing
     try withTemporaryFolder { (folder) throws in
       try writeAtomically(Page(kind, title: "t", data: Array(data.utf8)).html, to: folder + "/page.html")
       let process = Process()
-      process.executableURL = URL(fileURLWithPath: try #require(Self.node))
+      process.executableURL = URL(fileURLWithPath: try #require(node))
       process.arguments = ["-e", Self.document, folder + "/page.html"]
       let output = Pipe()
       process.standardOutput = output
