@@ -13,7 +13,7 @@ public final class Judge {
   public private(set) var requests = 0
   public private(set) var cached = 0
   /// Pairs with a verdict in both orders, and pairs with a reply that held none.
-  private var decided = 0
+  public private(set) var decided = 0
   private var undecided = 0
   /// Pairs in a row that found no judge, and why the last of all did not.
   private var failuresInARow = 0

@@ -39,8 +39,10 @@ public struct ComparisonJudge {
       }
       judgements.append(judgement)
     }
-    let verdicts = judgements.count { $0 != nil }
     failure = failure ?? judge.failure
+    // Equal answers are ties without asking; of a judge that said nothing at all they are no opinion.
+    if failure != nil, judge.decided == 0 { judgements = judgements.map { _ in nil } }
+    let verdicts = judgements.count { $0 != nil }
     failure?.message += "; \(verdicts) of \(judgements.count) questions are judged"
     comparison.add(
       judgements, by: judge.settings.url, model: judge.settings.model, failure: failure?.message)

@@ -118,7 +118,10 @@ public func roundValues(_ range: ClosedRange<Double>, about count: Int) -> [Doub
   let power = pow(10, floor(log10(raw)))
   let factors: [Double] = [1, 2, 5]
   let step = (factors.first { $0 * power >= raw * (1 - 1e-9) } ?? 10) * power
-  let (first, last) = ((range.lowerBound / step).rounded(.up), (range.upperBound / step).rounded(.down))
+  // An end that is round itself may be a rounding error beyond.
+  let (first, last) = (
+    (range.lowerBound / step - 1e-9).rounded(.up), (range.upperBound / step + 1e-9).rounded(.down)
+  )
   return stride(from: first, through: last, by: 1).map { $0 * step }
 }
 

@@ -42,7 +42,7 @@ const signed = (value, digits) => (value > 0 ? "+" : "") + figure(value, digits)
 function ticks(low, high, count, smallest = 0) {
   const raw = (high - low) / count || 1;
   const magnitude = 10 ** Math.floor(Math.log10(raw));
-  const step = Math.max(smallest, [1, 2, 5, 10].map((factor) => factor * magnitude).find((step) => step >= raw * 0.999));
+  const step = Math.max(smallest, [1, 2, 5, 10].map((factor) => factor * magnitude).find((step) => step >= raw * 0.75));
   const values = [];
   for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index++) values.push(index * step);
   const largest = Math.max(...values.map(Math.abs), step);
@@ -210,7 +210,8 @@ function lossChart(metrics) {
 /** When and by which command something was made; nothing where that is not recorded. */
 function origin({ date, command }) {
   const words = date.replace(/T(\d\d:\d\d).*/, " $1 UTC");
-  return [make("time", { class: "soft small", datetime: date }, words), make("pre", { class: "command" }, command)];
+  return [make("time", { class: "soft small", datetime: date }, words), make("pre", { class: "command" },
+    command.split(" ").flatMap((word, index) => [index > 0 ? " " : "", make("span", {}, word)]))];
 }
 
 /** What is wider than the window, to be scrolled sideways, with a sign that there is more. */

@@ -43,7 +43,7 @@ function charts() {
   const mark = (text) => best && markOf(best, text(best));
   return [
     lossChart(metrics),
-    chart("Perplexity, on a logarithmic axis", [
+    chart("Perplexity, logarithmic", [
       { name, points: exponential(curve("loss")) },
       { name: "validation", points: points(evaluations, "perplexity"), dots: true },
     ], { unit: "perplexity", logarithmic: true, mark: mark((line) => figure(line.perplexity)) }),
