@@ -46,8 +46,7 @@ extension Workspace {
     let lock = try lock(job.folder)
     defer { withExtendedLifetime(lock) {} }
     guard !fileExists(job.folder.configuration) else { throw taken(job.folder.name) }
-    var job = job
-    job.configuration.origin = .here
+    try Origin.here.write(job.folder)
     try job.configuration.write(job.folder)
     return try job(isResuming: false)
   }

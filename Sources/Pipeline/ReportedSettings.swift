@@ -95,7 +95,7 @@ struct ReportedSettings {
     return known + values.filter { !keys.contains($0.key) }.map { [words($0.key), $0.value] }
   }
 
-  private static let hidden: Set<String> = ["baseDigest", "tokenizer", "template", "origin"]
+  private static let hidden: Set<String> = ["baseDigest", "tokenizer", "template"]
 
   /// "settings.schedule.newThing" → "schedule: new thing".
   private static func words(_ key: String) -> String {

@@ -31,8 +31,6 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   public var linearAlgebra: LinearAlgebraReport
   /// What a model trained from scratch is made from; nil for all others.
   public var pretrained: PretrainSource?
-  /// What started the run, and when; nil for runs from before that was recorded.
-  public var origin: Origin?
 
   /// What goes on with the run.
   public func resumeCommand(_ run: RunFolder) -> String {

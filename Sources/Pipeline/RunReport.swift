@@ -46,7 +46,7 @@ public struct RunReport {
     let data = PageData(
       name: run.folder.name, state: fileExists(run.folder.finishedMark) ? "finished" : "not finished",
       summary: ([settings.method] + model + [text]).joined(separator: "  ·  "),
-      planned: configuration.settings.steps, origin: configuration.origin, settings: settings.main(data: text),
+      planned: configuration.settings.steps, origin: .read(run.folder), settings: settings.main(data: text),
       details: [all] + [section].compactMap { $0 })
     // The same way as the other page: our own lines, put in as they are.
     let metrics = fileExists(run.folder.metrics) ? try metricsArray(run.folder.metrics) : Array("[]".utf8)
