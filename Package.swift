@@ -127,7 +127,7 @@ let package = Package(
     .testTarget(
       name: "TensorBoardTests", dependencies: ["Core", "Files", "TensorBoard", "TestSupport"],
       exclude: ["make_event.py", "read_events.py"], swiftSettings: swiftSettings),
-    tests("Reporting", ["Core", "JSON", "Reporting"]),
+    tests("Reporting", ["Core", "Files", "JSON", "Reporting", "TestSupport"]),
     tests("Judging", ["Core", "Files", "JSON", "Judging", "TestSupport"]),
     .testTarget(
       name: "QuantizingTests",

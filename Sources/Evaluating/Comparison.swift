@@ -125,11 +125,13 @@ public struct Comparison: Sendable, Equatable, Codable {
   public var summary: Summary
   public private(set) var items: [Item]
 
-  /// Puts in what a judge said of the items, in order.
-  public mutating func add(_ judgements: [Judgement?], by judge: String, model: String) {
+  /// Puts in what a judge said of the items, in order; `failure` is why it did not say more.
+  public mutating func add(_ judgements: [Judgement?], by judge: String, model: String, failure: String?) {
     (settings.judge, settings.judgeModel) = (judge, model)
     for index in items.indices { items[index].judgement = judgements[index] }
-    summary.judge = PreferenceCount(judgements.compactMap { $0?.preferred })
+    let preferences = judgements.compactMap { $0?.preferred }
+    summary.judge = preferences.isEmpty ? nil : PreferenceCount(preferences)
+    summary.judgeFailure = failure
   }
 
   /// `tokens` are the answers' token ids, [model][question], for what is counted over all of them.

@@ -129,8 +129,10 @@ extension Comparison {
     public var adapterDifferences: [[Difference]]?
     /// Items, from 0, on which tuned is worse than base.
     public var regressions: [Int]
-    /// What a judge preferred; nil where none was asked.
+    /// What a judge preferred; nil where none gave a verdict.
     public var judge: PreferenceCount?
+    /// Why a judge that was asked said nothing, or nothing of some questions; nil where it was not at fault.
+    public var judgeFailure: String?
 
     init(_ settings: Settings, _ items: [Item], _ tokens: [[[Int32]]]) {
       questions = items.count

@@ -54,9 +54,24 @@ public struct Curl: Sendable {
     guard code == 0 else {
       let text = String(decoding: errors, as: UTF8.self)
       let reason = text.split(separator: "\n").first.map(String.init) ?? "curl ended with \(code)"
-      throw HTTPFailure(reason: reason)
+      throw HTTPFailure(reason: (code == Self.couldNotConnect ? refusal(of: url) : nil) ?? reason)
     }
     return try Self.response(output)
+  }
+
+  private static let couldNotConnect: Int32 = 7
+
+  /// What the system says of a connection, such as "connection refused": curl tells it to those only who want to hear all,
+  /// headers among it, so that the key is left out. nil where it now says nothing.
+  private func refusal(of url: String) -> String? {
+    let lines = [
+      "url = \(Self.quoted(url))", "head", "verbose", "silent", "max-time = \(min(timeout, 10))",
+      "proto = \"=http,https\"",
+    ]
+    guard let errors = try? run(lines.joined(separator: "\n") + "\n").errors else { return nil }
+    let words = String(decoding: errors, as: UTF8.self).split(whereSeparator: \.isNewline)
+      .filter { $0.hasPrefix("* connect to ") }.last?.split(separator: " failed: ").last
+    return words.map { $0.prefix(1).lowercased() + $0.dropFirst() }
   }
 
   /// The body, a line feed, the status, and perhaps how long to wait.

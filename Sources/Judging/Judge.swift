@@ -1,49 +1,5 @@
 import Core
-import Files
 import Glibc
-import JSON
-
-/// How a judge is asked.
-public struct JudgeSettings: Sendable, Equatable {
-  /// Of an OpenAI-compatible server, with or without `/chat/completions`.
-  public var url: String
-  public var model: String
-  /// Requests that may be sent, tries that failed among them.
-  public var budget: Int
-  /// Of one request, in seconds.
-  public var timeout: Double
-  /// Tries at one question, the first among them.
-  public var attempts: Int
-
-  public init(url: String, model: String = "default", budget: Int = 1000, timeout: Double = 60, attempts: Int = 4) {
-    self.url = url
-    self.model = model
-    self.budget = budget
-    self.timeout = timeout
-    self.attempts = attempts
-  }
-
-  /// Where requests go.
-  public var endpoint: String {
-    let trimmed = url.hasSuffix("/") ? String(url.dropLast()) : url
-    return trimmed.hasSuffix("/chat/completions") ? trimmed : trimmed + "/chat/completions"
-  }
-
-  /// Throws `usage` for what cannot be an address, or holds a secret, which would be written down with it.
-  public func validate() throws {
-    let isPlain = url.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
-    guard url.hasPrefix("http://") || url.hasPrefix("https://"), isPlain else {
-      throw SFTError(.usage, "the judge's address must begin with http:// or https://", advice: "Give --judge URL")
-    }
-    guard !url.contains("@"), !url.contains("?"), !url.contains("#") else {
-      throw SFTError(
-        .usage, "the judge's address holds more than an address",
-        advice: "Give a key in the environment variable \(Judge.keyVariable)")
-    }
-    guard budget >= 1 else { throw SFTError(.usage, "the judge's budget must be at least 1 request") }
-    guard timeout > 0, timeout <= 3600 else { throw SFTError(.usage, "the judge's timeout must be 1 to 3600 seconds") }
-  }
-}
 
 /// Asks another model which of two answers is better, in both orders, so that a liking for one side makes a tie.
 ///
@@ -56,10 +12,14 @@ public final class Judge {
   /// Sent so far, and answered from the folder.
   public private(set) var requests = 0
   public private(set) var cached = 0
-  /// Pairs in a row that found no judge.
-  private var failures = 0
+  /// Pairs with a verdict in both orders, and pairs with a reply that held none.
+  public private(set) var decided = 0
+  private var undecided = 0
+  /// Pairs in a row that found no judge, and why the last of all did not.
+  private var failuresInARow = 0
+  private var lastFailure: NoReply?
   private let key: String?
-  private let folder: String
+  let folder: String
   private let post: (String) throws -> HTTPResponse
   private let pause: (Double) -> Void
 
@@ -90,6 +50,25 @@ public final class Judge {
     getenv(keyVariable).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
   }
 
+  /// Asks which of a right and an absurd answer is better, whatever it was asked before: a judge that is not there, wants
+  /// a key or does not understand is found out before anything long is done for it.
+  ///
+  /// Throws `inputOutput` where nobody answers or the request is refused, `badData` where what comes is no verdict.
+  public func probe() throws {
+    let user = JudgePrompt.user(
+      "Which city is the capital of France?", reference: "Paris", first: "Paris", second: "A spoon")
+    do {
+      let reply = try send(JudgePrompt.request(model: settings.model, user: user), isProbe: true)
+      guard case .undecided(let text) = reply else { return }
+      let start = text.split(whereSeparator: \.isWhitespace).joined(separator: " ").prefix(60)
+      throw SFTError(
+        .badData, "the judge replies without a verdict to a question with a plain answer: \"\(start)\"",
+        file: settings.endpoint, advice: "Give --judge a model that follows instructions")
+    } catch let failure as NoReply {
+      throw error(failure)
+    }
+  }
+
   /// The choice in each order, `first` and `second` being the answers as given here; nil where the budget is used up or
   /// the judge gave no verdict. Equal answers are a tie without asking.
   ///
@@ -106,28 +85,72 @@ public final class Judge {
     let unknown = bodies.count { stored($0) == nil }
     guard requests + unknown <= settings.budget else { return nil }
     do {
-      guard let straight = try ask(bodies[0]), let swapped = try ask(bodies[1]) else { return nil }
-      failures = 0
-      let turned: JudgeChoice = swapped == .tie ? .tie : swapped == .first ? .second : .first
-      return [straight, turned]
-    } catch let failure as HTTPFailure {
-      failures += 1
-      guard failures < 3 else {
-        throw SFTError(.inputOutput, "the judge does not answer: \(failure.reason)", file: settings.endpoint)
-      }
+      let choices = try choices(bodies)
+      failuresInARow = 0
+      guard let choices else { return nil }
+      decided += 1
+      let turned: JudgeChoice = choices[1] == .tie ? .tie : choices[1] == .first ? .second : .first
+      return [choices[0], turned]
+    } catch let failure as NoReply {
+      lastFailure = failure
+      failuresInARow += 1
+      guard failuresInARow < 3 else { throw error(failure) }
       return nil
     }
   }
 
-  /// One order; nil where the reply holds no verdict or the budget is used up.
-  private func ask(_ body: String) throws -> JudgeChoice? {
-    if let choice = stored(body) {
-      cached += 1
-      return choice
+  /// What is wrong with the judge after all that it was asked: it had no answer for some pair, or never a verdict. nil where
+  /// nothing is; a budget that is used up is no fault.
+  public var failure: SFTError? {
+    if let lastFailure { return error(lastFailure) }
+    guard undecided > 0, decided == 0 else { return nil }
+    return SFTError(.badData, "no reply of the judge holds a verdict", file: settings.endpoint)
+  }
+
+  private enum Reply {
+    case choice(JudgeChoice, text: String)
+    /// The text holds no verdict.
+    case undecided(String)
+    /// The budget is used up.
+    case none
+  }
+
+  /// Why there is no reply, after all tries: `badData` where an answer came that is no chat completion.
+  private struct NoReply: Error {
+    var kind: SFTError.Kind
+    var reason: String
+  }
+
+  /// nil where a reply holds no verdict or the budget is used up.
+  private func choices(_ bodies: [String]) throws -> [JudgeChoice]? {
+    var choices: [JudgeChoice] = []
+    for body in bodies {
+      if let choice = stored(body) {
+        cached += 1
+        choices.append(choice)
+        continue
+      }
+      switch try send(body) {
+      case .choice(let choice, let text):
+        try store(choice, text, body)
+        choices.append(choice)
+      case .undecided:
+        undecided += 1
+        return nil
+      case .none: return nil
+      }
     }
-    var reason = "no try was made"
+    return choices
+  }
+
+  /// Tries until something comes or the tries are used up. A probe that does not even find a server is not tried again.
+  private func send(_ body: String, isProbe: Bool = false) throws -> Reply {
+    var failure = NoReply(kind: .inputOutput, reason: "no try was made")
     for attempt in 0..<settings.attempts {
-      guard requests < settings.budget else { return nil }
+      guard requests < settings.budget else {
+        if attempt == 0 { return .none }
+        throw failure
+      }
       // Half a second, one, two …; or as long as the server asks for, within reason.
       var wait = 0.5 * Double(1 << attempt)
       requests += 1
@@ -135,24 +158,29 @@ public final class Judge {
         let response = try post(body)
         switch response.status {
         case 200..<300:
-          guard let reply = JudgePrompt.content(response.body) else {
-            reason = "what it answers is no chat completion"
-            break
+          if let text = JudgePrompt.content(response.body) {
+            return JudgePrompt.choice(text).map { .choice($0, text: text) } ?? .undecided(text)
           }
-          guard let choice = JudgePrompt.choice(reply) else { return nil }
-          try store(choice, reply, body)
-          return choice
+          failure = NoReply(kind: .badData, reason: "what the judge answers is no chat completion")
         case 408, 409, 425, 429, 500...:
-          reason = "it answers with status \(response.status)"
+          failure = NoReply(kind: .inputOutput, reason: "it answers with status \(response.status)")
           wait = min(max(wait, response.retryAfter ?? 0), 30)
         default: throw refusal(response)
         }
-      } catch let failure as HTTPFailure {
-        reason = failure.reason
+      } catch let error as HTTPFailure {
+        failure = NoReply(kind: .inputOutput, reason: error.reason)
+        if isProbe { break }
       }
       if attempt + 1 < settings.attempts { pause(wait) }
     }
-    throw HTTPFailure(reason: reason)
+    throw failure
+  }
+
+  private func error(_ failure: NoReply) -> SFTError {
+    SFTError(
+      failure.kind, (failure.kind == .badData ? "" : "the judge does not answer: ") + failure.reason,
+      file: settings.endpoint,
+      advice: "See whether --judge is right and runs; verdicts it gave are kept and not asked for again")
   }
 
   private func refusal(_ response: HTTPResponse) -> SFTError {
@@ -163,26 +191,5 @@ public final class Judge {
     return SFTError(
       .inputOutput, "the judge refuses the request with status \(response.status)", file: settings.endpoint,
       advice: advice)
-  }
-
-  // MARK: - What was answered before
-
-  private func path(_ body: String) -> String { "\(folder)/\(Digest(of: settings.endpoint + "\n" + body)).json" }
-
-  /// nil where it was never asked, or the file is not what was written.
-  private func stored(_ body: String) -> JudgeChoice? {
-    let path = path(body)
-    guard fileExists(path), let value = try? parseJSONFile(path, limit: 16 << 20) else { return nil }
-    return value["choice"]?.string.flatMap(JudgeChoice.init)
-  }
-
-  private func store(_ choice: JudgeChoice, _ reply: String, _ body: String) throws {
-    try createDirectory(folder)
-    let value = JSONValue.object(
-      JSONObject([
-        ("endpoint", .string(settings.endpoint)), ("model", .string(settings.model)),
-        ("choice", .string(choice.rawValue)), ("reply", .string(reply)),
-      ]))
-    try writeAtomically(value.serialized + "\n", to: path(body))
   }
 }

@@ -55,6 +55,7 @@ public struct ComparisonFiles {
     var names: [String]
     var titles: [String: String]
     var votes: [String?]?
+    var origin: Origin
   }
 
   private struct BlindPageData: Encodable {
@@ -68,7 +69,8 @@ public struct ComparisonFiles {
     var items: [Item]
   }
 
-  /// The page that shows everything; with the loss curves of `metrics` (a run's `metrics.jsonl`) and what was voted.
+  /// The page that shows everything; with the loss curves of `metrics` (a run's `metrics.jsonl`), what was voted, and the
+  /// command it is made by. `compare.json` does not hold that: the same comparison stays the same file.
   public func page(metrics: String?, votes: VoteCount? = nil) throws -> String {
     let names = comparison.names
     let preferred = votes.map { votes in
@@ -79,7 +81,8 @@ public struct ComparisonFiles {
     }
     let data = PageData(
       comparison: comparison, names: names,
-      titles: Dictionary(uniqueKeysWithValues: Measure.allCases.map { ($0.rawValue, $0.title) }), votes: preferred)
+      titles: Dictionary(uniqueKeysWithValues: Measure.allCases.map { ($0.rawValue, $0.title) }), votes: preferred,
+      origin: .here)
     var encoded = Array(try reportEncoder().encode(data))
     if let metrics {
       // Lines of our own making; one that a stopped run left half-written is passed over.

@@ -7,7 +7,7 @@ public struct ComparisonJudge {
   private let judge: Judge
 
   /// nil for what the user did not say. Throws `usage` for an address or numbers that cannot be; whether anybody answers
-  /// is found out when the first question is asked.
+  /// is found out by `probe`.
   public init(url: String, model: String?, budget: Int?, timeout: Double?, workspace: Workspace) throws {
     var settings = JudgeSettings(url: url)
     settings.model = model ?? settings.model
@@ -16,8 +16,14 @@ public struct ComparisonJudge {
     judge = try Judge(settings, folder: workspace.path + "/judge")
   }
 
+  /// Where the judge is asked.
+  public var address: String { judge.settings.endpoint }
+
+  /// Throws where the judge is not there, refuses, or does not give a verdict: before anything long is done for it.
+  public func probe() throws { try judge.probe() }
+
   /// Puts the judgements into the comparison, as many as are to be had; returns why there are no more where the judge
-  /// refused or failed.
+  /// refused or failed. Nobody is asked any more after that.
   public func add(to comparison: inout Comparison, progress: (Int, Int) -> Void) -> SFTError? {
     var judgements: [Comparison.Judgement?] = []
     var failure: SFTError?
@@ -33,7 +39,13 @@ public struct ComparisonJudge {
       }
       judgements.append(judgement)
     }
-    comparison.add(judgements, by: judge.settings.url, model: judge.settings.model)
+    failure = failure ?? judge.failure
+    // Equal answers are ties without asking; of a judge that said nothing at all they are no opinion.
+    if failure != nil, judge.decided == 0 { judgements = judgements.map { _ in nil } }
+    let verdicts = judgements.count { $0 != nil }
+    failure?.message += "; \(verdicts) of \(judgements.count) questions are judged"
+    comparison.add(
+      judgements, by: judge.settings.url, model: judge.settings.model, failure: failure?.message)
     return failure
   }
 

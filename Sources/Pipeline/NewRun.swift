@@ -47,6 +47,7 @@ extension Workspace {
       // Held before it has its name, so that nobody can come between.
       let lock = try FileLock(place.lock, .exclusive)
       let configuration = try fill(place, folder)
+      try Origin.here.write(place)
       try configuration.write(place)
       guard rename(place.path, folder.path) == 0 else {
         guard [EEXIST, ENOTEMPTY, ENOTDIR].contains(errno) else { throw systemError("create the folder", folder.path) }

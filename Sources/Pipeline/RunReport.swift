@@ -4,7 +4,7 @@ import FoundationEssentials
 import JSON
 import Reporting
 
-/// A training run as a page: curves, sample answers, settings and data.
+/// A training run as a page: where it comes from, curves, sample answers, settings and data.
 public struct RunReport {
   public let run: RecordedRun
   private let workspace: Workspace
@@ -20,7 +20,14 @@ public struct RunReport {
   private struct PageData: Encodable {
     var name: String
     var state: String
-    var sections: [Section]
+    /// What is trained on what.
+    var summary: String
+    /// Updates in all.
+    var planned: Int
+    var origin: Origin?
+    var settings: [[String]]
+    /// What is shown on demand.
+    var details: [Section]
   }
 
   private struct Section: Encodable {
@@ -32,64 +39,41 @@ public struct RunReport {
   /// The page, for a run that has metrics and for one that has none yet.
   public func page() throws -> String {
     let configuration = run.configuration
-    let isFinished = fileExists(run.folder.finishedMark)
-    let steps = grouped(configuration.settings.steps)
+    let settings = ReportedSettings(configuration)
+    let (text, section) = try data() ?? ("no longer in the workspace", nil)
+    let all = Section(title: "All settings", rows: ReportedSettings.all(try parseJSONFile(run.folder.configuration)))
+    let model = configuration.pretrained == nil ? ["model \(configuration.model)"] : []
     let data = PageData(
-      name: run.folder.name,
-      state: "\(isFinished ? "finished" : "not finished"), \(steps) updates planned, on \(configuration.model)",
-      sections: [try settings(), try self.data()].compactMap { $0 })
+      name: run.folder.name, state: fileExists(run.folder.finishedMark) ? "finished" : "not finished",
+      summary: ([settings.method] + model + [text]).joined(separator: "  ·  "),
+      planned: configuration.settings.steps, origin: .read(run.folder), settings: settings.main(data: text),
+      details: [all] + [section].compactMap { $0 })
     // The same way as the other page: our own lines, put in as they are.
     let metrics = fileExists(run.folder.metrics) ? try metricsArray(run.folder.metrics) : Array("[]".utf8)
     let encoded = Array(try jsonEncoder().encode(data)).dropLast() + Array(",\"metrics\":".utf8) + metrics
     return Page(.run, title: "Run \(run.folder.name)", data: Array(encoded) + [UInt8(ascii: "}")]).html
   }
 
-  /// `config.json` as it is, whatever stands in it, but for the template's text and digests.
-  private func settings() throws -> Section {
-    var rows: [[String]] = []
-    func add(_ value: JSONValue, _ name: String) {
-      switch value {
-      case .object(let object):
-        for member in object.members
-        where !["template", "digest", "tokenizer", "baseDigest", "checksum"].contains(member.key) {
-          add(member.value, name.isEmpty ? member.key : name + "." + member.key)
-        }
-      case .array(let elements) where !elements.isEmpty:
-        rows.append([name, elements.map { $0.string ?? $0.serialized }.joined(separator: ", ")])
-      default: rows.append([name, value.string ?? value.serialized])
-      }
-    }
-    add(try parseJSONFile(run.folder.configuration), "")
-    return Section(title: "Settings", rows: rows.map { [Self.words($0[0]), $0[1]] })
-  }
-
-  /// "settings.schedule.learningRate" → "schedule: learning rate".
-  private static func words(_ key: String) -> String {
-    let path = key.hasPrefix("settings.") ? key.dropFirst("settings.".count) : key[...]
-    return path.reduce(into: "") { text, character in
-      text += character == "." ? ": " : character.isUppercase ? " " + character.lowercased() : String(character)
-    }
-  }
-
-  private func corpus(_ source: PretrainSource) throws -> Section? {
+  private func corpus(_ source: PretrainSource) throws -> (String, Section)? {
     let reference = run.configuration.prepared
     guard let summary = try workspace.store.existing(reference, CorpusStage.Summary.self)?.summary else { return nil }
-    return Section(
+    let section = Section(
       title: "Text",
       rows: [
         ["files", source.files.joined(separator: "\n")], ["bytes", grouped(summary.bytes)],
         ["tokens", grouped(summary.tokens)], ["documents", grouped(summary.documents)],
       ])
+    return ("\(source.files.joined(separator: ", ")) (\(grouped(summary.tokens)) tokens)", section)
   }
 
-  /// nil where the prepared data is gone.
-  private func data() throws -> Section? {
+  /// In a line, and in full; nil where the prepared data is gone.
+  private func data() throws -> (String, Section?)? {
     if let source = run.configuration.pretrained { return try corpus(source) }
     guard let summary = try workspace.store.existing(run.configuration.prepared, PreparedSummary.self)?.summary else {
       return nil
     }
     let lengths = summary.lengths
-    return Section(
+    let section = Section(
       title: "Data",
       rows: [
         ["files", (summary.files + summary.validationFiles).joined(separator: "\n")],
@@ -110,5 +94,8 @@ public struct RunReport {
         ["template", summary.templateName],
         ["maximum length", grouped(summary.maxLength)],
       ])
+    let files = (summary.files + summary.validationFiles).joined(separator: ", ")
+    let validation = summary.validation > 0 ? ", \(grouped(summary.validation)) for validation" : ""
+    return ("\(files) (\(grouped(summary.training)) records\(validation))", section)
   }
 }

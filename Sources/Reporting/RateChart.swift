@@ -13,7 +13,7 @@ public struct RateChart {
   private let rates: ClosedRange<Double>
   private let losses: ClosedRange<Double>
 
-  private static let (width, height, left, right, top, bottom) = (760.0, 420.0, 62.0, 22.0, 66.0, 52.0)
+  private static let (width, height, left, right, top, bottom) = (760.0, 420.0, 76.0, 22.0, 66.0, 52.0)
 
   /// `dots` and the `curve` through them; losses outside of `shown` are drawn at its ends. `marks` are rates to point out.
   public init(
@@ -55,10 +55,11 @@ public struct RateChart {
       "<line x1=\"\(x1)\" y1=\"\(y1)\" x2=\"\(x2)\" y2=\"\(y2)\" stroke=\"#dfe1de\"/>"
     }
     var parts: [String] = []
-    for value in roundValues(losses, about: 6) {
+    let values = roundValues(losses, about: 6)
+    for (value, label) in zip(values, axisLabels(values)) {
       parts.append(line(fixed(Self.left, 1), y(value), fixed(right, 1), y(value)))
       parts.append(
-        "<text x=\"\(fixed(Self.left - 8, 1))\" y=\"\(y(value))\" dy=\"4\" text-anchor=\"end\">\(short(value))</text>")
+        "<text x=\"\(fixed(Self.left - 8, 1))\" y=\"\(y(value))\" dy=\"4\" text-anchor=\"end\">\(label)</text>")
     }
     for value in rateTicks(rates, about: 10) {
       parts.append(line(x(value), fixed(Self.top, 1), x(value), fixed(bottom, 1)))
@@ -69,6 +70,9 @@ public struct RateChart {
     parts.append(
       "<text x=\"\(middle)\" y=\"\(fixed(bottom + 40, 1))\" text-anchor=\"middle\">learning rate, logarithmic; dots are "
         + "updates, the line is their loss smoothed</text>")
+    let height = fixed((Self.top + bottom) / 2, 1)
+    parts.append(
+      "<text transform=\"translate(22 \(height)) rotate(-90)\" text-anchor=\"middle\">loss, nats a token</text>")
     return parts
   }
 
@@ -114,7 +118,10 @@ public func roundValues(_ range: ClosedRange<Double>, about count: Int) -> [Doub
   let power = pow(10, floor(log10(raw)))
   let factors: [Double] = [1, 2, 5]
   let step = (factors.first { $0 * power >= raw * (1 - 1e-9) } ?? 10) * power
-  let (first, last) = ((range.lowerBound / step).rounded(.up), (range.upperBound / step).rounded(.down))
+  // An end that is round itself may be a rounding error beyond.
+  let (first, last) = (
+    (range.lowerBound / step - 1e-9).rounded(.up), (range.upperBound / step + 1e-9).rounded(.down)
+  )
   return stride(from: first, through: last, by: 1).map { $0 * step }
 }
 
@@ -134,8 +141,9 @@ public func rateTicks(_ range: ClosedRange<Double>, about count: Int) -> [Double
   return ticks
 }
 
-/// A value on an axis: as many decimals as tell its neighbours apart.
-public func short(_ value: Double) -> String {
-  let size = abs(value)
-  return fixed(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3)
+/// Evenly spaced values as an axis shows them: all with as many decimals as tell neighbours apart.
+public func axisLabels(_ values: [Double]) -> [String] {
+  guard values.count > 1, values[1] > values[0] else { return values.map(scientific) }
+  let decimals = max(0, -Int(floor(log10(values[1] - values[0]) + 1e-9)))
+  return values.map { fixed(abs($0) < (values[1] - values[0]) / 2 ? 0 : $0, decimals) }
 }

@@ -19,6 +19,8 @@ public struct RunFolder: Sendable, Equatable {
   public var best: String { path + "/best" }
   public var metrics: String { path + "/metrics.jsonl" }
   public var configuration: String { path + "/config.json" }
+  /// When and by which command it was started; runs from before that was recorded have none.
+  public var origin: String { path + "/origin.json" }
   /// Where the time of the last command that was asked for a profile went.
   public var profile: String { path + "/profile.json" }
   /// Present once the run has done all its updates.

@@ -60,6 +60,10 @@ struct Compare: ParsableCommand {
     progress.note(models.description)
     // Answers take long: what cannot be written should be known before.
     try createDirectory(comparison.out ?? "\(workspace.path)/compare")
+    if let judge {
+      progress.note("asking the judge at \(judge.address) whether it answers")
+      try judge.probe()
+    }
     var result = try models(asked, file: source) { done, total in
       progress.update(done, of: total, "answers", isMilestone: done == total)
     }

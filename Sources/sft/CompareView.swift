@@ -99,7 +99,11 @@ struct ComparisonView {
       lines.append(
         line(
           "preferred by the judge",
-          ["\(judge.base)", "\(judge.tuned), \(judge.ties) ties, sign test p \(Self.probability(judge.pValue))"]))
+          [
+            "\(judge.base)",
+            "\(judge.tuned), \(judge.ties) ties, sign test p \(Self.probability(judge.pValue))"
+              + (judge.votes == summary.questions ? "" : ", of \(judge.votes) judged"),
+          ]))
     }
     for (index, differences) in ([summary.differences] + (summary.adapterDifferences ?? [])).enumerated() {
       lines += ["", heading(index)] + differences.map(self.line)

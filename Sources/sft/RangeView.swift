@@ -10,18 +10,24 @@ struct RangeView {
   private let rates: ClosedRange<Double>
   private let losses: ClosedRange<Double>
 
+  /// Round losses, and how they are written.
+  private let ticks: [(loss: Double, label: String)]
+  /// Columns of their labels, and the axis.
+  private let labelWidth: Int
+
   private static let height = 15
-  /// Columns of the losses' labels, and the axis.
-  private static let labels = 8
 
   init(_ report: RangeReport, columns: Int) {
     self.report = report
-    width = max(20, min(columns, 100) - Self.labels - 2)
     let (first, last) = (report.points.first?.lr ?? 1, report.points.last?.lr ?? 1)
     rates = first...max(last, first * 1.0000001)
     let values = report.points.map(\.loss)
     let range = report.shown ?? (values.min() ?? 0)...(values.max() ?? 1)
     losses = range.lowerBound...max(range.upperBound, range.lowerBound + 1e-6)
+    let round = roundValues(losses, about: 5)
+    ticks = Array(zip(round, axisLabels(round)))
+    labelWidth = max(8, 1 + (ticks.map(\.label.count).max() ?? 0))
+    width = max(20, min(columns, 100) - labelWidth - 2)
   }
 
   var text: String {
@@ -43,7 +49,7 @@ struct RangeView {
       lines.append(name("compare") + "sft train --lr \(neighbours(rate).map(scientific).joined(separator: ","))")
       lines.append(name("") + "with the other options as they were here")
     } else if let reason = report.reason {
-      lines += wrapped("no suggestion: \(reason).", max(30, width + Self.labels))
+      lines += wrapped("no suggestion: \(reason).", max(30, width + labelWidth))
     }
     return lines.joined(separator: "\n")
   }
@@ -64,13 +70,13 @@ struct RangeView {
     }
     draw(&cells)
     var lines = [
-      padded("  loss", Self.labels) + " · each update   ● smoothed" + (report.suggestion == nil ? "" : "   ┊ suggested")
+      padded("  loss", labelWidth) + " · each update   ● smoothed" + (report.suggestion == nil ? "" : "   ┊ suggested")
     ]
-    let labels = Dictionary(roundValues(losses, about: 5).map { (row($0), short($0)) }) { first, _ in first }
+    let labelled = Dictionary(ticks.map { (row($0.loss), $0.label) }) { first, _ in first }
     for (index, row) in cells.enumerated() {
-      let label = labels[index]
+      let label = labelled[index]
       lines.append(
-        paddedLeft(label ?? "", Self.labels - 1) + " " + (label == nil ? "│" : "┤") + trimmedRight(String(row)))
+        paddedLeft(label ?? "", labelWidth - 1) + " " + (label == nil ? "│" : "┤") + trimmedRight(String(row)))
     }
     return lines + rateAxis
   }
@@ -90,17 +96,17 @@ struct RangeView {
 
   private var rateAxis: [String] {
     var axis = [Character](repeating: "─", count: width)
-    var labels = String(repeating: " ", count: Self.labels + 1)
+    var labels = String(repeating: " ", count: labelWidth + 1)
     let everyTick = rateTicks(rates, about: max(2, width / 8))
     for tick in everyTick {
       let place = column(tick)
       axis[place] = "┬"
       let text = scientific(tick)
-      let start = min(max(Self.labels + 1 + place - text.count / 2, 0), Self.labels + 1 + width - text.count)
+      let start = min(max(labelWidth + 1 + place - text.count / 2, 0), labelWidth + 1 + width - text.count)
       guard start > labels.count || labels.allSatisfy({ $0 == " " }) else { continue }
       labels = padded(labels, start) + text
     }
-    return [String(repeating: " ", count: Self.labels) + "└" + String(axis), trimmedRight(labels)]
+    return [String(repeating: " ", count: labelWidth) + "└" + String(axis), trimmedRight(labels)]
   }
 
   private func column(_ rate: Double) -> Int {

@@ -37,9 +37,12 @@ import Testing
       #expect(items[0]["tuned"]?["measures"]?["reference"]?["loss"]?.double ?? 0 > 0)
       let page = try sft.read("o/compare.html")
       #expect(!page.contains("</script><img") && page.contains("\\u003c/script\\u003e\\u003cimg src=x"))
-      // Again: the same bytes. One at a time: the same texts.
+      // Again: the same bytes, but for the command and when it was given. One at a time: the same texts.
       #expect(try sft.run(run.map { $0 == "o" ? "again" : $0 }).code == 0)
-      #expect(try sft.read("again/compare.html") == page)
+      let origin = /"origin":{"command":"sft compare [^"]*","date":"[0-9]{4}-[^"]*Z"}/
+      #expect(page.contains(origin))
+      #expect(!(try sft.read("o/compare.json")).contains("\"origin\""))
+      #expect(try sft.read("again/compare.html").replacing(origin, with: "") == page.replacing(origin, with: ""))
       #expect(try sft.read("again/compare.json") == sft.read("o/compare.json"))
       #expect(try sft.run(run.map { $0 == "o" ? "single" : $0 } + ["--batch-size", "1"]).code == 0)
       let single = try parseJSONFile(sft.path("single/compare.json"))["items"]?.array ?? []
@@ -161,25 +164,30 @@ import Testing
     }
   }
 
-  /// What a judge that cannot be reached costs: its judgements, and nothing else.
-  @Test func answersOutliveTheJudge() throws {
+  @Test func aJudgeThatIsNotThereIsFoundOutFirst() throws {
     try withSFT { sft in
       sft.environment["SFT_JUDGE_API_KEY"] = "not-to-be-written"
       try sft.write("one\ntwo\n", to: "q.txt")
-      let outcome = try sft.run(
-        Self.compare("--adapter", Self.adapter, "--questions", "q.txt", "--out", "o", "--judge", "http://127.0.0.1:1")
-          + ["--judge-budget", "2"])
-      #expect(outcome.code == 0)
-      #expect(
-        outcome.errors.contains(
-          "0 of 2 questions were judged: the judge was sent 2 of at most 2 requests, and 0 verdicts were there from before"
-        ))
-      let comparison = try parseJSONFile(sft.path("o/compare.json"))
-      #expect(comparison["summary"]?["judge"]?["votes"]?.int == 0)
-      #expect(comparison["settings"]?["judge"]?.string == "http://127.0.0.1:1")
-      for name in ["compare.json", "compare.html"] {
-        #expect(!(try sft.read("o/" + name)).contains("not-to-be-written"))
+      func run(_ url: String) throws -> Outcome {
+        try sft.run(
+          Self.compare("--adapter", Self.adapter, "--questions", "q.txt", "--out", "o", "--judge", url, "--quiet"))
       }
+      let absent = try run("http://127.0.0.1:1")
+      #expect(absent.code == 74 && absent.output == "")
+      #expect(
+        absent.errors
+          == "error: http://127.0.0.1:1/chat/completions: the judge does not answer: connection refused. See whether "
+          + "--judge is right and runs; verdicts it gave are kept and not asked for again.\n")
+      for (behaviour, code): (MisbehavingServer.Behaviour, Int32) in [
+        (.reply("Both are fine"), 65), (.status(401, headers: ""), 74), (.status(404, headers: ""), 74),
+      ] {
+        let server = try MisbehavingServer { _, _ in behaviour }
+        defer { server.stop() }
+        let outcome = try run(server.url)
+        #expect(outcome.code == code && outcome.output == "" && server.requests.count == 1)
+      }
+      // Nothing was answered.
+      #expect(!fileExists(sft.path("o/compare.json")))
       try sft.fail(
         64, "the judge's address must begin with http:// or https://. Give --judge URL.", "compare", "--questions",
         "q.txt",
@@ -193,6 +201,43 @@ import Testing
     }
   }
 
+  /// What a judge that goes away costs: the judgements it did not give, and nothing else.
+  @Test func answersAndVerdictsOutliveTheJudge() throws {
+    try withSFT { sft in
+      sft.environment["SFT_JUDGE_API_KEY"] = "not-to-be-written"
+      try sft.write("one\ntwo\nthree\nfour\nfive\n", to: "q.txt")
+      func judged(_ script: @escaping @Sendable (Int) -> MisbehavingServer.Behaviour) throws
+        -> (outcome: Outcome, comparison: JSONValue)
+      {
+        let server = try MisbehavingServer { number, _ in script(number) }
+        defer { server.stop() }
+        let outcome = try sft.run(
+          Self.compare("--adapter", Self.adapter, "--questions", "q.txt", "--out", "o", "--judge", server.url))
+        for name in ["compare.json", "compare.html"] {
+          #expect(!(try sft.read("o/" + name)).contains("not-to-be-written"))
+        }
+        return (outcome, try parseJSONFile(sft.path("o/compare.json")))
+      }
+      // One for the probe, two for the first question.
+      let half = try judged { $0 < 3 ? .reply("[[A]]") : .status(403, headers: "") }
+      #expect(half.outcome.code == 74)
+      let failure = "the judge refuses the request with status 403; 1 of 5 questions are judged"
+      #expect(half.outcome.errors.contains(failure + "."))
+      #expect(half.outcome.output.contains("preferred by the judge") && half.outcome.output.contains(", of 1 judged"))
+      #expect(half.comparison["summary"]?["judge"]?["votes"]?.int == 1)
+      #expect(half.comparison["summary"]?["judge_failure"]?.string == failure)
+      let none = try judged { $0 == 0 ? .reply("[[A]]") : .reply("Hm") }
+      #expect(none.outcome.code == 65)
+      #expect(none.outcome.errors.contains("no reply of the judge holds a verdict; 0 of 5 questions are judged."))
+      #expect(!none.outcome.output.contains("preferred by the judge"))
+      #expect(none.comparison["summary"]?.object != nil && none.comparison["summary"]?["judge"] == nil)
+      #expect(none.comparison["settings"]?["judge"]?.string?.hasPrefix("http://127.0.0.1:") == true)
+      let whole = try judged { _ in .reply("[[A]]") }
+      #expect(whole.outcome.code == 0 && !whole.outcome.output.contains(" judged\n"))
+      #expect(whole.comparison["summary"]?["judge"]?["votes"]?.int == 5)
+    }
+  }
+
   @Test func runsAreReported() throws {
     try withSFT { sft in
       try sft.fail(66, "there is no run in .sft/runs. Train one with `sft train`.", "report")
@@ -203,13 +248,22 @@ import Testing
       try writeAtomically(try readFile(metrics) + Array("{\"kind\":\"tra".utf8), to: metrics)
       #expect(try sft.succeed("report").output == "written to .sft/runs/run-1/report.html\n")
       let page = try sft.read(".sft/runs/run-1/report.html")
-      for part in ["\"kind\":\"sample\"", "\"kind\":\"eval\"", "\"grad_norm\"", "records", "learning rate"] {
+      for part in [
+        "\"kind\":\"sample\"", "\"kind\":\"eval\"", "\"grad_norm\"", "\"planned\":4", "\"state\":\"finished\"",
+        "[\"learning rate\",\"2e-4, linear to 0, no warm-up\"]", "[\"length\",\"4 updates\"]",
+        "\"command\":\"sft train --max-steps 4 --eval-every 2 --quiet\"", "[\"gradient norm at most (0: any)\",\"1\"]",
+      ] {
         #expect(page.contains(part), "\(part)")
       }
+      #expect(page.contains(/"date":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z"/))
       let named = try sft.succeed("report", "run-1", "--out", "r.html", "--json").json()
       #expect(named["path"]?.string == "r.html")
       #expect(try sft.read("r.html") == page)
       try sft.fail(66, "there is no run 'x' in .sft/runs. Those that are there: run-1.", "report", "x")
+      // Runs from before the command was recorded stay readable.
+      try removeTree(sft.path(".sft/runs/run-1/origin.json"))
+      #expect(try sft.run("report", "--out", "old.html").code == 0)
+      #expect(!(try sft.read("old.html")).contains("\"origin\""))
     }
   }
 }

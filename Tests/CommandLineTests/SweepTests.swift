@@ -17,7 +17,7 @@ import Testing
     let folder = sft.path(".sft/runs/\(run)")
     var files: [String: [UInt8]] = ["metrics": try sft.metrics(run).joined(separator: "\n").utf8.map { $0 }]
     func add(_ path: String) throws {
-      for name in try directoryEntries(folder + path) where !["metrics.jsonl", "lock"].contains(name) {
+      for name in try directoryEntries(folder + path) where !["metrics.jsonl", "origin.json", "lock"].contains(name) {
         let place = path + "/" + name
         if directoryExists(folder + place) { try add(place) } else { files[place] = try readFile(folder + place) }
       }

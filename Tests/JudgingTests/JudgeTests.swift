@@ -133,9 +133,65 @@ import Testing
       let judge = try Judge(
         JudgeSettings(url: "http://127.0.0.1:1", timeout: 60), folder: folder, key: nil, pause: { _ in })
       #expect(try judge.compare("q", reference: nil, first: "a", second: "b") == nil)
+      // One that was not answered is a fault, however few there are.
+      #expect(judge.failure?.message == "the judge does not answer: connection refused")
       #expect(try judge.compare("q", reference: nil, first: "a", second: "b") == nil)
       let error = #expect(throws: SFTError.self) { try judge.compare("q", reference: nil, first: "a", second: "b") }
-      #expect(error?.message.hasPrefix("the judge does not answer: curl: (7)") == true && judge.requests == 12)
+      #expect(error?.message == "the judge does not answer: connection refused" && judge.requests == 12)
+      #expect(error?.file == "http://127.0.0.1:1/chat/completions")
+    }
+  }
+
+  /// What a judge is found to be before it is needed.
+  @Test func aProbeTellsWhatIsWrong() throws {
+    func probe(
+      _ behaviour: MisbehavingServer.Behaviour, requests: Int, _ kind: SFTError.Kind?, _ message: String = ""
+    ) throws {
+      try withTemporaryFolder { (folder) throws in
+        let server = try MisbehavingServer { _, _ in behaviour }
+        defer { server.stop() }
+        let judge = try Judge(JudgeSettings(url: server.url), folder: folder, key: nil, pause: { _ in })
+        // Never taken from what was answered before.
+        for round in 1...2 {
+          let result = Result { try judge.probe() }
+          switch result {
+          case .success: #expect(kind == nil, "\(message)")
+          case .failure(let error):
+            #expect((error as? SFTError)?.kind == kind && (error as? SFTError)?.message == message)
+          }
+          #expect(server.requests.count == round * requests, "\(message)")
+        }
+      }
+    }
+    try probe(.reply("[[A]]"), requests: 1, nil)
+    try probe(
+      .reply("Both \n are"), requests: 1, .badData,
+      "the judge replies without a verdict to a question with a plain answer: \"Both are\"")
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"
+    try probe(.raw(page), requests: 4, .badData, "what the judge answers is no chat completion")
+    try probe(.status(401, headers: ""), requests: 1, .inputOutput, "the judge refuses the request with status 401")
+    try probe(.status(404, headers: ""), requests: 1, .inputOutput, "the judge refuses the request with status 404")
+    try probe(
+      .status(503, headers: ""), requests: 4, .inputOutput, "the judge does not answer: it answers with status 503")
+    try withTemporaryFolder { (folder) throws in
+      // Where there is no server, waiting does not help.
+      let judge = try Judge(
+        JudgeSettings(url: "http://127.0.0.1:1"), folder: folder, key: "secret", pause: { _ in Issue.record("waited") })
+      let error = #expect(throws: SFTError.self) { try judge.probe() }
+      #expect(error?.kind == .inputOutput && error?.message == "the judge does not answer: connection refused")
+    }
+  }
+
+  @Test func aJudgeWithoutAnyVerdictIsAtFault() throws {
+    try withTemporaryFolder { (folder) throws in
+      let run = try Self.judge(in: folder, pairs: 2) { _, _ in .reply("Who knows") }
+      #expect(run.judge.failure?.kind == .badData)
+      #expect(run.judge.failure?.message == "no reply of the judge holds a verdict")
+    }
+    try withTemporaryFolder { (folder) throws in
+      // Beside others with one, a reply without is none.
+      let run = try Self.judge(in: folder, pairs: 2) { number, _ in .reply(number == 0 ? "Who knows" : "[[C]]") }
+      #expect(try run.result.get() == [.tie, .tie] && run.judge.failure == nil)
     }
   }
 
@@ -174,7 +230,7 @@ import Testing
     for settings in [
       JudgeSettings(url: "localhost:80"), JudgeSettings(url: "file:///etc/passwd"), JudgeSettings(url: "http://a\" b"),
       JudgeSettings(url: "http://user:key@host/v1"), JudgeSettings(url: "https://host/v1?key=abc"),
-      JudgeSettings(url: "http://h", budget: 0), JudgeSettings(url: "http://h", timeout: 0),
+      JudgeSettings(url: "http://h", budget: 2), JudgeSettings(url: "http://h", timeout: 0),
     ] {
       let error = #expect(throws: SFTError.self) { try Judge(settings, folder: "/tmp", key: nil) }
       #expect(error?.kind == .usage, "\(settings.url)")

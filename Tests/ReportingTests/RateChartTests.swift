@@ -17,6 +17,19 @@ import Testing
     #expect(rateTicks(1e-6...1e30, about: 10).count <= 10)
   }
 
+  @Test func labelsOfAnAxisDifferAndAreOfOnePrecision() {
+    #expect(axisLabels([0.5, 1, 1.5, 2]) == ["0.5", "1.0", "1.5", "2.0"])
+    #expect(axisLabels([0.002, 0.0025, 0.003]) == ["0.0020", "0.0025", "0.0030"])
+    #expect(axisLabels([2.40001, 2.40002]) == ["2.40001", "2.40002"])
+    #expect(axisLabels([-200, 0, 200]) == ["-200", "0", "200"])
+    #expect(axisLabels(roundValues(-0.1...0.3, about: 4)) == ["-0.1", "0.0", "0.1", "0.2", "0.3"])
+    #expect(axisLabels([]) == [])
+    for range in [1.9...2.1, 0.0001...0.00042, 99...101.5, 1e-6...7e5] {
+      let labels = axisLabels(roundValues(range, about: 6))
+      #expect(Set(labels).count == labels.count && labels.count > 2)
+    }
+  }
+
   @Test func textIsText() {
     let chart = RateChart(
       title: "<b>&", subtitle: "\"<script>\"", dots: [(1e-3, 2), (1e-2, 1e300)], curve: [(1e-3, 2), (1e-2, 2)],

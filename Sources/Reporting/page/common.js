@@ -37,14 +37,31 @@ function figure(value, digits) {
 
 const signed = (value, digits) => (value > 0 ? "+" : "") + figure(value, digits);
 
-/** Round values from low to high, about `count` of them. */
-function ticks(low, high, count) {
+/** Round values from low to high, about `count` of them and at least `smallest` apart, and how to write them: all with as
+ * many decimals as the distance between them has, in units of `power` of ten where that would be too long. */
+function ticks(low, high, count, smallest = 0) {
   const raw = (high - low) / count || 1;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw);
+  const magnitude = 10 ** Math.floor(Math.log10(raw));
+  const step = Math.max(smallest, [1, 2, 5, 10].map((factor) => factor * magnitude).find((step) => step >= raw * 0.75));
   const values = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) values.push(value);
-  return values;
+  for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index++) values.push(index * step);
+  const largest = Math.max(...values.map(Math.abs), step);
+  const decimals = -Math.floor(Math.log10(step) + 1e-9);
+  const power = largest < 1e-3 || largest >= 1e6 ? Math.floor(Math.log10(largest) + 1e-9) : 0;
+  return { values, power, text: (value) => fixed(value / 10 ** power, Math.min(12, Math.max(0, decimals + power))) };
+}
+
+/** With so many decimals, and a comma every three digits before them. */
+function fixed(value, decimals) {
+  const text = value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return Number(value.toFixed(decimals)) === 0 ? text.replace("-", "") : text.replace("-", "−");
+}
+
+/** " × 10⁻⁴", or nothing for the power 0. */
+function powerText(power) {
+  const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  const raised = String(power).replace("-", "⁻").replace(/\d/g, (digit) => digits[digit]);
+  return power === 0 ? "" : ` × 10${raised}`;
 }
 
 /** At most `limit` points: means over equal runs. */
@@ -58,40 +75,58 @@ function thinned(points, limit) {
   });
 }
 
-/** 1, 2 and 5 times the powers of ten between low and high, or the powers alone where that is many. */
+/** Ticks of a logarithmic axis: 1, 2 and 5 times the powers of ten, the powers alone where that is many; as on a linear
+ * axis where there are hardly any. */
 function logarithmicTicks(low, high) {
-  const values = [];
-  const factors = high / low > 1e4 ? [1] : [1, 2, 5];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
-    values.push(...factors.map((factor) => factor * 10 ** power).filter((value) => value >= low && value <= high));
+  const [first, last] = [Math.floor(Math.log10(low)), Math.floor(Math.log10(high))];
+  const factors = high / low > 1e3 ? [1] : [1, 2, 5];
+  const every = Math.ceil((last - first + 1) / 7);
+  let values = [];
+  for (let power = first; power <= last; power += every) {
+    values.push(...factors.map((factor) => Number(`${factor}e${power}`)).filter((value) => value >= low && value <= high));
   }
-  return values;
+  if (values.length < 3) return ticks(low, high, 5);
+  const decimals = Math.max(0, -Math.floor(Math.log10(values[0]) + 1e-9));
+  const isWide = values[values.length - 1] >= 1e6 || decimals > 3;
+  return { values, power: 0, text: (value) => (isWide ? value.toExponential(0).replace("e+", "e").replace("-", "−")
+    : fixed(value, decimals)) };
 }
 
-/** A line chart over steps. Series: {name, points: [[step, value]], dots}. null without points. */
-function chart(title, series, logarithmic = false) {
+/** A line chart over updates. Series: {name, points: [[update, value]], dots}. `options`: title of the value's axis
+ * (`unit`), `logarithmic`, and an update to mark (`mark`: {step, text}). null without points. */
+function chart(title, series, { unit = "", logarithmic = false, mark = null } = {}) {
   series = series
     .map((line, index) => ({ ...line, colour: "c" + index,
       points: line.points.filter((point) => isNumber(point[1]) && (!logarithmic || point[1] > 0)) }))
     .filter((line) => line.points.length > 0);
   if (series.length === 0) return null;
-  const [width, height, left, right, top, bottom] = [560, 220, 52, 12, 10, 24];
   const all = series.flatMap((line) => thinned(line.points, 800));
   let [x0, x1] = [Math.min(...all.map((point) => point[0])), Math.max(...all.map((point) => point[0]))];
   let [y0, y1] = [Math.min(...all.map((point) => point[1])), Math.max(...all.map((point) => point[1]))];
   if (x0 === x1) [x0, x1] = [x0 - 1, x1 + 1];
-  if (y0 === y1) [y0, y1] = [y0 - Math.abs(y0) / 10 - (logarithmic ? 0 : 1e-9), y1 + Math.abs(y1) / 10 + 1e-9];
+  // A flat curve is drawn as one, not as the noise of its last digits.
+  const largest = Math.max(Math.abs(y0), Math.abs(y1)) || 1;
+  if (y1 - y0 < 1e-4 * largest) [y0, y1] = y1 === 0 ? [0, 1] : [y0 - 0.1 * largest, y1 + 0.1 * largest];
+  const [steps, values] = [ticks(x0, x1, 6, 1), logarithmic ? logarithmicTicks(y0, y1) : ticks(y0, y1, 6)];
+  const longest = Math.max(...values.values.map((value) => values.text(value).length), 1);
+  const [width, height, left, right, top, bottom] = [560, 240, 30 + 6.5 * longest, 20, 12, 42];
   const x = (value) => left + ((value - x0) / (x1 - x0)) * (width - left - right);
   const scale = logarithmic ? Math.log : (value) => value;
   const y = (value) => height - bottom - (scale(value) - scale(y0)) / (scale(y1) - scale(y0)) * (height - top - bottom);
   const svg = makeSVG("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
-  for (const value of logarithmic ? logarithmicTicks(y0, y1) : ticks(y0, y1, 6)) {
+  for (const value of values.values) {
     svg.append(makeSVG("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
-    svg.append(makeSVG("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, figure(value)));
+    svg.append(makeSVG("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, values.text(value)));
   }
-  for (const value of ticks(x0, x1, 6).filter(Number.isInteger)) {
-    svg.append(makeSVG("text", { x: x(value), y: height - 6, "text-anchor": "middle" }, value.toLocaleString("en")));
+  for (const value of steps.values) {
+    svg.append(makeSVG("line", { class: "axis", x1: x(value), x2: x(value), y1: height - bottom, y2: height - bottom + 4 }));
+    svg.append(makeSVG("text", { x: x(value), y: height - bottom + 16, "text-anchor": "middle" }, steps.text(value)));
   }
+  const [middleX, middleY] = [(left + width - right) / 2, (top + height - bottom) / 2];
+  svg.append(makeSVG("text", { class: "title", x: middleX, y: height - 8, "text-anchor": "middle" },
+    "update" + powerText(steps.power)));
+  svg.append(makeSVG("text", { class: "title", transform: `translate(12 ${middleY}) rotate(-90)`, "text-anchor": "middle" },
+    unit + powerText(values.power)));
   for (const line of series) {
     const points = thinned(line.points, 800);
     const place = points.map((point) => `${x(point[0]).toFixed(1)},${y(point[1]).toFixed(1)}`).join(" ");
@@ -105,6 +140,19 @@ function chart(title, series, logarithmic = false) {
       }
     }
     svg.append(group);
+  }
+  if (mark && mark.step >= x0 && mark.step <= x1) {
+    const { points } = series[series.length - 1];
+    const nearest = points.reduce((best, point) =>
+      (Math.abs(point[0] - mark.step) < Math.abs(best[0] - mark.step) ? point : best));
+    const [place, isLeft] = [x(mark.step), mark.step < (x0 + x1) / 2];
+    // Where the curve is not.
+    const line = y(nearest[1]) > middleY ? top + 12 : height - bottom - 8;
+    svg.append(
+      makeSVG("line", { class: "mark", x1: place, x2: place, y1: top, y2: height - bottom }),
+      makeSVG("circle", { class: "mark", cx: place, cy: y(nearest[1]), r: 6 }),
+      makeSVG("text", { class: "mark", x: place + (isLeft ? 7 : -7), y: line, "text-anchor": isLeft ? "start" : "end" },
+        mark.text));
   }
   const cursor = makeSVG("line", { class: "axis", y1: top, y2: height - bottom, x1: -9, x2: -9, "stroke-dasharray": "3 3" });
   svg.append(cursor);
@@ -140,15 +188,44 @@ function smoothed(points) {
   });
 }
 
+/** The validation with the lowest loss; null without any. */
+const bestValidation = (metrics) => metrics.filter((line) => line.kind === "eval" && isNumber(line.loss))
+  .reduce((best, line) => (best === null || line.loss < best.loss ? line : best), null);
+
+/** What a chart marks at the best validation; nothing without one. */
+const markOf = (best, text) => (best === null ? null : { step: best.step, text: `best: ${text}, update ${fixed(best.step, 0)}` });
+
 /** Training and validation loss of metrics; null without any. */
 function lossChart(metrics) {
   const of = (kind, key) => metrics.filter((line) => line.kind === kind).map((line) => [line.step, line[key]]);
   const train = of("train", "loss");
   const isLong = train.length > 60;
-  return chart("Loss by update", [
+  const best = bestValidation(metrics);
+  return chart("Loss", [
     { name: isLong ? "training, smoothed" : "training", points: isLong ? smoothed(train) : train },
     { name: "validation", points: of("eval", "loss"), dots: true },
-  ]);
+  ], { unit: "nats a token", mark: best && markOf(best, figure(best.loss)) });
+}
+
+/** When and by which command something was made; nothing where that is not recorded. */
+function origin({ date, command }) {
+  const words = date.replace(/T(\d\d:\d\d).*/, " $1 UTC");
+  return [make("time", { class: "soft small", datetime: date }, words), make("pre", { class: "command" },
+    command.split(" ").flatMap((word, index) => [index > 0 ? " " : "", make("span", {}, word)]))];
+}
+
+/** What is wider than the window, to be scrolled sideways, with a sign that there is more. */
+function scrolling(wide) {
+  const inner = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, wide);
+  const outer = make("div", {}, make("div", { class: "more", "aria-hidden": "true" }, "scroll for more →"), inner);
+  const update = () => {
+    const rest = inner.scrollWidth - inner.clientWidth - inner.scrollLeft;
+    outer.classList.toggle("hidden-right", rest > 2);
+    outer.classList.toggle("hidden-left", inner.scrollLeft > 2);
+  };
+  inner.addEventListener("scroll", update, { passive: true });
+  new ResizeObserver(update).observe(inner);
+  return outer;
 }
 
 /** A table of rows; the first is its head. */

@@ -1,5 +1,5 @@
 "use strict";
-const { comparison, names, titles, metrics, votes } = data;
+const { comparison, names, titles, metrics, votes, origin: made } = data;
 const { settings, summary, items } = comparison;
 /** Which of the tuned models is held against the base: 0 for the first. */
 let shown = 0;
@@ -25,7 +25,9 @@ function heading() {
     make("p", { class: "soft small" },
       [`base ${settings.model}`, `${names[1]} ${other}`,
         ...(settings.adapters || []).map((adapter, index) => `${names[index + 2]} ${adapter}`),
+        ...(settings.questions ? [`questions ${settings.questions} (${fixed(summary.questions, 0)})`] : []),
         `template ${settings.template}`, decoding, `at most ${settings.generation.max_new_tokens} tokens`].join("  ·  ")),
+    ...(made ? origin(made) : []),
   ];
 }
 
@@ -53,18 +55,59 @@ function verdict() {
 
 const pValue = (value) => (value < 0.001 ? "<0.001" : value.toFixed(3));
 
-/** The interval as a bar about 0, to the scale of the table's measure. */
-function intervalBar(difference) {
-  if (!isNumber(difference.low)) return "";
-  const reach = Math.max(Math.abs(difference.low), Math.abs(difference.high), 1e-9) * 1.08;
-  const x = (value) => 70 + (value / reach) * 68;
-  const good = difference.conclusion === "better" ? "good" : difference.conclusion === "worse" ? "bad" : "soft";
-  return makeSVG("svg", { width: 140, height: 16, class: good, role: "img",
-    "aria-label": `${difference.low} to ${difference.high}` },
-  makeSVG("line", { class: "axis", x1: 70, x2: 70, y1: 1, y2: 15 }),
-  makeSVG("line", { x1: x(difference.low), x2: x(difference.high), y1: 8, y2: 8, stroke: "currentColor", "stroke-width": 3,
-    "stroke-linecap": "round" }),
-  makeSVG("circle", { cx: x(difference.difference), cy: 8, r: 4, fill: "currentColor" }));
+/** What the measures count in. */
+const unitOf = (measure) => ({ loss: "nats a token", bits_per_byte: "bits a byte" })[measure] || "share, of 1";
+
+/** Every difference with its interval, better to the right; the measures of one unit share a scale. null without any. */
+function intervals() {
+  const rows = differencesOf(shown).filter((difference) => isNumber(difference.low)).map((difference) => {
+    const sign = lowerIsBetter.has(difference.measure) ? -1 : 1;
+    const [low, high] = [sign * difference.low, sign * difference.high].sort((a, b) => a - b);
+    return { ...difference, low, high, gain: sign * difference.difference, unit: unitOf(difference.measure) };
+  });
+  if (rows.length === 0) return null;
+  const panels = [...new Set(rows.map((row) => row.unit))].map((unit) => {
+    const inside = rows.filter((row) => row.unit === unit);
+    const [low, high] = [Math.min(0, ...inside.map((row) => row.low)), Math.max(0, ...inside.map((row) => row.high))];
+    return { unit, rows: inside, low, high, reach: high - low || 1 };
+  });
+  const [width, left, right, line, axis] = [560, 148, 22, 21, 44];
+  // 0 stands at the same place in all panels.
+  const share = Math.min(0.9, Math.max(0.1, ...panels.map((panel) => -panel.low / panel.reach)));
+  const zero = left + share * (width - left - right);
+  const height = 16 + panels.reduce((sum, panel) => sum + panel.rows.length * line + axis, 0);
+  const svg = makeSVG("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "differences and their intervals" });
+  const text = (attributes, words) => svg.append(makeSVG("text", attributes, words));
+  text({ class: "bad", x: zero - 10, y: 14, "text-anchor": "end" }, "← worse");
+  text({ class: "good", x: zero + 10, y: 14 }, "better →");
+  let top = 24;
+  for (const panel of panels) {
+    const bottom = top + panel.rows.length * line;
+    const scale = Math.min((zero - left) / Math.max(-panel.low, 1e-12), (width - right - zero) / Math.max(panel.high, 1e-12));
+    const x = (value) => zero + value * scale;
+    const { values, power, text: label } = ticks((left - zero) / scale, (width - right - zero) / scale, 7);
+    for (const value of values) {
+      svg.append(makeSVG("line", { class: "grid", x1: x(value), x2: x(value), y1: top, y2: bottom }));
+      text({ x: x(value), y: bottom + 14, "text-anchor": "middle" }, (value > 0 ? "+" : "") + label(value));
+    }
+    svg.append(makeSVG("line", { class: "axis", x1: zero, x2: zero, y1: top, y2: bottom }));
+    text({ class: "title", x: (left + width - right) / 2, y: bottom + 29, "text-anchor": "middle" },
+      `better by (${panel.unit}${powerText(power)})`);
+    panel.rows.forEach((row, index) => {
+      const y = top + (index + 0.5) * line;
+      text({ class: "name", x: left - 12, y: y + 4, "text-anchor": "end" }, titles[row.measure]);
+      svg.append(makeSVG("g", { class: { better: "good", worse: "bad" }[row.conclusion] || "soft" },
+        makeSVG("title", {}, `${titles[row.measure]}: ${signed(row.difference, 3)}`),
+        makeSVG("line", { x1: x(row.low), x2: x(row.high), y1: y, y2: y, stroke: "currentColor", "stroke-width": 3,
+          "stroke-linecap": "round" }),
+        makeSVG("circle", { cx: x(row.gain), cy: y, r: 4, fill: "currentColor" })));
+    });
+    top = bottom + axis;
+  }
+  return make("figure", { class: "intervals" },
+    make("figcaption", {}, `${names[shown + 1]} against base, with 95 % intervals`,
+      make("span", { class: "key good" }, "better"), make("span", { class: "key bad" }, "worse"),
+      make("span", { class: "key soft" }, "may be chance")), svg);
 }
 
 function measures() {
@@ -72,29 +115,34 @@ function measures() {
     titles[difference.measure] + (lowerIsBetter.has(difference.measure) ? " ↓" : ""),
     figure(difference.base, 3), figure(difference.tuned, 3), signed(difference.difference, 3),
     isNumber(difference.low) ? `${signed(difference.low, 3)} … ${signed(difference.high, 3)}` : "–",
-    intervalBar(difference), `${difference.wins} / ${difference.ties} / ${difference.losses}`, pValue(difference.p_value),
+    `${difference.wins} / ${difference.ties} / ${difference.losses}`, pValue(difference.p_value),
   ]);
   return [
-    make("div", { class: "scroll" }, table(
-      [["", "base", names[shown + 1], "difference", "95 % interval", "", "won / tied / lost", "p"], ...rows],
-      { class: "wide" })),
+    intervals(),
+    scrolling(table(
+      [["", "base", names[shown + 1], "difference", "95 % interval", "won / tied / lost", "p"], ...rows], { class: "wide" })),
     make("p", { class: "soft small" },
-      "↓ less is better. Intervals: percentile bootstrap over questions. p: exact sign test, ties left out. "
+      "↓ less is better: in the plot those differences are turned round, so that better is always to the right; measures of "
+      + "one unit share its scale. Intervals: percentile bootstrap over questions. p: exact sign test, ties left out. "
       + "Of so many measures one in twenty differs by chance. "
       + (summary.questions < 20 ? "With so few questions the intervals are too narrow. " : "")
       + (summary.with_reference > 0 ? `ROUGE-L by ${settings.rouge_words === "ascii"
         ? "rouge-score's own words (a–z, 0–9)" : "words of any script"}. ` : "")
       + (settings.same_tokenizer ? "" : "The tokenizers differ, so nothing that counts tokens is compared.")),
-  ];
+  ].filter(Boolean);
 }
 
-/** What a judge said; null where none was asked. */
+/** What a judge said, and why it said no more; nothing where none was asked. */
 function judged() {
-  const { judge } = summary;
-  if (!judge) return null;
-  return make("p", {}, `A judge (${settings.judge_model} at ${settings.judge}), asked in both orders about ${judge.votes} `
-    + `questions, preferred ${names[1]} on ${judge.tuned}, ${names[0]} on ${judge.base}, neither on ${judge.ties} `
-    + `(sign test p ${judge.p_value < 0.001 ? "<" : "="} ${Math.max(0.001, judge.p_value).toFixed(3)}).`);
+  const { judge, judge_failure: failure } = summary;
+  if (!settings.judge) return null;
+  const who = `A judge (${settings.judge_model} at ${settings.judge})`;
+  return make("p", {},
+    judge ? `${who}, asked in both orders about ${judge.votes} of ${summary.questions} questions, preferred ${names[1]} on `
+      + `${judge.tuned}, ${names[0]} on ${judge.base}, neither on ${judge.ties} `
+      + `(sign test p ${judge.p_value < 0.001 ? "<" : "="} ${Math.max(0.001, judge.p_value).toFixed(3)}). `
+      : `${who} was asked and gave no verdict. `,
+    failure ? make("span", { class: "bad" }, `It failed: ${failure}.`) : null);
 }
 
 function overall() {
@@ -107,7 +155,7 @@ function overall() {
     ["different tokens", (score) => figure(score.distinct1, 3)],
     ["different pairs of tokens", (score) => figure(score.distinct2, 3)],
   ].map(([name, text]) => [name, ...scores.map(text)]).filter((row) => row.slice(1).some((cell) => cell !== "–"));
-  return make("div", {}, make("div", { class: "scroll" }, table([["", ...names], ...rows])), judged());
+  return make("div", {}, scrolling(table([["", ...names], ...rows])), ...[judged()].filter(Boolean));
 }
 
 // MARK: - Word differences

@@ -1,9 +1,10 @@
 "use strict";
-const { name, state, metrics, sections } = data;
+const { name, state, summary, planned, metrics, settings, details, origin: made } = data;
 const train = metrics.filter((line) => line.kind === "train");
 const evaluations = metrics.filter((line) => line.kind === "eval");
 const samples = metrics.filter((line) => line.kind === "sample");
 const points = (lines, key) => lines.map((line) => [line.step, line[key]]);
+const best = bestValidation(metrics);
 const exponential = (points_) => points_.map(([step, value]) => [step, isNumber(value) ? Math.min(Math.exp(value), 1e300) : value]);
 
 function duration(seconds) {
@@ -15,11 +16,10 @@ function duration(seconds) {
 
 function tiles() {
   const last = train[train.length - 1];
-  const best = evaluations.reduce((best, line) => (best === null || line.loss < best.loss ? line : best), null);
   const seconds = train.reduce((sum, line) => sum + (line.seconds || 0), 0);
   const tokens = train.reduce((sum, line) => sum + (line.tokens || 0), 0);
   const all = [
-    ["updates", last ? last.step.toLocaleString("en") : "0"],
+    ["updates", last && last.step === planned ? fixed(planned, 0) : `${fixed(last ? last.step : 0, 0)} of ${fixed(planned, 0)}`],
     last && ["last training loss", figure(last.loss)],
     best && [`best validation loss, update ${best.step}`, figure(best.loss)],
     best && ["its perplexity", figure(best.perplexity)],
@@ -31,27 +31,29 @@ function tiles() {
     make("div", { class: "tile" }, make("b", {}, value), make("span", {}, label))));
 }
 
-function noisy(title, label, values) {
-  if (values.length <= 60) return chart(title, [{ name: label, points: values }]);
-  return chart(title + ", smoothed", [{ name: label, points: smoothed(values) }]);
+function noisy(title, unit, values) {
+  const isLong = values.length > 60;
+  return chart(isLong ? title + ", smoothed" : title, [{ name: title, points: isLong ? smoothed(values) : values }], { unit });
 }
 
 function charts() {
-  const trainLoss = points(train, "loss");
-  const isLong = trainLoss.length > 60;
+  const isLong = train.length > 60;
+  const name = isLong ? "training, smoothed" : "training";
+  const curve = (key) => (isLong ? smoothed(points(train, key)) : points(train, key));
+  const mark = (text) => best && markOf(best, text(best));
   return [
     lossChart(metrics),
     chart("Perplexity, logarithmic", [
-      { name: isLong ? "training, smoothed" : "training", points: exponential(isLong ? smoothed(trainLoss) : trainLoss) },
+      { name, points: exponential(curve("loss")) },
       { name: "validation", points: points(evaluations, "perplexity"), dots: true },
-    ], true),
+    ], { unit: "perplexity", logarithmic: true, mark: mark((line) => figure(line.perplexity)) }),
     chart("Token accuracy", [
-      { name: isLong ? "training, smoothed" : "training", points: isLong ? smoothed(points(train, "accuracy")) : points(train, "accuracy") },
+      { name, points: curve("accuracy") },
       { name: "validation", points: points(evaluations, "accuracy"), dots: true },
-    ]),
-    chart("Learning rate", [{ name: "learning rate", points: points(train, "lr") }]),
+    ], { unit: "share of tokens", mark: mark((line) => figure(line.accuracy)) }),
+    chart("Learning rate", [{ name: "learning rate", points: points(train, "lr") }], { unit: "learning rate" }),
     noisy("Gradient norm, before clipping", "norm", points(train, "grad_norm")),
-    noisy("Tokens a second", "tokens a second", points(train, "tokens_per_second")),
+    noisy("Speed", "tokens a second", points(train, "tokens_per_second")),
   ].filter(Boolean);
 }
 
@@ -62,16 +64,17 @@ function answers() {
     const texts = samples.filter((sample) => sample.prompt === prompt).reverse();
     return make("article", { class: "card" },
       make("div", { class: "ask" }, make("div", { class: "input text small" }, prompt)),
-      make("div", { class: "scroll" }, table([["update", "answer"], ...texts.map((sample) =>
+      scrolling(table([["update", "answer"], ...texts.map((sample) =>
         [sample.step.toLocaleString("en"), make("td", { class: "text" }, sample.text)])], { class: "wide samples" })));
   });
 }
 
-page.append(make("h1", {}, name), make("p", { class: "soft" }, state), tiles());
+const list = (rows) => make("table", { class: "compact" }, make("tbody", {},
+  rows.map(([key, value]) => make("tr", {}, make("td", {}, key), make("td", { class: "text" }, value)))));
+
+page.append(make("h1", {}, name), make("p", { class: "soft" }, `${state}  ·  ${summary}`), ...(made ? origin(made) : []), tiles());
 const drawn = charts();
 if (drawn.length > 0) page.append(make("h2", {}, "Curves"), make("div", { class: "charts" }, drawn));
 if (samples.length > 0) page.append(make("h2", {}, "Sample answers over time"), ...answers());
-for (const { title, rows } of sections) {
-  page.append(make("h2", {}, title), make("div", { class: "scroll" }, make("table", { class: "compact" }, make("tbody", {},
-    rows.map(([key, value]) => make("tr", {}, make("td", {}, key), make("td", { class: "text" }, value)))))));
-}
+page.append(make("h2", {}, "Settings"), list(settings));
+for (const { title, rows } of details) page.append(make("details", {}, make("summary", {}, title), list(rows)));

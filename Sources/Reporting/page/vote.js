@@ -63,6 +63,7 @@ function download() {
   URL.revokeObjectURL(link.href);
 }
 
+document.body.classList.add("voting");
 page.append(
   make("h1", {}, "Which answer is better?"),
   make("p", { class: "soft small" }, "Two models answered; the sides are shuffled for every question. When done, download "
@@ -71,11 +72,12 @@ page.append(
   make("article", { class: "card" }, question, make("div", { class: "sides" },
     make("div", { class: "side" }, make("h3", {}, "left"), left),
     make("div", { class: "side" }, make("h3", {}, "right"), right))),
-  make("div", { class: "vote" }, buttons.left, buttons.tie, buttons.right),
-  make("div", { class: "vote" },
-    make("button", { type: "button", on: { click: () => go(at - 1) } }, "Back  ", make("kbd", {}, "k")),
-    make("button", { type: "button", on: { click: () => go(at + 1) } }, "Skip  ", make("kbd", {}, "j")),
-    make("button", { type: "button", on: { click: download } }, "Download votes.json  ", make("kbd", {}, "s"))));
+  make("div", { class: "votes" },
+    make("div", { class: "vote" }, buttons.left, buttons.tie, buttons.right),
+    make("div", { class: "vote" },
+      make("button", { type: "button", on: { click: () => go(at - 1) } }, "Back  ", make("kbd", {}, "k")),
+      make("button", { type: "button", on: { click: () => go(at + 1) } }, "Skip  ", make("kbd", {}, "j")),
+      make("button", { type: "button", on: { click: download } }, "Download votes.json  ", make("kbd", {}, "s")))));
 onKey({ ArrowLeft: () => cast("left"), ArrowDown: () => cast("tie"), ArrowRight: () => cast("right"),
   k: () => go(at - 1), j: () => go(at + 1), s: download });
 show();

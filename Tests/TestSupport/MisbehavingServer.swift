@@ -4,8 +4,8 @@ import JSON
 import Synchronization
 
 /// An HTTP server on a free port of this machine that does, request by request, what it is told: also what no server should.
-final class MisbehavingServer: Sendable {
-  enum Behaviour: Sendable {
+public final class MisbehavingServer: Sendable {
+  public enum Behaviour: Sendable {
     /// A chat completion whose text is this.
     case reply(String)
     case status(Int, headers: String)
@@ -16,21 +16,21 @@ final class MisbehavingServer: Sendable {
     case flood
   }
 
-  struct Request: Sendable {
-    var head: String
-    var body: String
+  public struct Request: Sendable {
+    public var head: String
+    public var body: String
   }
 
-  let port: Int
+  public let port: Int
   private let listener: Int32
   private let script: @Sendable (Int, Request) -> Behaviour
   private let received = Mutex<[Request]>([])
 
-  var requests: [Request] { received.withLock { $0 } }
-  var url: String { "http://127.0.0.1:\(port)/v1" }
+  public var requests: [Request] { received.withLock { $0 } }
+  public var url: String { "http://127.0.0.1:\(port)/v1" }
 
   /// `script` is given the request's number, from 0.
-  init(_ script: @escaping @Sendable (Int, Request) -> Behaviour) throws {
+  public init(_ script: @escaping @Sendable (Int, Request) -> Behaviour) throws {
     self.script = script
     let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
@@ -50,7 +50,7 @@ final class MisbehavingServer: Sendable {
   }
 
   /// Ends the thread with the next connection that fails.
-  func stop() {
+  public func stop() {
     shutdown(listener, Int32(SHUT_RDWR))
     close(listener)
   }
