@@ -30,7 +30,11 @@ public final class Decoder: Sendable {
     _ checkpoint: ModelCheckpoint, quantized: [String: QuantizedMatrix] = [:], packing: Compute? = nil
   ) throws {
     try self.init(
-      WeightSource(checkpoint.configuration, quantized: quantized, packing: packing, checkpoint.tensor))
+      WeightSource(checkpoint.configuration, quantized: quantized, packing: packing) { name, shape in
+        let tensor = try checkpoint.tensor(name, shape: shape)
+        // Beside matrices that are laid out, norms and biases would keep much of the file resident.
+        return packing == nil ? tensor : tensor.detached(upTo: 1 << 18)
+      })
   }
 
   init(_ source: WeightSource) throws {

@@ -74,6 +74,19 @@ public final class FloatTensor: Sendable {
   }
 
   /// All values, valid during `body`.
+  /// The same values, in memory of their own where they are a view of at most `bytes`, and the mapped pages given back.
+  ///
+  /// Around each value that is looked at, a kernel maps 64 KB of the file, or 2 MB where it holds it in large pages: small
+  /// tensors spread over a file then keep a hundred times their size resident.
+  public func detached(upTo bytes: Int) -> FloatTensor {
+    guard case .mapped(let file) = storage, count * 4 <= bytes else { return self }
+    let copy = FloatTensor(shape: shape) { copy in withValues { _ = copy.update(fromContentsOf: $0) } }
+    let start = file.bytes.baseAddress.map { UnsafeRawPointer(pointer) - $0 } ?? 0
+    let around = 1 << 16
+    file.advise(max(0, start - around)..<min(file.count, start + count * 4 + around), .dontNeed)
+    return copy
+  }
+
   public func withValues<Result>(_ body: (UnsafeBufferPointer<Float>) throws -> Result) rethrows -> Result {
     try withExtendedLifetime(self) { try body(UnsafeBufferPointer(start: pointer, count: count)) }
   }
