@@ -171,8 +171,7 @@ public final class Judge {
 
   /// nil where it was never asked, or the file is not what was written.
   private func stored(_ body: String) -> JudgeChoice? {
-    let path = path(body)
-    guard fileExists(path), let value = try? parseJSONFile(path, limit: 16 << 20) else { return nil }
+    guard let value = try? parseJSONFile(path(body), limit: 16 << 20) else { return nil }
     return value["choice"]?.string.flatMap(JudgeChoice.init)
   }
 

@@ -38,14 +38,14 @@ extension Workspace {
 
   /// Throws where a run of that name is there: found out before anything long is done, settled by `newRun`.
   func checkFree(_ name: String?, resuming: Bool) throws {
-    if let name, !resuming, fileExists(try run(name).path) { throw taken(name) }
+    if let name, !resuming, try fileExists(try run(name).path) { throw taken(name) }
   }
 
   /// Records the run and trains, with the folder held.
   func start(_ job: TrainingJob) throws -> TrainingOutcome {
     let lock = try lock(job.folder)
     defer { withExtendedLifetime(lock) {} }
-    guard !fileExists(job.folder.configuration) else { throw taken(job.folder.name) }
+    guard try !fileExists(job.folder.configuration) else { throw taken(job.folder.name) }
     try job.configuration.write(job.folder)
     return try job(isResuming: false)
   }
@@ -59,7 +59,7 @@ extension Workspace {
     let lock = try lock(folder)
     defer { withExtendedLifetime(lock) {} }
     try folder.removeLeftovers()
-    if fileExists(folder.finishedMark) {
+    if try fileExists(folder.finishedMark) {
       event(.note("Run \(folder.name) is finished; there is nothing to do."))
       return nil
     }

@@ -216,7 +216,7 @@ extension Workspace {
 
   func preparedReference(_ path: String?) throws -> ArtifactReference? {
     guard let path else { return store.latest("prepared") }
-    guard directoryExists(path) else {
+    guard try directoryExists(path) else {
       throw SFTError(.notFound, "there is no prepared data here", file: path, advice: "Run `sft prepare` first")
     }
     let name = lastPathComponent(canonicalPath(path) ?? path)

@@ -35,7 +35,7 @@ public struct PretrainRun {
   /// Run folder and outcome; the outcome is nil where the run was finished before.
   public func callAsFunction() throws -> (RunFolder, TrainingOutcome?) {
     if options.resume {
-      let isRecorded = try options.run.map { fileExists(try workspace.run($0).configuration) } ?? true
+      let isRecorded = try options.run.map { try fileExists(try workspace.run($0).configuration) } ?? true
       if isRecorded {
         guard let recorded = try workspace.recordedRun(options.run) else {
           throw SFTError(.notFound, "there is no run to resume in \(workspace.runsPath)")
@@ -140,7 +140,7 @@ public struct PretrainRun {
       tokenizer: tokenizer,
       identity: RunIdentity(
         baseModel: configuration.model, baseDigest: configuration.baseDigest, modelFolder: blueprint,
-        tokenizerFiles: Tokenizer.files(in: blueprint).map { blueprint + "/" + $0 }),
+        tokenizerFiles: try Tokenizer.files(in: blueprint).map { blueprint + "/" + $0 }),
       data: TrainingData(
         count: windows.training.count, sample: { windows.sample(windows.training[$0]) },
         place: { "tokens \(windows.training[$0].lowerBound + 1) to \(windows.training[$0].upperBound)" },

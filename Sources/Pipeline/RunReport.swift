@@ -32,14 +32,14 @@ public struct RunReport {
   /// The page, for a run that has metrics and for one that has none yet.
   public func page() throws -> String {
     let configuration = run.configuration
-    let isFinished = fileExists(run.folder.finishedMark)
+    let isFinished = try fileExists(run.folder.finishedMark)
     let steps = grouped(configuration.settings.steps)
     let data = PageData(
       name: run.folder.name,
       state: "\(isFinished ? "finished" : "not finished"), \(steps) updates planned, on \(configuration.model)",
       sections: [try settings(), try self.data()].compactMap { $0 })
     // The same way as the other page: our own lines, put in as they are.
-    let metrics = fileExists(run.folder.metrics) ? try metricsArray(run.folder.metrics) : Array("[]".utf8)
+    let metrics = try fileExists(run.folder.metrics) ? try metricsArray(run.folder.metrics) : Array("[]".utf8)
     let encoded = Array(try jsonEncoder().encode(data)).dropLast() + Array(",\"metrics\":".utf8) + metrics
     return Page(.run, title: "Run \(run.folder.name)", data: Array(encoded) + [UInt8(ascii: "}")]).html
   }

@@ -141,7 +141,7 @@ struct FinishedMark: Codable {
 
   /// nil where the run is not finished.
   static func read(_ run: RunFolder) throws -> FinishedMark? {
-    guard fileExists(run.finishedMark) else { return nil }
+    guard try fileExists(run.finishedMark) else { return nil }
     do {
       return try JSONDecoder().decode(FinishedMark.self, from: Data(try readFile(run.finishedMark, limit: 1 << 20)))
     } catch is DecodingError {

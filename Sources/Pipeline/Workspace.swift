@@ -25,7 +25,7 @@ public struct Workspace: Sendable {
   /// What may still be written where the workspace is or will be; nil where the system does not say.
   var freeBytes: Int? {
     var place = path
-    while !directoryExists(place), place != ".", place != "/" { place = parentPath(place) }
+    while (try? directoryExists(place)) != true, place != ".", place != "/" { place = parentPath(place) }
     var info = statvfs()
     return statvfs(place, &info) == 0 ? Int(info.f_bavail) * Int(info.f_frsize) : nil
   }
@@ -44,10 +44,10 @@ public struct Workspace: Sendable {
   /// Runs that have a readable configuration, the newest last. One whose configuration cannot be read is passed over
   /// with a notice.
   public func runs() throws -> [RecordedRun] {
-    guard directoryExists(runsPath) else { return [] }
+    guard try directoryExists(runsPath) else { return [] }
     return try directoryEntries(runsPath).compactMap { name -> (Int, RecordedRun)? in
       let folder = RunFolder(runsPath + "/" + name)
-      guard let status = FileStatus(folder.configuration) else { return nil }
+      guard let status = try FileStatus(folder.configuration) else { return nil }
       do {
         return (status.modified, RecordedRun(folder: folder, configuration: try RunConfiguration.read(folder)))
       } catch let error as SFTError {
@@ -61,7 +61,7 @@ public struct Workspace: Sendable {
   public func recordedRun(_ name: String?) throws -> RecordedRun? {
     guard let name else { return try runs().last }
     let folder = try run(name)
-    guard fileExists(folder.configuration) else {
+    guard try fileExists(folder.configuration) else {
       throw SFTError(
         .notFound, "there is no run '\(name)' in \(runsPath)", advice: "See `sft runs` for those that are there")
     }
@@ -91,7 +91,7 @@ public struct RecordedRun: Sendable {
   public func weights(checkpoint: Int?) throws -> (folder: String, description: String) {
     if let checkpoint {
       let path = folder.checkpoint(checkpoint)
-      guard directoryExists(path) else {
+      guard try directoryExists(path) else {
         let steps = folder.checkpointSteps().map(String.init).joined(separator: ", ")
         throw SFTError(
           .notFound, "run \(folder.name) has no checkpoint of step \(checkpoint)",
@@ -99,9 +99,9 @@ public struct RecordedRun: Sendable {
       }
       return (path, "checkpoint of step \(checkpoint) of run \(folder.name)")
     }
-    if directoryExists(folder.best) { return (folder.best, "best weights of run \(folder.name)") }
+    if try directoryExists(folder.best) { return (folder.best, "best weights of run \(folder.name)") }
     let last = isModel ? folder.model : folder.adapter
-    if directoryExists(last) { return (last, "last weights of run \(folder.name)") }
+    if try directoryExists(last) { return (last, "last weights of run \(folder.name)") }
     throw SFTError(
       .notFound, "run \(folder.name) has no weights yet", file: folder.path,
       advice: "Go on with `\(configuration.resumeCommand(folder))`")

@@ -41,7 +41,7 @@ struct Checkpoint {
       try writeAtomically(Array(try encoder().encode(state)), to: temporary + "/" + stateFile)
       let entries = try directoryEntries(temporary).map { name in
         let path = temporary + "/" + name
-        return Manifest.Entry(name: name, size: FileStatus(path)?.size ?? 0, sha256: try Digest(ofFile: path))
+        return Manifest.Entry(name: name, size: try FileStatus(path)?.size ?? 0, sha256: try Digest(ofFile: path))
       }
       try writeAtomically(Array(try encoder().encode(Manifest(files: entries))), to: temporary + "/" + manifestFile)
     }
@@ -85,7 +85,8 @@ struct Checkpoint {
     else { throw SFTError(.badData, "is not a checkpoint's manifest", file: path) }
     for entry in manifest.files {
       let file = folder + "/" + entry.name
-      guard !entry.name.contains("/"), FileStatus(file)?.size == entry.size, try Digest(ofFile: file) == entry.sha256
+      guard !entry.name.contains("/"), try FileStatus(file)?.size == entry.size,
+        try Digest(ofFile: file) == entry.sha256
       else { throw SFTError(.badData, "is damaged: its content is not what was written", file: file) }
     }
   }

@@ -1,3 +1,4 @@
+import Core
 import Files
 
 /// A read-only float32 tensor, row-major: a view of a mapped file or of someone's memory, which it keeps alive, or memory
@@ -39,7 +40,7 @@ public final class FloatTensor: Sendable {
     guard let count = checkedProduct(shape), count <= Int.max / 4 else {
       preconditionFailure("a tensor of shape \(shape) cannot be")
     }
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
+    let memory = allocateAligned(bytes: count * 4)
     let values = UnsafeMutableBufferPointer(start: memory.bindMemory(to: Float.self, capacity: count), count: count)
     do {
       try fill(values)
@@ -73,7 +74,6 @@ public final class FloatTensor: Sendable {
     }
   }
 
-  /// All values, valid during `body`.
   /// The same values, in memory of their own where they are a view of at most `bytes`, and the mapped pages given back.
   ///
   /// Around each value that is looked at, a kernel maps 64 KB of the file, or 2 MB where it holds it in large pages: small
@@ -87,6 +87,7 @@ public final class FloatTensor: Sendable {
     return copy
   }
 
+  /// All values, valid during `body`.
   public func withValues<Result>(_ body: (UnsafeBufferPointer<Float>) throws -> Result) rethrows -> Result {
     try withExtendedLifetime(self) { try body(UnsafeBufferPointer(start: pointer, count: count)) }
   }

@@ -43,8 +43,8 @@ struct Runs: ParsableCommand {
     let rows = try workspace.runs().map { run in
       Row(
         name: run.folder.name, path: run.folder.path, model: run.configuration.model,
-        steps: run.configuration.settings.steps, finished: fileExists(run.folder.finishedMark),
-        checkpoints: run.folder.checkpointSteps(), has_best: directoryExists(run.folder.best),
+        steps: run.configuration.settings.steps, finished: try fileExists(run.folder.finishedMark),
+        checkpoints: run.folder.checkpointSteps(), has_best: try directoryExists(run.folder.best),
         method: run.configuration.settings.method, r: run.configuration.settings.lora?.rank,
         learning_rate: run.configuration.settings.schedule.learningRate)
     }

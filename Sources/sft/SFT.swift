@@ -1,5 +1,7 @@
 import ArgumentParser
+import CProcess
 import Core
+import Files
 import Glibc
 
 @main
@@ -28,8 +30,9 @@ struct SFT: ParsableCommand {
     // A limit on file sizes is then an error of the write.
     signal(SIGXFSZ, SIG_IGN)
     Interrupt.exitsAtOnce()
+    MappedFile.watch()
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(arguments())
       try command.run()
       try Terminal.finish()
     } catch let error as SFTError {
@@ -40,6 +43,14 @@ struct SFT: ParsableCommand {
       exit(withError: error)
     }
   }
+}
+
+/// As the process was started; nil leaves it to Swift's library, which reads them from `/proc` and has none where that is
+/// not mounted.
+private func arguments() -> [String]? {
+  var count: Int32 = 0
+  guard let values = sft_arguments(&count), count > 0 else { return nil }
+  return (1..<Int(count)).compactMap { values[$0].map { String(cString: $0) } }
 }
 
 /// What `--model` takes.

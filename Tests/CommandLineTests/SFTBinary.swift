@@ -37,7 +37,7 @@ struct SFTBinary {
   static func path() throws -> String {
     let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
     let path = parentPath(canonicalPath(bundle) ?? bundle) + "/sft"
-    try #require(fileExists(path), "\(path) is not there: build the package's products first")
+    try #require(try fileExists(path), "\(path) is not there: build the package's products first")
     return path
   }
 
@@ -48,9 +48,11 @@ struct SFTBinary {
   func read(_ name: String) throws -> String { String(decoding: try readFile(path(name)), as: UTF8.self) }
 
   /// Starts a command. Its output goes to files, so that no pipe can fill up.
-  func start(_ arguments: [String], output: FileHandle? = nil, in directory: String? = nil) throws -> Running {
+  func start(
+    _ arguments: [String], program: String? = nil, output: FileHandle? = nil, in directory: String? = nil
+  ) throws -> Running {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: try Self.path())
+    process.executableURL = URL(fileURLWithPath: try program ?? Self.path())
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: directory ?? folder)
     var environment = ["PATH": "/usr/bin:/bin", "HOME": folder, "SWIFT_BACKTRACE": "enable=no"]
@@ -75,6 +77,21 @@ struct SFTBinary {
   @discardableResult
   func run(_ arguments: [String], in directory: String? = nil) throws -> Outcome {
     try start(arguments, in: directory).finish()
+  }
+
+  /// Runs a shell's script, in which `$SFT` is the command.
+  func shell(_ script: String) throws -> Outcome {
+    var binary = self
+    binary.environment["SFT"] = try Self.path()
+    return try binary.start(["-c", script], program: "/bin/sh").finish()
+  }
+
+  /// A copy of the tiny model, under a name of its own.
+  func copyModel(to name: String) throws {
+    try createDirectory(path(name))
+    for file in try directoryEntries(Self.model) {
+      try writeAtomically(try readFile(Self.model + "/" + file), to: path(name + "/" + file))
+    }
   }
 
   /// Runs a command that must succeed.
@@ -104,7 +121,7 @@ struct SFTBinary {
       try directoryEntries(path).flatMap { name -> [String] in
         let entry = path + "/" + name
         if TemporaryName(entry) != nil { return [entry] }
-        return directoryExists(entry) ? try search(entry) : []
+        return try directoryExists(entry) ? try search(entry) : []
       }
     }
     return try search(folder)
