@@ -82,7 +82,8 @@ private struct Preparation {
     if options.model == nil { workspace.notice("No --model is given: the embedded model is used.") }
     location = try workspace.model(options.model ?? EmbeddedModel.name)
     let folder = location.folder
-    let configuration = try ModelConfiguration(path: folder + "/config.json")
+    // All that training would refuse, before anything is made for it: no more is read than the weights' headers.
+    let configuration = try ModelCheckpoint(folder: folder).configuration
     self.options = options
     tokenizer = try loadTokenizer(folder, for: configuration)
     template = try PromptTemplate.named(options.template)

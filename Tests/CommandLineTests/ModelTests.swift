@@ -333,8 +333,9 @@ import TestSupport
         sft, "m", "config.json", Array(configuration.replacing("\"vocab_size\": 512", with: "\"vocab_size\": 100").utf8)
       )
       try sft.fail(
-        65, "m: the tokenizer has 512 tokens, the model's vocabulary_size is 100.", "prepare", SFTBinary.records,
-        "--model", "m")
+        65,
+        "m/model.safetensors: tensor 'transformer.wte.weight': config.json gives it shape [100, 64], found [512, 64].",
+        "prepare", SFTBinary.records, "--model", "m")
       try copy(sft, "m", "config.json", Array(configuration.replacing("\"gpt2\"", with: "\"other\"").utf8))
       try sft.fail(
         65, "m/config.json: model_type 'other' is not supported yet; supported: gpt2.", "prepare", SFTBinary.records,
