@@ -38,7 +38,8 @@ let package = Package(
 
     // What every stage stands on.
     target("Core"),
-    target("Files", ["Core", .product(name: "Crypto", package: "swift-crypto")]),
+    .target(name: "CProcess", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+    target("Files", ["Core", "CProcess", .product(name: "Crypto", package: "swift-crypto")]),
     target("JSON", ["Core", "Files", "CJSON"], settings: kernelSettings),
 
     // The data's side: files → records → segments → ids → labels → batches.
@@ -93,8 +94,8 @@ let package = Package(
     .executableTarget(
       name: "sft",
       dependencies: [
-        "Core", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Masking", "Models",
-        "Pipeline", "Quantizing", "Reporting",
+        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Masking",
+        "Models", "Pipeline", "Quantizing", "Reporting",
         "Tokenizing", "Training", "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),

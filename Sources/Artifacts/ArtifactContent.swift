@@ -13,7 +13,7 @@ func sealFiles(in folder: String, below prefix: String = "") throws -> [Artifact
   for entry in try directoryEntries(folder) {
     let path = folder + "/" + entry
     let name = prefix + entry
-    switch FileStatus(path)?.kind {
+    switch try FileStatus(path)?.kind {
     case .directory:
       files += try sealFiles(in: path, below: name + "/")
     case .file:
@@ -21,7 +21,7 @@ func sealFiles(in folder: String, below prefix: String = "") throws -> [Artifact
         throw SFTError(.internalError, "a file of an artifact was not committed", file: path)
       }
       try syncFile(path)
-      let status = FileStatus(path)
+      let status = try FileStatus(path)
       files.append(
         ArtifactFile(
           name: name, size: status?.size ?? 0, sha256: try Digest(ofFile: path), modified: status?.modified ?? 0))
@@ -41,10 +41,10 @@ private func syncFile(_ path: String) throws {
 }
 
 /// What is wrong with the data files in `folder`, or nil. `full` reads also the big ones.
-func damage(in files: [ArtifactFile], folder: String, full: Bool) -> String? {
+func damage(in files: [ArtifactFile], folder: String, full: Bool) throws -> String? {
   for file in files {
     let path = folder + "/" + file.name
-    guard let status = FileStatus(path), status.kind == .file else { return "\(file.name) is missing" }
+    guard let status = try FileStatus(path), status.kind == .file else { return "\(file.name) is missing" }
     guard status.size == file.size else {
       return "\(file.name) has \(grouped(status.size)) bytes, not \(grouped(file.size))"
     }

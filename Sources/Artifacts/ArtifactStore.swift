@@ -60,7 +60,7 @@ public final class ArtifactStore: Sendable {
     _ reference: ArtifactReference, _ type: Summary.Type = Summary.self
   ) throws -> Artifact<Summary>? {
     if case .sound(let found) = try inspect(reference, type) { return found }
-    guard fileExists(path(of: reference)) else { return nil }
+    guard try fileExists(path(of: reference)) else { return nil }
     let lock = try buildLock(reference)
     defer { lock.removeFile() }
     switch try inspect(reference, type) {

@@ -54,8 +54,8 @@ extension ArtifactStore {
   /// What tells one version of a file from another without reading it: path, device, inode, size, modification time.
   /// Throws `notFound` where there is no file.
   public static func fileIdentity(_ path: String) throws -> String {
-    guard let resolved = canonicalPath(path), let status = FileStatus(resolved), status.kind == .file else {
-      throw SFTError(.notFound, fileExists(path) ? "is not a file" : "there is no such file", file: path)
+    guard let resolved = canonicalPath(path), let status = try FileStatus(resolved), status.kind == .file else {
+      throw SFTError(.notFound, try fileExists(path) ? "is not a file" : "there is no such file", file: path)
     }
     return "\(resolved) \(status.device) \(status.inode) \(status.size) \(status.modified)"
   }

@@ -15,19 +15,19 @@ extension ArtifactStore {
     _ reference: ArtifactReference, _ type: Summary.Type, full: Bool = false
   ) throws -> Inspection<Summary> {
     let path = path(of: reference)
-    guard let status = FileStatus(path) else { return .absent }
+    guard let status = try FileStatus(path) else { return .absent }
     guard status.kind == .directory else { return .damaged("it is not a folder") }
     let use: FileLock
     do { use = try FileLock(path, .shared, .existing) } catch let error as SFTError where error.kind == .notFound {
       return .absent
     }
     let manifestPath = path + "/" + ManifestFormat.fileName
-    guard fileExists(manifestPath) else { return .damaged("it has no manifest") }
+    guard try fileExists(manifestPath) else { return .damaged("it has no manifest") }
     let manifest: Manifest<Summary>
     do { manifest = try Manifest<Summary>.read(manifestPath, key: reference.digest) } catch let error as SFTError {
       return .damaged(error.message)
     }
-    if let damage = damage(in: manifest.files, folder: path, full: full) { return .damaged(damage) }
+    if let damage = try damage(in: manifest.files, folder: path, full: full) { return .damaged(damage) }
     if !full { markUsed(path) }
     return .sound(Artifact(manifest, path: path, origin: .reused, use: use))
   }

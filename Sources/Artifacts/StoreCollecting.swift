@@ -34,7 +34,7 @@ extension ArtifactStore {
   public func collect(
     references: [String: [Digest]], olderThan age: Double = defaultAge, dryRun: Bool = false
   ) throws -> [Removal] {
-    guard directoryExists(workspace) else { return [] }
+    guard try directoryExists(workspace) else { return [] }
     var removals = try collectUnused(references, age, dryRun)
     removals += try collectUnfinished(dryRun)
     removals += try collectAbandoned(in: workspace, dryRun)
@@ -53,11 +53,11 @@ extension ArtifactStore {
     for entry in entries where entry.referencedBy.isEmpty && kept[entry.digest] == nil {
       guard let lock = try attemptLock("\(entry.stage)-\(entry.reference.folderName)") else { continue }
       defer { lock.removeFile() }
-      guard directoryExists(entry.path), let use = try FileLock.attempt(entry.path, .exclusive, .existing) else {
+      guard try directoryExists(entry.path), let use = try FileLock.attempt(entry.path, .exclusive, .existing) else {
         continue
       }
       // Since it was listed, somebody may have used it, and be about to refer to it.
-      guard lastUse(entry.path) == entry.lastUsed else { continue }
+      guard try lastUse(entry.path) == entry.lastUsed else { continue }
       removals.append(Removal(kind: .unused, path: entry.path, bytes: entry.bytes))
       if dryRun { continue }
       // Renamed first, so that nobody ever sees half of it.
@@ -77,7 +77,7 @@ extension ArtifactStore {
         continue
       }
       defer { lock.removeFile() }
-      guard fileExists(folder.path) else { continue }
+      guard try fileExists(folder.path) else { continue }
       removals.append(Removal(kind: .leftover, path: folder.path, bytes: treeSize(folder.path)))
       if !dryRun { try removeTree(folder.path) }
     }
@@ -91,11 +91,11 @@ extension ArtifactStore {
       let path = folder + "/" + entry
       guard path != artifactsPath, path != setAsidePath, path != locksPath, !isLink(path) else { continue }
       guard let name = TemporaryName(path) else {
-        if directoryExists(path) { removals += try collectAbandoned(in: path, dryRun) }
+        if try directoryExists(path) { removals += try collectAbandoned(in: path, dryRun) }
         continue
       }
       guard name.isAbandoned else { continue }
-      let lost = name.role == .replaced && !fileExists(name.base)
+      let lost = try name.role == .replaced && !fileExists(name.base)
       removals.append(Removal(kind: lost ? .restored : .leftover, path: path, bytes: treeSize(path)))
       if dryRun { continue }
       if lost {
@@ -113,7 +113,7 @@ extension ArtifactStore {
   }
 
   private func collectSetAside(_ dryRun: Bool) throws -> [Removal] {
-    guard directoryExists(setAsidePath) else { return [] }
+    guard try directoryExists(setAsidePath) else { return [] }
     return try directoryEntries(setAsidePath).map { name in
       let path = setAsidePath + "/" + name
       let removal = Removal(kind: .setAside, path: path, bytes: treeSize(path))

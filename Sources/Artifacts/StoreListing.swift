@@ -44,7 +44,7 @@ extension ArtifactStore {
       entries.append(
         ArtifactEntry(
           stage: manifest.stage, digest: manifest.key, path: folder.path, bytes: treeSize(folder.path),
-          created: manifest.created, lastUsed: lastUse(folder.path), settings: manifest.settings,
+          created: manifest.created, lastUsed: try lastUse(folder.path), settings: manifest.settings,
           inputs: manifest.inputs, referencedBy: []))
     }
     let referrers = needed(references.merging(latestReferences()) { $0 + $1 }, among: entries)
@@ -53,8 +53,8 @@ extension ArtifactStore {
   }
 
   /// ISO 8601, UTC: what `markUsed` recorded.
-  func lastUse(_ folder: String) -> String {
-    isoTime(Double((FileStatus(folder + "/" + ManifestFormat.fileName)?.modified ?? 0) / 1_000_000_000))
+  func lastUse(_ folder: String) throws -> String {
+    isoTime(Double((try FileStatus(folder + "/" + ManifestFormat.fileName)?.modified ?? 0) / 1_000_000_000))
   }
 
   /// Reads every artifact completely and sets aside what is damaged. One that is being made at this moment is left out.
@@ -93,10 +93,10 @@ extension ArtifactStore {
 
   /// Whatever is in the stages' folders, unfinished ones too.
   func artifactFolders() throws -> [StoreFolder] {
-    guard directoryExists(artifactsPath) else { return [] }
+    guard try directoryExists(artifactsPath) else { return [] }
     return try directoryEntries(artifactsPath).flatMap { stage -> [StoreFolder] in
       let folder = artifactsPath + "/" + stage
-      guard directoryExists(folder) else { return [] }
+      guard try directoryExists(folder) else { return [] }
       return try directoryEntries(folder).map { StoreFolder(stage: stage, name: $0, path: folder + "/" + $0) }
     }
   }

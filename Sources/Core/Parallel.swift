@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 
 /// Runs `body(0) … body(count-1)` on at most `threads` threads and waits for all. Which thread runs which index is not
@@ -22,7 +21,7 @@ public func parallelFor(_ count: Int, threads: Int, _ body: @Sendable (_ index: 
       body(index, worker)
     }
   }
-  if !WorkerPool.shared.run(workers, work) { DispatchQueue.concurrentPerform(iterations: workers, execute: work) }
+  if !WorkerPool.shared.run(workers, work) { work(0) }
 }
 
 /// `items.map(transform)` on several threads, in order; the first error in order of items is thrown.

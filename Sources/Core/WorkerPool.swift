@@ -4,13 +4,16 @@ import Synchronization
 /// Threads that wait for the next parallel loop: awake for some microseconds, because the next one is usually near, then
 /// asleep.
 ///
-/// One loop at a time: a loop that finds the pool taken, or is started inside another, has to help itself. A thread that
+/// One loop at a time: a loop that finds the pool taken, or is started inside another, is its caller's alone. A thread that
 /// has not come by the time the work is done is not waited for: on a busy machine it may not run for milliseconds.
 final class WorkerPool: Sendable {
   static let shared = WorkerPool()
 
   /// Looks for work before a thread goes to sleep, each after giving way to others: some 30 µs.
   private static let patience = 100
+
+  /// As many as the state has room to count.
+  private static let mostThreads = 255
 
   /// What the threads look at: the loop's number, how many may take part, and how many are at it.
   private struct State: Equatable {
@@ -42,12 +45,17 @@ final class WorkerPool: Sendable {
   }
 
   /// Runs `body(0)` on the caller's thread and, as threads come, `body(1) … body(count - 1)` on theirs: whoever comes takes
-  /// a share of the work, and the caller all that is left. False, with nothing done, where the pool is taken or the
-  /// threads cannot be had.
+  /// a share of the work, and the caller all that is left. False, with nothing done, where the pool is taken.
+  ///
+  /// Ends the process where the threads cannot be had: going on with fewer would be slower by a factor, and unseen.
   func run(_ count: Int, _ body: @Sendable (Int) -> Void) -> Bool {
-    guard count <= 255, !taken.exchange(true, ordering: .acquiring) else { return false }
+    let count = min(count, Self.mostThreads)
+    guard !taken.exchange(true, ordering: .acquiring) else { return false }
     defer { taken.store(false, ordering: .releasing) }
-    while threads < count { guard start(threads) else { return false } }
+    while threads < count {
+      start(threads)
+      threads += 1
+    }
     withoutActuallyEscaping(body) { body in
       self.body = body
       let number = State(word: state.load(ordering: .relaxed)).number &+ 1
@@ -76,28 +84,9 @@ final class WorkerPool: Sendable {
     while State(word: state.load(ordering: .acquiring)).active > 0 { sched_yield() }
   }
 
-  private func start(_ worker: Int) -> Bool {
-    final class Start {
-      let pool: WorkerPool
-      let worker: Int
-      init(_ pool: WorkerPool, _ worker: Int) { (self.pool, self.worker) = (pool, worker) }
-    }
-    let start = Unmanaged.passRetained(Start(self, worker))
-    var thread = pthread_t()
-    let result = pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-        start.pool.work(start.worker)
-      }, start.toOpaque())
-    guard result == 0 else {
-      start.release()
-      return false
-    }
-    pthread_detach(thread)
-    threads += 1
-    return true
+  private func start(_ worker: Int) {
+    let reason = startThread { self.work(worker) }
+    if reason != 0 { Shortage.ofThreads(reason) }
   }
 
   private func work(_ worker: Int) -> Never {

@@ -8,15 +8,19 @@ import Glibc
 /// all of the old content or all of the new. A file system that cannot exchange needs two renames: killed exactly
 /// between them, the old content is kept as `PATH.old-PID-RANDOM`. The files inside are synced by whoever writes them
 /// (`OutputFile.commit` does).
+///
+/// What an earlier process left unfinished beside `path` when it was killed is removed first.
 public func writeDirectoryAtomically<Result>(_ path: String, _ body: (_ temporary: String) throws -> Result) throws
   -> Result
 {
   let path = try replaceablePath(path)
   let temporary = TemporaryName.make(beside: path)
   try createDirectory(parentPath(path))
+  removeLeftovers(of: path)
   try createDirectory(temporary)
   do {
-    let result = try body(temporary)
+    let lock = try? FileLock(temporary, .exclusive, .existing)
+    let result = try withExtendedLifetime(lock) { try body(temporary) }
     syncDirectory(temporary)
     try replaceDirectory(path, with: temporary)
     return result
@@ -26,9 +30,23 @@ public func writeDirectoryAtomically<Result>(_ path: String, _ body: (_ temporar
   }
 }
 
+/// Removes unfinished folders of `path` whose process is gone, as far as that can be done. One that is being written is
+/// locked, so that it stays though in this container no process has its number.
+private func removeLeftovers(of path: String) {
+  let folder = parentPath(path)
+  for entry in (try? directoryEntries(folder)) ?? [] {
+    let leftover = folder + "/" + entry
+    guard let name = TemporaryName(leftover), name.role == .unfinished, name.isAbandoned,
+      lastPathComponent(name.base) == lastPathComponent(path),
+      let lock = try? FileLock.attempt(leftover, .exclusive, .existing)
+    else { continue }
+    withExtendedLifetime(lock) { try? removeTree(leftover) }
+  }
+}
+
 /// `path` without slashes at its end and, where something is there, without links: the name that can be exchanged.
 private func replaceablePath(_ path: String) throws -> String {
-  guard let status = FileStatus(path) else {
+  guard let status = try FileStatus(path) else {
     var trimmed = path[...]
     while trimmed.count > 1, trimmed.last == "/" { trimmed = trimmed.dropLast() }
     return String(trimmed)

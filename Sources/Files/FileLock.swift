@@ -72,11 +72,16 @@ public final class FileLock: Sendable {
         throw systemError("lock", path, number)
       }
       // The name may have been removed or given to something else between opening and locking.
-      var held = stat()
-      if fstat(descriptor, &held) == 0, let named = FileStatus(path), named.inode == UInt64(held.st_ino),
-        named.device == UInt64(held.st_dev)
-      {
-        return descriptor
+      do {
+        var held = stat()
+        if fstat(descriptor, &held) == 0, let named = try FileStatus(path), named.inode == UInt64(held.st_ino),
+          named.device == UInt64(held.st_dev)
+        {
+          return descriptor
+        }
+      } catch {
+        close(descriptor)
+        throw error
       }
       close(descriptor)
     }

@@ -19,7 +19,7 @@ extension MappedFile {
       try self.init(copying: STDIN_FILENO, name: Self.standardInputName)
       return
     }
-    guard let status = FileStatus(path) else { throw SFTError(.notFound, "there is no such file", file: path) }
+    guard let status = try FileStatus(path) else { throw SFTError(.notFound, "there is no such file", file: path) }
     guard status.kind == .other else {
       try self.init(path)
       return

@@ -1,24 +1,28 @@
+import CProcess
 import Core
 import Glibc
 
 /// A file mapped read-only and privately; unmapped when the last reference goes.
 ///
-/// A file that another process shortens while it is mapped kills the reader (SIGBUS), as with every mapped file.
+/// A file that another process shortens while it is mapped ends the reader (SIGBUS), as with every mapped file: in a
+/// process that watches its mappings, with an error that names the file.
 public final class MappedFile: Sendable {
   public let path: String
   public let count: Int
   /// What came through a stream: `path` names that, and is none to open.
   public let isCopy: Bool
   private nonisolated(unsafe) let base: UnsafeRawPointer?
+  /// What it is known by to `watch`.
+  private let number: Int32
+
+  /// Makes an error and an exit code of reading what is no longer there.
+  public static func watch() { sft_watch_mappings() }
 
   /// Throws `notFound` where there is no regular file, `inputOutput` where it cannot be mapped.
   public convenience init(_ path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      let number = errno
-      throw number == EACCES
-        ? SFTError(.notFound, "cannot read: permission denied", file: path) : systemError("read", path, number)
-    }
+    // A pipe without a writer is not waited for.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw readError(path) }
     defer { close(descriptor) }
     try self.init(descriptor: descriptor, path: path, isCopy: false)
   }
@@ -32,17 +36,20 @@ public final class MappedFile: Sendable {
     self.isCopy = isCopy
     count = Int(info.st_size)
     if count == 0 {
-      base = nil
+      (base, number) = (nil, -1)
     } else {
       guard let mapped = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), mapped != MAP_FAILED else {
         throw systemError("map", path)
       }
       base = UnsafeRawPointer(mapped)
+      number = sft_note_mapping(mapped, count, path)
     }
   }
 
   deinit {
-    if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+    guard let base else { return }
+    sft_forget_mapping(number)
+    munmap(UnsafeMutableRawPointer(mutating: base), count)
   }
 
   /// Valid for as long as this object lives.

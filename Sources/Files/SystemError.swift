@@ -12,9 +12,18 @@ public func systemError(_ action: String, _ path: String, _ number: Int32 = errn
   case ENOSPC, EDQUOT:
     return SFTError(
       .inputOutput, "cannot \(action): \(reason)", file: path, advice: "Free some space and run the same command again")
+  case ENOMEM:
+    return SFTError(
+      .internalError, "cannot \(action): \(reason)", file: path, advice: Shortage.memoryAdvice)
   default:
     return SFTError(.inputOutput, "cannot \(action): \(reason)", file: path)
   }
+}
+
+/// The same for something that is only read.
+func readError(_ path: String, _ number: Int32 = errno) -> SFTError {
+  number == EACCES
+    ? SFTError(.notFound, "cannot read: permission denied", file: path) : systemError("read", path, number)
 }
 
 /// What `stat` says of a path, links followed.
@@ -27,10 +36,14 @@ public struct FileStatus: Sendable, Equatable {
   /// Nanoseconds since 1970.
   public var modified: Int
 
-  /// nil where there is nothing at `path`, or it cannot be reached.
-  public init?(_ path: String) {
+  /// nil where there is nothing at `path`. Throws where the system does not say: what cannot be reached, or lies on a disk
+  /// that fails, may well be there.
+  public init?(_ path: String) throws {
     var info = stat()
-    guard stat(path, &info) == 0 else { return nil }
+    guard stat(path, &info) == 0 else {
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw readError(path)
+    }
     self.init(info)
   }
 
@@ -47,8 +60,9 @@ public struct FileStatus: Sendable, Equatable {
   }
 }
 
-public func fileExists(_ path: String) -> Bool { FileStatus(path) != nil }
-public func directoryExists(_ path: String) -> Bool { FileStatus(path)?.kind == .directory }
+/// Whether something is there; throws as `FileStatus` does.
+public func fileExists(_ path: String) throws -> Bool { try FileStatus(path) != nil }
+public func directoryExists(_ path: String) throws -> Bool { try FileStatus(path)?.kind == .directory }
 
 /// Names in a directory, sorted, without "." and "..".
 public func directoryEntries(_ path: String) throws -> [String] {
@@ -71,7 +85,7 @@ public func directoryEntries(_ path: String) throws -> [String] {
 
 /// Creates a folder and its parents; an existing folder is fine.
 public func createDirectory(_ path: String) throws {
-  if directoryExists(path) { return }
+  if try directoryExists(path) { return }
   let parent = parentPath(path)
   if !parent.isEmpty, parent != path { try createDirectory(parent) }
   if mkdir(path, 0o777) != 0, errno != EEXIST {
@@ -79,7 +93,7 @@ public func createDirectory(_ path: String) throws {
     // Its parent is there, so what is missing is not something the user named.
     throw error.kind == .notFound ? SFTError(.cannotCreate, error.message, file: path) : error
   }
-  guard directoryExists(path) else { throw SFTError(.cannotCreate, "is in the way of a folder", file: path) }
+  guard try directoryExists(path) else { throw SFTError(.cannotCreate, "is in the way of a folder", file: path) }
 }
 
 /// Creates a folder that must not be there yet; false where something has its name already. Of several processes that try

@@ -8,8 +8,7 @@ extension Judge {
 
   /// nil where it was never asked, or the file is not what was written.
   func stored(_ body: String) -> JudgeChoice? {
-    let path = path(body)
-    guard fileExists(path), let value = try? parseJSONFile(path, limit: 16 << 20) else { return nil }
+    guard let value = try? parseJSONFile(path(body), limit: 16 << 20) else { return nil }
     return value["choice"]?.string.flatMap(JudgeChoice.init)
   }
 

@@ -1,4 +1,5 @@
 import CKernels
+import Core
 import Glibc
 
 /// AdamW with 8-bit moments (Dettmers et al. 2022), as `bitsandbytes.optim.AdamW8bit` computes it on CPUs: the moments are
@@ -21,7 +22,9 @@ extension AdamWStep {
 
     public init(count: Int) {
       func zeros<Element: Numeric>(_ count: Int) -> UnsafeMutableBufferPointer<Element> {
-        let memory = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
+        let values = allocateAligned(bytes: count * MemoryLayout<Element>.stride)
+        let memory = UnsafeMutableBufferPointer(
+          start: values.bindMemory(to: Element.self, capacity: count), count: count)
         memory.initialize(repeating: 0)
         return memory
       }

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 
 /// Float memory that is reused from step to step: it grows and never shrinks, and is aligned to a page.
@@ -31,7 +32,7 @@ public final class FloatBuffer {
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
     guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
-    else { preconditionFailure("out of memory: \(bytes) bytes could not be had") }
+    else { Shortage.ofMemory(bytes) }
     return memory.bindMemory(to: Float.self, capacity: max(count, 1))
   }
 

@@ -39,9 +39,31 @@ public enum LinearAlgebra {
 
   static func configure(threads count: Int) {
     _ = coreTypeIsChosen
+    let added = count - Int(openblas_get_num_threads())
+    if added > 0 { requireBuffers(added) }
     threads.store(count, ordering: .relaxed)
     openblas_set_num_threads(Int32(count))
+    _ = callersBufferIsTaken
   }
+
+  /// Ends the process where there is no room for so many of the buffers that OpenBLAS takes: a thread's when that starts,
+  /// the caller's with the first product. OpenBLAS itself asks again for ever.
+  private static func requireBuffers(_ count: Int) {
+    // Address space, of which it touches what it needs.
+    let bytes = count * (129 << 20)
+    let room = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard let room, room != MAP_FAILED else { Shortage.ofMemory(bytes) }
+    munmap(room, bytes)
+  }
+
+  /// By a product that is large enough to need it, before memory is short.
+  private static let callersBufferIsTaken: Bool = {
+    requireBuffers(1)
+    let n = 128
+    let (a, c) = (FloatBuffer(n * n), FloatBuffer(n * n))
+    multiply(m: n, n: n, k: n, a: a.pointer, lda: n, b: a.pointer, ldb: n, c: c.pointer, ldc: n)
+    return true
+  }()
 
   /// A function of the shape alone, so that results repeat.
   private static func chooseThreads(_ multiplications: Int) {

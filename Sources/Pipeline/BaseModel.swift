@@ -78,7 +78,7 @@ public final class BaseModel {
   public var isEmbedded: Bool { location.isEmbedded }
 
   /// The paths of the tokenizer's files.
-  public var tokenizerFiles: [String] { location.tokenizerFiles }
+  public var tokenizerFiles: [String] { get throws { try location.tokenizerFiles } }
 
   /// Reads an adapter and refuses one that was trained on another base; `force` insists, where the shapes allow.
   public func adapter(_ folder: String, force: Bool, notice: (String) -> Void) throws -> Adapter {

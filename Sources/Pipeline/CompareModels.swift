@@ -99,10 +99,13 @@ public final class ModelComparison {
 
   /// `metrics.jsonl` of the run that the tuned weights are from; nil where they are from elsewhere.
   public var metrics: String? {
-    if let run = session.modelRun { return run.folder.metrics }
-    guard let folder = session.adapterFolder else { return nil }
-    // runs/NAME/best, or runs/NAME/checkpoints/step-N.
-    return [parentPath(folder), parentPath(parentPath(folder))].map { $0 + "/metrics.jsonl" }.first { fileExists($0) }
+    get throws {
+      if let run = session.modelRun { return run.folder.metrics }
+      guard let folder = session.adapterFolder else { return nil }
+      // runs/NAME/best, or runs/NAME/checkpoints/step-N.
+      return try [parentPath(folder), parentPath(parentPath(folder))].map { $0 + "/metrics.jsonl" }
+        .first(where: fileExists)
+    }
   }
 
   /// Answers and measures of every model on every question. `progress` gets how many of so many pieces of work are done.

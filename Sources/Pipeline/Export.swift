@@ -90,7 +90,7 @@ private func checkMergeable(_ base: BaseModel) throws {
 /// Throws `cannotCreate` where `folder` is a file or holds something already. With `replacing` it may hold an export, known
 /// by its files; never the base, nor a folder with other folders in it, such as the one that sft runs in.
 func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
-  guard let status = FileStatus(folder) else { return }
+  guard let status = try FileStatus(folder) else { return }
   guard status.kind == .directory else { throw SFTError(.cannotCreate, "is in the way of a folder", file: folder) }
   let names = try directoryEntries(folder)
   if names.isEmpty { return }
@@ -101,7 +101,7 @@ func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
   }
   let isExport = !Set(names).isDisjoint(
     with: ["adapter_config.json", "model.safetensors", "model.safetensors.index.json"])
-  let hasFolders = names.contains { FileStatus(folder + "/" + $0)?.kind != .file }
+  let hasFolders = try names.contains { try FileStatus(folder + "/" + $0)?.kind != .file }
   guard isExport, !hasFolders, let own = canonicalPath(folder), own != canonicalPath(base), own != canonicalPath(".")
   else { throw SFTError(.cannotCreate, "is not an earlier export, so it is not replaced", file: folder) }
 }

@@ -45,7 +45,7 @@ public struct LearningRateSweep {
 
   /// Of a number that no run and no other sweep has.
   private static func freeStem(_ rates: [Double], _ workspace: Workspace) throws -> String {
-    let taken = directoryExists(workspace.runsPath) ? try directoryEntries(workspace.runsPath) : []
+    let taken = try directoryExists(workspace.runsPath) ? try directoryEntries(workspace.runsPath) : []
     var number = 1
     while taken.contains(where: { $0 == "run-\(number)" || $0.hasPrefix("run-\(number)-lr") }) { number += 1 }
     return "run-\(number)"
@@ -100,7 +100,9 @@ public struct LearningRateSweep {
 
   /// The first run of the sweep that is there.
   private func sibling() throws -> RecordedRun? {
-    for name in names where fileExists(try workspace.run(name).configuration) { return try workspace.recordedRun(name) }
+    for name in names where try fileExists(try workspace.run(name).configuration) {
+      return try workspace.recordedRun(name)
+    }
     return nil
   }
 }

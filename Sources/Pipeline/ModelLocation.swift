@@ -24,7 +24,9 @@ public struct ModelLocation: Sendable {
   public var recordedName: String { name == folder ? canonicalPath(folder) ?? folder : name }
 
   /// The paths of the tokenizer's files.
-  var tokenizerFiles: [String] { Tokenizer.files(in: folder).map { folder + "/" + $0 } }
+  var tokenizerFiles: [String] {
+    get throws { try Tokenizer.files(in: folder).map { folder + "/" + $0 } }
+  }
 }
 
 extension Workspace {
@@ -56,7 +58,7 @@ extension Workspace {
   /// data's, else the embedded model's.
   public func tokenizer(_ name: String?) throws -> Tokenizer {
     let name = try name ?? recordedRun(nil)?.configuration.model ?? preparedSummary()?.model ?? embeddedByDefault()
-    if name != EmbeddedModel.name, directoryExists(name), !Tokenizer.files(in: name).isEmpty {
+    if name != EmbeddedModel.name, try directoryExists(name), try !Tokenizer.files(in: name).isEmpty {
       return try Tokenizer(folder: name)
     }
     let location = try model(name)

@@ -86,7 +86,7 @@ extension Workspace {
   /// Throws where a run of that name is there: found out before anything long is done, settled by `newRun`.
   func checkFree(_ name: String) throws {
     let folder = try run(name)
-    if fileExists(folder.path) { throw taken(folder) }
+    if try fileExists(folder.path) { throw taken(folder) }
   }
 
   /// Trains a new run.
@@ -117,7 +117,7 @@ extension Workspace {
 
   /// Whether a run is at its end with the weights that are its; where they are not, its newest sound checkpoint gives them.
   private func isFinished(_ folder: RunFolder, _ event: (TrainEvent) -> Void) throws -> Bool {
-    guard fileExists(folder.finishedMark) else { return false }
+    guard try fileExists(folder.finishedMark) else { return false }
     if let mark = try? FinishedMark.read(folder), folder.holds(mark, thorough: true) { return true }
     event(.note("The weights of run \(folder.name) are not those that it ended with; its checkpoint is looked for."))
     guard try folder.settle(thorough: true, notice: { event(.note($0)) }) != nil else {
@@ -125,7 +125,7 @@ extension Workspace {
         .badData, "the weights of the finished run are damaged, and it has no sound checkpoint to take them from",
         file: folder.path, advice: "Start it again under another name")
     }
-    return fileExists(folder.finishedMark)
+    return try fileExists(folder.finishedMark)
   }
 
   /// Throws where another process trains the run.

@@ -89,7 +89,8 @@ private struct Preparation {
     options.validationFile = validationFile?.path
     location = try workspace.model(options.model ?? EmbeddedModel.name)
     let folder = location.folder
-    let configuration = try ModelConfiguration(path: folder + "/config.json")
+    // All that training would refuse, before anything is made for it: no more is read than the weights' headers.
+    let configuration = try ModelCheckpoint(folder: folder).configuration
     self.options = options
     tokenizer = try loadTokenizer(folder, for: configuration)
     template = try PromptTemplate.named(options.template)
@@ -230,7 +231,7 @@ extension Workspace {
 
   func preparedReference(_ path: String?) throws -> ArtifactReference? {
     guard let path else { return store.latest("prepared") }
-    guard directoryExists(path) else {
+    guard try directoryExists(path) else {
       throw SFTError(.notFound, "there is no prepared data here", file: path, advice: "Run `sft prepare` first")
     }
     let name = lastPathComponent(canonicalPath(path) ?? path)

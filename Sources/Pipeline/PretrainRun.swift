@@ -138,7 +138,7 @@ public struct PretrainRun {
       tokenizer: tokenizer,
       identity: RunIdentity(
         baseModel: configuration.model, baseDigest: configuration.baseDigest, modelFolder: blueprint,
-        tokenizerFiles: Tokenizer.files(in: blueprint).map { blueprint + "/" + $0 }),
+        tokenizerFiles: try Tokenizer.files(in: blueprint).map { blueprint + "/" + $0 }),
       data: TrainingData(
         count: windows.training.count, sample: { windows.sample(windows.training[$0]) },
         place: { "tokens \(windows.training[$0].lowerBound + 1) to \(windows.training[$0].upperBound)" },

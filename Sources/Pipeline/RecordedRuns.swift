@@ -15,10 +15,10 @@ public struct RecordedRun: Sendable {
 extension Workspace {
   /// Names of the runs, the one last started or gone on with last. What else is in the folder of runs is passed over.
   public func runNames() throws -> [String] {
-    guard directoryExists(runsPath) else { return [] }
+    guard try directoryExists(runsPath) else { return [] }
     return try directoryEntries(runsPath).compactMap { name -> (Int, String)? in
       guard TemporaryName(name) == nil, let folder = try? run(name) else { return nil }
-      return FileStatus(folder.configuration).map { ($0.modified, name) }
+      return try FileStatus(folder.configuration).map { ($0.modified, name) }
     }.sorted { $0 < $1 }.map(\.1)
   }
 
@@ -55,7 +55,7 @@ extension Workspace {
   /// `orNone` a name that no run has is fine.
   func runToResume(_ name: String?, orNone: Bool) throws -> RecordedRun? {
     if let name {
-      if orNone, !fileExists(try run(name).path) { return nil }
+      if orNone, try !fileExists(try run(name).path) { return nil }
       return try namedRun(name)
     }
     for name in try runNames().reversed() {
@@ -68,7 +68,7 @@ extension Workspace {
   /// The folder of that name. Throws `notFound` where there is none.
   public func existingRun(_ name: String) throws -> RunFolder {
     let folder = try run(name)
-    if fileExists(folder.path) { return folder }
+    if try fileExists(folder.path) { return folder }
     let names = try runNames().suffix(10).joined(separator: ", ")
     throw SFTError(
       .notFound, "there is no run '\(name)' in \(runsPath)",
@@ -77,7 +77,7 @@ extension Workspace {
 
   private func namedRun(_ name: String) throws -> RecordedRun {
     let folder = try existingRun(name)
-    guard fileExists(folder.configuration) else {
+    guard try fileExists(folder.configuration) else {
       throw SFTError(
         .badData, "the run has no config.json, so its settings are not known", file: folder.path,
         advice: "Start it again under another name; `sft runs rm \(name)` removes this one")

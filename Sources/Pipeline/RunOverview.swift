@@ -38,14 +38,14 @@ public struct RunOverview: Sendable, Encodable {
   public init(_ run: RecordedRun, in workspace: Workspace) throws {
     let (folder, configuration) = (run.folder, run.configuration)
     (name, path) = (folder.name, folder.path)
-    startedSeconds = (FileStatus(folder.configuration)?.modified ?? 0) / 1_000_000_000
+    startedSeconds = try (FileStatus(folder.configuration)?.modified ?? 0) / 1_000_000_000
     model = configuration.model
     data = workspace.files(of: configuration)
     (method, r) = (configuration.settings.method, configuration.settings.lora?.rank)
     learningRate = configuration.settings.schedule.learningRate
     steps = configuration.settings.steps
     checkpoints = folder.checkpointSteps()
-    hasBest = directoryExists(folder.best)
+    hasBest = try directoryExists(folder.best)
     let mark = try? FinishedMark.read(folder)
     let saved = folder.newestState
     (bestLoss, bestStep) = (mark?.best_loss ?? saved?.bestLoss, mark?.best_step ?? saved?.bestStep)

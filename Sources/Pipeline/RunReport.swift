@@ -44,12 +44,12 @@ public struct RunReport {
     let all = Section(title: "All settings", rows: ReportedSettings.all(try parseJSONFile(run.folder.configuration)))
     let model = configuration.pretrained == nil ? ["model \(configuration.model)"] : []
     let data = PageData(
-      name: run.folder.name, state: fileExists(run.folder.finishedMark) ? "finished" : "not finished",
+      name: run.folder.name, state: try fileExists(run.folder.finishedMark) ? "finished" : "not finished",
       summary: ([settings.method] + model + [text]).joined(separator: "  ·  "),
       planned: configuration.settings.steps, origin: .read(run.folder), settings: settings.main(data: text),
       details: [all] + [section].compactMap { $0 })
     // The same way as the other page: our own lines, put in as they are.
-    let metrics = fileExists(run.folder.metrics) ? try metricsArray(run.folder.metrics) : Array("[]".utf8)
+    let metrics = try fileExists(run.folder.metrics) ? try metricsArray(run.folder.metrics) : Array("[]".utf8)
     let encoded = Array(try jsonEncoder().encode(data)).dropLast() + Array(",\"metrics\":".utf8) + metrics
     return Page(.run, title: "Run \(run.folder.name)", data: Array(encoded) + [UInt8(ascii: "}")]).html
   }

@@ -11,7 +11,7 @@ extension Workspace {
       let folder = RunFolder(runsPath + "/" + name)
       guard !folder.isTrained else { return [] }
       let settings = verification(folder.configuration) { _ = try RunConfiguration.read(folder) }
-      return [settings]
+      return try [settings]
         + folder.sealedFolders().map { place in
           verification(place) { try FolderManifest.read(place).check(place) }
         }

@@ -13,7 +13,7 @@ extension Workspace {
     let (folder, name) = (run.folder, run.folder.name)
     if let checkpoint {
       let path = folder.checkpoint(checkpoint)
-      guard directoryExists(path) else {
+      guard try directoryExists(path) else {
         let steps = folder.checkpointSteps().map(String.init).joined(separator: ", ")
         throw SFTError(
           .notFound, "run \(name) has no checkpoint of step \(checkpoint)",
@@ -25,7 +25,7 @@ extension Workspace {
     try settle(folder)
     let last = run.isModel ? folder.model : folder.adapter
     let places = [(folder.best, "best weights of run \(name)"), (last, "last weights of run \(name)")]
-    guard let place = places.first(where: { directoryExists($0.0) }) else {
+    guard let place = try places.first(where: { try directoryExists($0.0) }) else {
       throw SFTError(
         .notFound, "run \(name) has no weights yet", file: folder.path,
         advice: folder.isTrained
@@ -77,7 +77,7 @@ extension Workspace {
 
   /// A big file is read once, and again only if it was touched.
   private func digest(_ path: String) throws -> Digest {
-    guard let size = FileStatus(path)?.size, size > alwaysReadLimit else { return try Digest(ofFile: path) }
+    guard let size = try FileStatus(path)?.size, size > alwaysReadLimit else { return try Digest(ofFile: path) }
     return try store.cachedDigest(identity: "file 1\n" + ArtifactStore.fileIdentity(path)) {
       try Digest(ofFile: path)
     }

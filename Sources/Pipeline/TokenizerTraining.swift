@@ -21,7 +21,7 @@ public struct TokenizerTraining: Sendable {
 
   /// Writes the folder as a whole. Throws `cannotCreate` where it holds something already.
   public func callAsFunction(to folder: String, progress: (Int) -> Void) throws -> TrainedTokenizer {
-    if let status = FileStatus(folder) {
+    if let status = try FileStatus(folder) {
       guard status.kind == .directory, try directoryEntries(folder).isEmpty else {
         throw SFTError(.cannotCreate, "is there already, and is not an empty folder", file: folder)
       }

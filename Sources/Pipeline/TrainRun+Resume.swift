@@ -19,10 +19,10 @@ extension TrainRun {
       }
       if let lora = configuration.settings.lora {
         let adapter = try freshAdapter(lora, configuration.settings.seed, base)
-        return job(folder, configuration, data, base, base.decoder, .adapter(adapter))
+        return try job(folder, configuration, data, base, base.decoder, .adapter(adapter))
       }
       let weights = try trainable(base)
-      return job(folder, configuration, data, base, try weights.decoder(), .weights(weights))
+      return try job(folder, configuration, data, base, try weights.decoder(), .weights(weights))
     }
     return (folder, outcome)
   }

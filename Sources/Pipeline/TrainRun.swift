@@ -117,14 +117,14 @@ public struct TrainRun {
   func job(
     _ folder: RunFolder, _ configuration: RunConfiguration, _ data: PreparedData, _ base: BaseModel,
     _ decoder: Decoder, _ trained: TrainedParameters
-  ) -> TrainingJob {
+  ) throws -> TrainingJob {
     let first = data.validation.first.map(data.sample)
     return TrainingJob(
       folder: folder, configuration: configuration, decoder: decoder, trained: trained, tokenizer: base.tokenizer,
       identity: RunIdentity(
         baseModel: base.reference, baseDigest: configuration.baseDigest,
         quantization: configuration.quantization?.description, modelFolder: base.folder,
-        tokenizerFiles: base.tokenizerFiles),
+        tokenizerFiles: try base.tokenizerFiles),
       data: TrainingData(
         count: data.training.count, sample: { data.sample(data.training[$0]) },
         place: { data.place(data.training[$0]) }, validationCount: data.validation.count,

@@ -31,7 +31,7 @@ public struct Workspace: Sendable {
   /// What may still be written where the workspace is or will be; nil where the system does not say.
   var freeBytes: Int? {
     var place = path
-    while !directoryExists(place), place != ".", place != "/" { place = parentPath(place) }
+    while (try? directoryExists(place)) != true, place != ".", place != "/" { place = parentPath(place) }
     var info = statvfs()
     return statvfs(place, &info) == 0 ? Int(info.f_bavail) * Int(info.f_frsize) : nil
   }

@@ -96,7 +96,7 @@ package final class Bytes: Sendable {
 
   /// Memory of its own (64-byte aligned), filled by `fill`, which must set every byte.
   init(count: Int, _ fill: (UnsafeMutablePointer<UInt8>) throws -> Void) rethrows {
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: 64)
+    let memory = allocateAligned(bytes: count)
     let bytes = memory.bindMemory(to: UInt8.self, capacity: count)
     do {
       try fill(bytes)

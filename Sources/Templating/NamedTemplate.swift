@@ -21,7 +21,7 @@ extension PromptTemplate {
     if let found = shipped.first(where: { $0.name == nameOrPath }) {
       return try PromptTemplate(source: String(decoding: found.bytes, as: UTF8.self), name: nameOrPath)
     }
-    guard let status = FileStatus(nameOrPath) else {
+    guard let status = try FileStatus(nameOrPath) else {
       throw SFTError(
         .notFound, "there is no template and no file called \"\(nameOrPath)\"",
         advice: "Give the path of a template file, or one of \(shippedNames.joined(separator: ", "))")

@@ -49,6 +49,6 @@ public final class EventFile {
 
 /// The event files of a folder, in the order in which they are read; none where there is no folder.
 public func eventFiles(in folder: String) throws -> [String] {
-  guard directoryExists(folder) else { return [] }
+  guard try directoryExists(folder) else { return [] }
   return try directoryEntries(folder).filter { $0.contains("tfevents") }.map { folder + "/" + $0 }
 }

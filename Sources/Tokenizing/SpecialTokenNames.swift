@@ -22,7 +22,7 @@ struct SpecialTokenNames {
   init(folder: String) throws {
     for name in ["tokenizer_config.json", "special_tokens_map.json"] {
       let path = "\(folder)/\(name)"
-      guard fileExists(path) else { continue }
+      guard try fileExists(path) else { continue }
       let root = try Self.object(path)
       for key in Self.keys {
         guard let content = Self.content(root[key]) else { continue }
@@ -43,7 +43,7 @@ struct SpecialTokenNames {
     try readAddedTokens("\(folder)/added_tokens.json")
     for name in ["config.json", "generation_config.json"] {
       let path = "\(folder)/\(name)"
-      guard fileExists(path) else { continue }
+      guard try fileExists(path) else { continue }
       let value = try Self.object(path)["eos_token_id"]
       endOfTextIDs += value?.array?.compactMap(\.int) ?? value?.int.map { [$0] } ?? []
     }
@@ -51,7 +51,7 @@ struct SpecialTokenNames {
 
   /// The older form: ids by text, whose flags are the usual ones.
   private mutating func readAddedTokens(_ path: String) throws {
-    guard fileExists(path) else { return }
+    guard try fileExists(path) else { return }
     for entry in try vocabularyEntries(try Self.object(path), path) {
       let isNamed = all.contains { $0.utf8.elementsEqual(entry.text.utf8) }
       guard let id = Int32(exactly: entry.id) else {

@@ -64,8 +64,8 @@ public struct Tokenizer: Sendable {
     let whole = "\(folder)/tokenizer.json"
     let vocabulary = "\(folder)/vocab.json"
     let merges = "\(folder)/merges.txt"
-    if fileExists(whole) { return try TokenizerJSON.read(whole) }
-    switch (fileExists(vocabulary), fileExists(merges)) {
+    if try fileExists(whole) { return try TokenizerJSON.read(whole) }
+    switch (try fileExists(vocabulary), try fileExists(merges)) {
     case (true, true): return try VocabularyFiles.read(vocabulary: vocabulary, merges: merges)
     case (true, false):
       throw SFTError(.notFound, "has a vocab.json, but neither its merges.txt nor a tokenizer.json", file: folder)
@@ -122,10 +122,10 @@ public struct Tokenizer: Sendable {
   }
 
   /// Names of the tokenizer's files in a folder, for copying them to an exported model.
-  public static func files(in folder: String) -> [String] {
-    [
+  public static func files(in folder: String) throws -> [String] {
+    try [
       "added_tokens.json", "chat_template.jinja", "merges.txt", "special_tokens_map.json", "tokenizer.json",
       "tokenizer_config.json", "vocab.json",
-    ].filter { FileStatus("\(folder)/\($0)")?.kind == .file }
+    ].filter { try FileStatus("\(folder)/\($0)")?.kind == .file }
   }
 }

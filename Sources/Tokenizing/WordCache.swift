@@ -1,3 +1,5 @@
+import Core
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -60,7 +62,8 @@ final class WordCache {
   /// few words costs little.
   init(bits: Int = 15) {
     shift = UInt64(64 - bits)
-    guard let memory = calloc((64 << bits) + 64, 1) else { preconditionFailure("out of memory") }
+    let bytes = (64 << bits) + 64
+    guard let memory = calloc(bytes, 1) else { Shortage.ofMemory(bytes) }
     self.memory = memory
     slots = memory.alignedUp(toMultipleOf: 64)
   }

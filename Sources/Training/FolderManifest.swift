@@ -29,7 +29,7 @@ public struct FolderManifest: Sendable, Equatable, Codable {
   static func seal(_ folder: String, step: Int) throws -> FolderManifest {
     let files = try directoryEntries(folder).map { name in
       let path = folder + "/" + name
-      return Entry(name: name, size: FileStatus(path)?.size ?? 0, sha256: try Digest(ofFile: path))
+      return try Entry(name: name, size: FileStatus(path)?.size ?? 0, sha256: try Digest(ofFile: path))
     }
     return try FolderManifest(files: files, step: step).write(to: folder)
   }
@@ -75,7 +75,7 @@ public struct FolderManifest: Sendable, Equatable, Codable {
   func checkSizes(_ folder: String) throws {
     for entry in files {
       let path = folder + "/" + entry.name
-      guard !entry.name.contains("/"), FileStatus(path)?.size == entry.size else {
+      guard !entry.name.contains("/"), try FileStatus(path)?.size == entry.size else {
         throw SFTError(.badData, "is damaged: it is missing or cut", file: path)
       }
     }

@@ -81,7 +81,7 @@ extension Metric {
   /// Every line of `metrics.jsonl`; none where the run has no such file yet. A last line without its end is one that is being
   /// written. Throws `badData`, naming the line, for what is no metric.
   public static func read(_ path: String) throws -> [Metric] {
-    guard fileExists(path) else { return [] }
+    guard try fileExists(path) else { return [] }
     let decoder = JSONDecoder()
     let lines = try readFile(path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
     return try lines.enumerated().map { index, line in
@@ -108,7 +108,7 @@ final class MetricsLog {
   /// Goes on after the last line of a step up to `step`; what a stopped run wrote beyond its checkpoint is taken off.
   init(_ path: String, keepingUpTo step: Int) throws {
     self.path = path
-    if fileExists(path) {
+    if try fileExists(path) {
       let kept = try readFile(path).split(separator: UInt8(ascii: "\n")).filter { line in
         Metric.step(ofLine: line).map { $0 <= step } ?? false
       }

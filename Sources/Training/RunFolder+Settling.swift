@@ -18,8 +18,9 @@ extension RunFolder {
   // MARK: - Looking
 
   /// All folders with a manifest that are there.
-  public func sealedFolders() -> [String] {
-    ([adapter, model, best] + checkpointSteps().map(checkpoint) + bestSteps.map(bestWeights)).filter(directoryExists)
+  public func sealedFolders() throws -> [String] {
+    try ([adapter, model, best] + checkpointSteps().map(checkpoint) + bestSteps.map(bestWeights)).filter(
+      directoryExists)
   }
 
   /// What the newest checkpoint says that can be read.
@@ -57,7 +58,7 @@ extension RunFolder {
 
   /// Whether a folder has the manifest of that checksum, and what that says; for nil, whether there is no such folder.
   private func holds(_ checksum: Digest?, in folder: String, _ thorough: Bool) -> Bool {
-    guard let checksum else { return !fileExists(folder) }
+    guard let checksum else { return (try? !fileExists(folder)) ?? false }
     guard let manifest = try? FolderManifest.read(folder), manifest.checksum == checksum else { return false }
     return (try? thorough ? manifest.check(folder) : manifest.checkSizes(folder)) != nil
   }

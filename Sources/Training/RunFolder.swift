@@ -36,11 +36,11 @@ public struct RunFolder: Sendable, Equatable {
   /// Removes what a killed process left half-written, and puts back what it was about to replace. The caller holds the
   /// run's lock, so nobody is writing.
   public func removeLeftovers() throws {
-    for folder in [path, checkpoints] where directoryExists(folder) {
+    for folder in [path, checkpoints] where try directoryExists(folder) {
       for entry in try directoryEntries(folder) {
         guard let name = TemporaryName(folder + "/" + entry) else { continue }
         let place = folder + "/" + entry
-        if name.role == .replaced, !fileExists(name.base) {
+        if name.role == .replaced, try !fileExists(name.base) {
           guard rename(place, name.base) == 0 else { throw systemError("restore", name.base) }
         } else {
           try removeTree(place)
@@ -60,7 +60,7 @@ public struct RunFolder: Sendable, Equatable {
 
   /// Updates whose metrics are written, saved or not; nil before the first.
   public func loggedSteps() throws -> Int? {
-    guard fileExists(metrics) else { return nil }
+    guard try fileExists(metrics) else { return nil }
     // A line with a sample answer can be long.
     let file = try MappedFile(metrics)
     let tail = file.bytes.suffix(1 << 20)

@@ -17,7 +17,7 @@ public struct FinishedMark: Sendable, Equatable, Codable {
 
   /// Marks a run as finished, with the weights as they are in its folder.
   public static func write(_ outcome: TrainingOutcome, _ run: RunFolder) throws {
-    let last = directoryExists(run.adapter) ? run.adapter : run.model
+    let last = try directoryExists(run.adapter) ? run.adapter : run.model
     let mark = FinishedMark(
       steps: outcome.steps, stopped_early: outcome.stoppedEarly, best_loss: outcome.bestLoss,
       best_step: outcome.bestStep, weights: try FolderManifest.read(last).checksum,
@@ -45,7 +45,7 @@ public struct FailedMark: Sendable, Equatable, Codable {
 }
 
 private func readMark<Mark: Decodable>(_ path: String) throws -> Mark? {
-  guard fileExists(path) else { return nil }
+  guard try fileExists(path) else { return nil }
   do {
     return try JSONDecoder().decode(Mark.self, from: Data(try readFile(path, limit: 1 << 20)))
   } catch is DecodingError {

@@ -22,8 +22,9 @@ final class UpdateQueue: @unchecked Sendable {
   private let samples: @Sendable (Int) -> Sample
   private let cost: Packer.Cost
   private let trunk: TrunkOutputs?
-  /// All that follows is touched on it alone.
-  private let worker = DispatchQueue(label: "sft.updates")
+  /// Signalled once the next update is ready; until then all that follows is the thread's that makes it.
+  private let done = DispatchSemaphore(value: 0)
+  private var isBusy = false
   private var order: DataOrder
   private var ready: (step: Int, update: Update)?
 
@@ -41,11 +42,15 @@ final class UpdateQueue: @unchecked Sendable {
 
   /// The 0-based update `step`; the one after it is begun.
   func take(_ step: Int) -> Update {
-    let update = worker.sync {
-      if let ready, ready.step == step { return ready.update }
-      return prepare(step)
-    }
-    if step + 1 < settings.steps { worker.async { self.ready = (step + 1, self.prepare(step + 1)) } }
+    if isBusy { done.wait() }
+    let update = if let ready, ready.step == step { ready.update } else { prepare(step) }
+    // Where there is no thread to be had, the next one is made when it is asked for.
+    isBusy =
+      step + 1 < settings.steps
+      && startThread {
+        self.ready = (step + 1, self.prepare(step + 1))
+        self.done.signal()
+      } == 0
     return update
   }
 

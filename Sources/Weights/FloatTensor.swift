@@ -1,3 +1,4 @@
+import Core
 import Files
 
 /// A read-only float32 tensor, row-major: a view of a mapped file or of someone's memory, which it keeps alive, or memory
@@ -39,7 +40,7 @@ public final class FloatTensor: Sendable {
     guard let count = checkedProduct(shape), count <= Int.max / 4 else {
       preconditionFailure("a tensor of shape \(shape) cannot be")
     }
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
+    let memory = allocateAligned(bytes: count * 4)
     let values = UnsafeMutableBufferPointer(start: memory.bindMemory(to: Float.self, capacity: count), count: count)
     do {
       try fill(values)
@@ -71,6 +72,19 @@ public final class FloatTensor: Sendable {
         UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[range.lowerBound * 4..<range.upperBound * 4]),
         .dontNeed)
     }
+  }
+
+  /// The same values, in memory of their own where they are a view of at most `bytes`, and the mapped pages given back.
+  ///
+  /// Around each value that is looked at, a kernel maps 64 KB of the file, or 2 MB where it holds it in large pages: small
+  /// tensors spread over a file then keep a hundred times their size resident.
+  public func detached(upTo bytes: Int) -> FloatTensor {
+    guard case .mapped(let file) = storage, count * 4 <= bytes else { return self }
+    let copy = FloatTensor(shape: shape) { copy in withValues { _ = copy.update(fromContentsOf: $0) } }
+    let start = file.bytes.baseAddress.map { UnsafeRawPointer(pointer) - $0 } ?? 0
+    let around = 1 << 16
+    file.advise(max(0, start - around)..<min(file.count, start + count * 4 + around), .dontNeed)
+    return copy
   }
 
   /// All values, valid during `body`.

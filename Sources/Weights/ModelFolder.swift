@@ -16,23 +16,39 @@ public enum ModelFolder {
   /// The same in a given environment.
   package static func resolve(_ nameOrPath: String, environment: (String) -> String?) throws -> String {
     guard !nameOrPath.isEmpty else { throw SFTError(.usage, "the model's name is empty") }
-    if fileExists(nameOrPath + "/config.json") { return nameOrPath }
-    let folder =
-      directoryExists(nameOrPath)
-      ? "the folder \(quoted(nameOrPath)) has no config.json" : "there is no folder \(quoted(nameOrPath))"
+    if try fileExists(nameOrPath + "/config.json") { return nameOrPath }
+    let hub = isModelName(nameOrPath) ? hubFolder(environment) : nil
+    let cached = hub.map { $0 + "/models--" + nameOrPath.split(separator: "/").joined(separator: "--") }
+    if let cached, let snapshot = try snapshot(cached) { return snapshot }
+    if let status = try FileStatus(nameOrPath) { throw noModel(nameOrPath, status.kind) }
+    let folder = "there is no folder \(quoted(nameOrPath))"
     guard isModelName(nameOrPath) else {
       throw SFTError(
         .notFound, "cannot find the model: \(folder), and it is not a name such as gpt2 or org/name",
-        advice: "Give --model a folder with config.json and model.safetensors")
+        advice: "Give --model a folder with config.json and model.safetensors: where it is now, if it was moved")
     }
-    guard let hub = hubFolder(environment) else {
+    guard let cached else {
       throw SFTError(.notFound, "cannot find the model: \(folder), and neither HF_HOME nor HOME is set")
     }
-    let cached = hub + "/models--" + nameOrPath.split(separator: "/").joined(separator: "--")
-    if let snapshot = try snapshot(cached) { return snapshot }
     throw SFTError(
       .notFound, "cannot find the model: \(folder), and no snapshot with a config.json in \(cached)",
       advice: "Download it into the cache, or give --model a folder with config.json and model.safetensors")
+  }
+
+  /// For what is there and has no `config.json` in it.
+  private static func noModel(_ path: String, _ kind: FileStatus.Kind) -> SFTError {
+    guard kind == .directory else {
+      return SFTError(
+        .notFound, "is not a folder, and a model is one, with config.json and model.safetensors in it", file: path,
+        advice: isWeights(path) ? "Give the folder that it is in: \(parentPath(path))" : "Give a model's folder")
+    }
+    return SFTError(
+      .notFound, "the folder has no config.json, so it is not a model's", file: path,
+      advice: "Give a folder with config.json and model.safetensors")
+  }
+
+  private static func isWeights(_ path: String) -> Bool {
+    [".safetensors", ".bin", ".json"].contains { path.hasSuffix($0) }
   }
 
   /// One or two parts of letters, digits, `-`, `_` and `.`, as the hub allows them: none starts with a dot or a dash, or
@@ -65,7 +81,7 @@ public enum ModelFolder {
   private static func snapshot(_ cached: String) throws -> String? {
     let snapshots = cached + "/snapshots"
     let reference = cached + "/refs/main"
-    if fileExists(reference) {
+    if try fileExists(reference) {
       let hash =
         String(decoding: try readFile(reference, limit: 4096), as: UTF8.self)
         .split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
@@ -73,12 +89,12 @@ public enum ModelFolder {
         throw SFTError(.badData, "is not the name of a snapshot", file: reference)
       }
       let folder = snapshots + "/" + hash
-      if fileExists(folder + "/config.json") { return folder }
+      if try fileExists(folder + "/config.json") { return folder }
     }
-    guard directoryExists(snapshots) else { return nil }
+    guard try directoryExists(snapshots) else { return nil }
     let found = try directoryEntries(snapshots).map { snapshots + "/" + $0 }
-      .filter { fileExists($0 + "/config.json") }
-      .map { (path: $0, modified: FileStatus($0)?.modified ?? 0) }
+      .filter { try fileExists($0 + "/config.json") }
+      .map { (path: $0, modified: try FileStatus($0)?.modified ?? 0) }
     return found.max { ($0.modified, $0.path) < ($1.modified, $1.path) }?.path
   }
 

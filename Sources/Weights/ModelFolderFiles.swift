@@ -19,7 +19,7 @@ package func writeConfiguration(
 /// The tokenizer's files, and how the model generates.
 package func copyCompanions(of model: String, _ tokenizerFiles: [String], to folder: String) throws {
   let generation = model + "/generation_config.json"
-  try copyFiles(tokenizerFiles + (fileExists(generation) ? [generation] : []), to: folder)
+  try copyFiles(tokenizerFiles + (try fileExists(generation) ? [generation] : []), to: folder)
 }
 
 /// Copies files into a folder, mapped: they may be weights.

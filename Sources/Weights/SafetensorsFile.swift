@@ -44,6 +44,8 @@ public final class SafetensorsFile: Sendable {
     if info.dtype == .f32, info.range.lowerBound % 4 == 0, let base = stored.baseAddress {
       return FloatTensor(viewing: base.assumingMemoryBound(to: Float.self), shape: shape, of: mapping)
     }
+    // What is converted is not looked at again.
+    defer { adviseMapped(stored, .dontNeed) }
     return FloatTensor(shape: shape) { values in convertToFloat(stored, info.dtype, values) }
   }
 

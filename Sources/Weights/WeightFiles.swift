@@ -71,15 +71,15 @@ public final class WeightFiles: Sendable {
 
   /// What identifies a file's content without reading it. Throws `notFound` where there is none.
   static func identity(_ path: String) throws -> String {
-    guard let status = FileStatus(path) else { throw SFTError(.notFound, "no such file", file: path) }
+    guard let status = try FileStatus(path) else { throw SFTError(.notFound, "no such file", file: path) }
     return "\(canonicalPath(path) ?? path) \(status.device) \(status.inode) \(status.size) \(status.modified)"
   }
 
   /// Tensor name → file name from the index; nil where there is a single file.
   private static func weightMap(_ folder: String) throws -> [String: String]? {
-    if fileExists(folder + "/" + single) { return nil }
+    if try fileExists(folder + "/" + single) { return nil }
     let path = folder + "/" + index
-    guard fileExists(path) else { throw noWeights(folder) }
+    guard try fileExists(path) else { throw try noWeights(folder) }
     guard let object = try parseJSONFile(path)["weight_map"]?.object else {
       throw SFTError(.badData, "'weight_map' is missing or not an object", file: path)
     }
@@ -95,7 +95,7 @@ public final class WeightFiles: Sendable {
             + "file in this folder",
           file: path)
       }
-      guard fileExists(folder + "/" + file) else {
+      guard try fileExists(folder + "/" + file) else {
         throw SFTError(
           .notFound, "the shard \(quoted(file)) is missing", file: path, advice: "Download the whole model folder again"
         )
@@ -140,8 +140,8 @@ public final class WeightFiles: Sendable {
     return owners
   }
 
-  private static func noWeights(_ folder: String) -> SFTError {
-    for name in ["pytorch_model.bin", "pytorch_model.bin.index.json"] where fileExists(folder + "/" + name) {
+  private static func noWeights(_ folder: String) throws -> SFTError {
+    for name in ["pytorch_model.bin", "pytorch_model.bin.index.json"] where try fileExists(folder + "/" + name) {
       return SFTError(
         .badData, "the weights are in PyTorch's own format (\(name)), which is not read here", file: folder,
         advice: "Convert them in Python: from transformers import AutoModelForCausalLM; "

@@ -37,10 +37,10 @@ struct CompareVotes {
   /// The comparison of the workspace that the votes are on.
   private func find(_ votes: BlindVotes) throws -> String {
     let folder = workspace.path + "/compare"
-    let names = directoryExists(folder) ? try directoryEntries(folder) : []
+    let names = try directoryExists(folder) ? try directoryEntries(folder) : []
     for name in names {
       let path = "\(folder)/\(name)/compare.json"
-      if fileExists(path), try Digest(ofFile: path) == votes.comparison { return "\(folder)/\(name)" }
+      if try fileExists(path), try Digest(ofFile: path) == votes.comparison { return "\(folder)/\(name)" }
     }
     throw SFTError(
       .badData, "the votes are on a comparison (\(votes.comparison.short)) that is not in \(folder)", file: file,

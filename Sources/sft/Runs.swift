@@ -8,7 +8,8 @@ import Training
 struct Runs: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List, show or remove the runs of the workspace; or give a run's metrics as CSV.",
-    usage: "sft runs [ls|show|rm] [options]", subcommands: [List.self, Show.self, Remove.self], defaultSubcommand: List.self)
+    usage: "sft runs [ls|show|rm] [options]", subcommands: [List.self, Show.self, Remove.self],
+    defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,7 +20,8 @@ struct Runs: ParsableCommand {
       @Option(
         name: .long,
         help: .takes(
-          "RUN", "Print this run's metrics as CSV: one row an update, with the validation after it; no sample answers."))
+          "RUN", "Print this run's metrics as CSV: one row an update, with the validation after it; no sample answers.")
+      )
       var csv: String?
     }
 
@@ -61,7 +63,7 @@ struct Runs: ParsableCommand {
       let workspace = common.openWorkspace()
       guard let run = try workspace.recordedRun(name) else { return }
       let overview = try RunOverview(run, in: workspace)
-      if common.json { try Terminal.printJSON(overview) } else { Terminal.show(runLines(overview, run)) }
+      if common.json { try Terminal.printJSON(overview) } else { Terminal.show(try runLines(overview, run)) }
     }
   }
 

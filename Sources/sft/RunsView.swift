@@ -17,7 +17,7 @@ func runsTable(_ runs: [RunOverview]) -> String {
 }
 
 /// A run in a line for each thing to know of it.
-func runLines(_ run: RunOverview, _ recorded: RecordedRun) -> String {
+func runLines(_ run: RunOverview, _ recorded: RecordedRun) throws -> String {
   let (settings, folder) = (recorded.configuration.settings, recorded.folder)
   let schedule = settings.schedule
   var lines = [
@@ -42,7 +42,7 @@ func runLines(_ run: RunOverview, _ recorded: RecordedRun) -> String {
   if let loss = run.bestLoss, let step = run.bestStep {
     lines.append(("best", "validation loss \(fixed(loss, 4)) at step \(step)"))
   }
-  let weights = [folder.best, folder.adapter, folder.model].filter(directoryExists)
+  let weights = try [folder.best, folder.adapter, folder.model].filter(directoryExists)
   if !weights.isEmpty { lines.append(("weights", weights.joined(separator: ", "))) }
   if !run.checkpoints.isEmpty {
     lines.append(("checkpoints", run.checkpoints.map(String.init).joined(separator: ", ")))

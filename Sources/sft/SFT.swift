@@ -1,5 +1,7 @@
 import ArgumentParser
+import CProcess
 import Core
+import Files
 import Glibc
 
 @main
@@ -29,7 +31,8 @@ struct SFT: ParsableCommand {
     // A limit on file sizes is then an error of the write.
     signal(SIGXFSZ, SIG_IGN)
     Interrupt.exitsAtOnce()
-    let typed = TypedArguments(CommandLine.arguments.dropFirst())
+    MappedFile.watch()
+    let typed = TypedArguments(arguments())
     do {
       try typed.checkVerb()
       var command = try parseAsRoot(typed.arguments)
@@ -41,4 +44,11 @@ struct SFT: ParsableCommand {
       Failure(error, typed).exit(asJSON: typed.wantsJSON)
     }
   }
+}
+
+/// As the process was started; those of Swift's library are read from `/proc`, and none where that is not mounted.
+private func arguments() -> [String] {
+  var count: Int32 = 0
+  guard let values = sft_arguments(&count), count > 0 else { return Array(CommandLine.arguments.dropFirst()) }
+  return (1..<Int(count)).compactMap { values[$0].map { String(cString: $0) } }
 }

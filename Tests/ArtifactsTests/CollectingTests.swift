@@ -76,7 +76,7 @@ import Artifacts
     let removals = try workspace.store.collect(references: [:])
     #expect(removals.filter { $0.kind == .leftover }.count == 4)
     #expect(removals.filter { $0.kind == .restored }.count == 1)
-    #expect(!fileExists(folder) && directoryExists(own))
+    #expect(try !fileExists(folder) && directoryExists(own))
     #expect(workspace.names("runs").filter { !$0.hasPrefix("live") } == ["a", "b", "lost"])
   }
 

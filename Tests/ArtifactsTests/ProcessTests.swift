@@ -32,8 +32,8 @@ private func startChild(_ folder: String) throws -> pid_t {
 }
 
 private func wait(for file: String) throws {
-  for _ in 0..<3000 where !fileExists(file) { usleep(10_000) }
-  try #require(fileExists(file), "the child did not start")
+  for _ in 0..<3000 where try !fileExists(file) { usleep(10_000) }
+  try #require(try fileExists(file), "the child did not start")
 }
 
 /// Appends a line to `FOLDER/log`, which counts bodies over all processes.
@@ -50,7 +50,7 @@ private func log(_ folder: String) {
       log(folder)
       let summary = try Workspace.write(writer)
       try writeAtomically("", to: folder + "/started")
-      for _ in 0..<1000 where !fileExists(folder + "/go") { usleep(10_000) }
+      for _ in 0..<1000 where try !fileExists(folder + "/go") { usleep(10_000) }
       return summary
     }
   }

@@ -46,7 +46,7 @@ final class Workspace: Sendable {
     return Summary(records: 3, share: 0.25)
   }
 
-  func exists(_ artifact: Artifact<Summary>) -> Bool { fileExists(artifact.path + "/manifest.json") }
+  func exists(_ artifact: Artifact<Summary>) -> Bool { (try? fileExists(artifact.path + "/manifest.json")) == true }
   func names(_ folder: String) -> [String] { (try? directoryEntries(path + "/.sft/" + folder)) ?? [] }
 }
 

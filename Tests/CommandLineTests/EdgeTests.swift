@@ -9,7 +9,7 @@ import Testing
   @Test func anEmptyWorkspaceNameCountsAsNone() throws {
     try withSFT { sft in
       try sft.prepare("--val", "0", "--workspace", "")
-      #expect(fileExists(sft.path(".sft/latest/prepared")))
+      #expect(try fileExists(sft.path(".sft/latest/prepared")))
     }
   }
 

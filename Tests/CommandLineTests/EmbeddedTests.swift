@@ -80,7 +80,7 @@ import Testing
       let outcome = try sft.run("export", "--to", "out")
       #expect(outcome.code == 66)
       #expect(outcome.errors.contains("there is nothing to export. Train a run first, or give --adapter or --model."))
-      #expect(!fileExists(sft.path("out")))
+      #expect(try !fileExists(sft.path("out")))
     }
   }
 
@@ -178,8 +178,8 @@ import Testing
       try sft.fail(
         66,
         "cannot find the model: there is no folder '/gone/base', and it is not a name such as gpt2 or org/name. Give "
-          + "--model a folder with config.json and model.safetensors.", "generate", "--prompt", "a", "--adapter", "out",
-        "--workspace", "other")
+          + "--model a folder with config.json and model.safetensors: where it is now, if it was moved.", "generate",
+        "--prompt", "a", "--adapter", "out", "--workspace", "other")
     }
   }
 
@@ -228,7 +228,8 @@ import Testing
       try sft.fail(
         66,
         "cannot find the model: there is no folder './embedded', and it is not a name such as gpt2 or org/name. Give "
-          + "--model a folder with config.json and model.safetensors.", "inspect", "model", "./embedded")
+          + "--model a folder with config.json and model.safetensors: where it is now, if it was moved.", "inspect",
+        "model", "./embedded")
       let mixed = try sft.run("export", "--format", "model", "--adapter", "x", "--to", "out")
       #expect(mixed.code == 64)
       #expect(mixed.errors.contains("--format model writes the model alone"))

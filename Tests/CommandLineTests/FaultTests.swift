@@ -138,7 +138,7 @@ import Testing
     var files: [String: [UInt8]] = [:]
     func add(_ name: String) throws {
       let path = folder + "/" + name
-      if directoryExists(path) {
+      if try directoryExists(path) {
         files[name] = []
         for entry in try directoryEntries(path) { try add("\(name)/\(entry)") }
       } else {
@@ -164,7 +164,7 @@ import Testing
     sft.environment["FAULT_LOG"] = log
     let outcome = try sft.run(arguments + ["--workspace", workspace])
     if faults.count == 1 { #expect(outcome.code == 0, "\(outcome.errors)") }
-    return fileExists(log) ? try sft.read("writes.log").split(separator: "\n").map(String.init) : []
+    return try fileExists(log) ? try sft.read("writes.log").split(separator: "\n").map(String.init) : []
   }
 
   private func compile(_ source: String, to library: String) throws {

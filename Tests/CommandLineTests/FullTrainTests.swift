@@ -36,7 +36,7 @@ import Testing
       try sft.prepare("--val", "0.2")
       try sft.run(["train", "--run", "whole"] + Self.settings)
       var kills = 0
-      for attempt in 0..<20 where !fileExists(sft.path(".sft/runs/killed/finished.json")) {
+      for attempt in 0..<20 where try !fileExists(sft.path(".sft/runs/killed/finished.json")) {
         let running = try sft.start(
           ["train", "--run", "killed"] + (attempt == 0 ? Self.settings : ["--resume", "--quiet"]))
         let before = steps(sft)

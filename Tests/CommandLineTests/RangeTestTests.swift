@@ -45,7 +45,7 @@ import Testing
       #expect(again.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
       #expect(try directoryEntries(sft.path(".sft/lr-find")) == folders)
       #expect(try readFile(sft.path(folder + "/lr-find.json")) == json)
-      #expect(!fileExists(sft.path(".sft/runs")))
+      #expect(try !fileExists(sft.path(".sft/runs")))
       #expect(try sft.leftovers() == [])
     }
   }
@@ -122,7 +122,7 @@ import Testing
       }
       try sft.fail(
         64, "there is no layer 8 to adapt: the model has layers 0 to 2.", "lr-find", "--lora-layers", "8-11")
-      #expect(!fileExists(sft.path(".sft/lr-find")) && !fileExists(sft.path(".sft/runs")))
+      #expect(try !fileExists(sft.path(".sft/lr-find")) && !fileExists(sft.path(".sft/runs")))
     }
   }
 
@@ -133,7 +133,7 @@ import Testing
       while running.process.isRunning, try readFile(running.errorPath).count(where: { $0 == 10 }) < 2 { usleep(1000) }
       kill(running.process.processIdentifier, SIGINT)
       #expect(try running.finish().code == 130)
-      #expect(!fileExists(sft.path(".sft/lr-find")) && !fileExists(sft.path(".sft/runs")))
+      #expect(try !fileExists(sft.path(".sft/lr-find")) && !fileExists(sft.path(".sft/runs")))
     }
   }
 }

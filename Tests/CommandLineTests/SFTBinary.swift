@@ -37,7 +37,7 @@ struct SFTBinary {
   static func path() throws -> String {
     let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
     let path = parentPath(canonicalPath(bundle) ?? bundle) + "/sft"
-    try #require(fileExists(path), "\(path) is not there: build the package's products first")
+    try #require(try fileExists(path), "\(path) is not there: build the package's products first")
     return path
   }
 
@@ -79,10 +79,18 @@ struct SFTBinary {
     try start(arguments, in: directory).finish()
   }
 
-  /// Runs a line of bash, in which `sft` is the command.
+  /// Runs a line of bash, in which `sft` and `$SFT` are the command.
   func shell(_ line: String) throws -> Outcome {
-    let script = "sft() { '\(try Self.path())' \"$@\"; }; set -o pipefail; \(line)"
+    let script = "SFT='\(try Self.path())'; sft() { \"$SFT\" \"$@\"; }; set -o pipefail; \(line)"
     return try start(["-c", script], executable: "/bin/bash").finish()
+  }
+
+  /// A copy of the tiny model, under a name of its own.
+  func copyModel(to name: String) throws {
+    try createDirectory(path(name))
+    for file in try directoryEntries(Self.model) {
+      try writeAtomically(try readFile(Self.model + "/" + file), to: path(name + "/" + file))
+    }
   }
 
   /// Runs a command that must succeed.
@@ -112,7 +120,7 @@ struct SFTBinary {
       try directoryEntries(path).flatMap { name -> [String] in
         let entry = path + "/" + name
         if TemporaryName(entry) != nil { return [entry] }
-        return directoryExists(entry) ? try search(entry) : []
+        return try directoryExists(entry) ? try search(entry) : []
       }
     }
     return try search(folder)

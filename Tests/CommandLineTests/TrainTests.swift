@@ -89,7 +89,7 @@ import TestSupport
       try sft.run(["train", "--run", "whole"] + settings)
       var kills = 0
       // Killed after each new checkpoint or so, at a random instant.
-      for attempt in 0..<40 where !fileExists(sft.path(".sft/runs/killed/finished.json")) {
+      for attempt in 0..<40 where try !fileExists(sft.path(".sft/runs/killed/finished.json")) {
         let isFirst = attempt == 0
         let running = try sft.start(
           ["train", "--run", "killed"] + (isFirst ? settings : ["--resume", "--quiet"]))
@@ -129,7 +129,7 @@ import TestSupport
         outcome.errors
           == "stopped after step \(step); a checkpoint is saved. Go on with `sft train --run stopped --resume`.\n"
       )
-      #expect(fileExists(sft.path(".sft/runs/stopped/checkpoints/step-\(step)")))
+      #expect(try fileExists(sft.path(".sft/runs/stopped/checkpoints/step-\(step)")))
       let listed = try sft.succeed("runs", "--json").json().array?.last
       #expect(listed?["name"]?.string == "stopped" && listed?["state"]?.string == "stopped")
       #expect(listed?["step"]?.int == Int(step) && listed?["steps"]?.int == 60)

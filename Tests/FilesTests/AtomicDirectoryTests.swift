@@ -32,6 +32,24 @@ import Files
     #expect(try directoryEntries(folder.path) == ["out"])
   }
 
+  /// Only those of processes that are gone, of this folder, and that nobody holds.
+  @Test func whatAKilledProcessLeftIsRemoved() throws {
+    let folder = try TemporaryFolder()
+    let (gone, held) = (folder("out.tmp-2147483647-1"), folder("out.tmp-2147483647-2"))
+    let others = ["other.tmp-2147483647-1", "out.old-2147483647-1", "out.tmp-\(getpid())-1", "out.tmp-x"].map {
+      folder($0)
+    }
+    for path in [gone, held] + others { try createDirectory(path + "/inside") }
+    let lock = try FileLock(held, .exclusive, .existing)
+    try writeDirectoryAtomically(folder("out")) { temporary in
+      let isFree = try FileLock.attempt(temporary, .exclusive, .existing) != nil
+      #expect(!isFree)
+    }
+    withExtendedLifetime(lock) {}
+    #expect(try !fileExists(gone))
+    for path in [held] + others { #expect(try fileExists(path + "/inside"), "\(path)") }
+  }
+
   /// What a reader sees at any instant is what a killed writer leaves.
   @Test func thereIsNoInstantWithoutTheFolder() throws {
     let folder = try TemporaryFolder()
@@ -45,7 +63,7 @@ import Files
     let reader = DispatchGroup()
     DispatchQueue.global().async(group: reader) {
       while !done.load(ordering: .relaxed) {
-        if !fileExists(path) { misses.add(1, ordering: .relaxed) }
+        if (try? fileExists(path)) != true { misses.add(1, ordering: .relaxed) }
       }
     }
     defer {

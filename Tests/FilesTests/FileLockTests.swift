@@ -64,6 +64,6 @@ import Testing
     let folder = try TemporaryFolder()
     let error = #expect(throws: SFTError.self) { try FileLock(folder("none"), .shared, .existing) }
     #expect(error?.kind == .notFound)
-    #expect(!fileExists(folder("none")))
+    #expect(try !fileExists(folder("none")))
   }
 }

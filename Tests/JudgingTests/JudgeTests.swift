@@ -127,7 +127,7 @@ import Testing
       // A reply without a verdict is none, and is not kept.
       let run = try Self.judge(in: folder) { _, _ in .reply("Both are fine, A perhaps") }
       #expect(try run.result.get() == nil)
-      #expect(!fileExists(folder + "/judge"))
+      #expect(try !fileExists(folder + "/judge"))
     }
     try withTemporaryFolder { (folder) throws in
       let judge = try Judge(

@@ -62,11 +62,21 @@ import Weights
     #expect(error?.kind == .notFound)
     #expect(error?.message.contains("there is no folder 'org/none'") == true)
     #expect(error?.message.contains(hub.path + "/models--org--none") == true)
-    try createDirectory(hub.path + "/empty")
-    #expect(failure { _ = try resolve(hub.path + "/empty") }?.message.contains("has no config.json") == true)
   }
 
-  @Test(arguments: ["../x", "a/../b", "a/b/c", "a--b/c", "~/x", "a b", "..", ".", "/", "a/", "/a", "-a", "é", "a\0b"])
+  /// Where something is there, the cache is not spoken of.
+  @Test func aFolderWithoutAConfigurationAndAFileAreNamed() throws {
+    let file = try hub.write("m/model.safetensors", "x")
+    let folder = failure { _ = try resolve(hub.path + "/m") }
+    #expect(folder?.kind == .notFound && folder?.file == hub.path + "/m")
+    #expect(folder?.message == "the folder has no config.json, so it is not a model's")
+    let weights = failure { _ = try resolve(file) }
+    #expect(weights?.kind == .notFound && weights?.file == file)
+    #expect(weights?.advice == "Give the folder that it is in: \(hub.path)/m")
+    for place in [".", "..", "/"] { #expect(failure { _ = try resolve(place) }?.kind == .notFound) }
+  }
+
+  @Test(arguments: ["../x", "a/../b", "a/b/c", "a--b/c", "~/x", "a b", "a/", "/a", "-a", "é", "a\0b"])
   func oddNames(name: String) {
     let error = failure { _ = try resolve(name) }
     #expect(error?.kind == .notFound)

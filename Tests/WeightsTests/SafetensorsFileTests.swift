@@ -59,6 +59,38 @@ import Weights
     }
   }
 
+  /// Bytes of a mapped file that are resident in this process.
+  private func resident(_ path: String) throws -> Int {
+    var (isIt, kilobytes) = (false, 0)
+    for line in try readPseudoFile("/proc/self/smaps").split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words.first?.contains("-") == true { isIt = line.hasSuffix(path) }
+      if isIt, words.first == "Rss:" { kilobytes += Int(words[1]) ?? 0 }
+    }
+    return kilobytes << 10
+  }
+
+  @Test func smallTensorsThatAreDetachedLeaveNothingResident() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/x.safetensors"
+    // Small ones far apart, as norms lie between matrices.
+    let tensors = (0..<8).flatMap { number in
+      [
+        TensorOutput("a\(number).norm", [64], [Float](repeating: Float(number), count: 64)),
+        TensorOutput("a\(number).weight", [1 << 18], [Float](repeating: 0, count: 1 << 18)),
+      ]
+    }
+    try writeSafetensors(tensors, to: path)
+    let file = try SafetensorsFile(path)
+    let before = try resident(path)
+    let norms = try (0..<8).map { try file.floats("a\($0).norm", shape: [64]).detached(upTo: 4096) }
+    #expect(try resident(path) <= before)
+    for (number, norm) in norms.enumerated() {
+      #expect(!norm.isView && norm.array == [Float](repeating: Float(number), count: 64))
+    }
+    #expect(try file.floats("a0.weight", shape: [1 << 18]).detached(upTo: 4096).isView)
+  }
+
   @Test func wrongShapeOrNameOrTypeIsRefusedByName() throws {
     let file = try open(
       safetensors("{\"n\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[0,4]}}", [0, 0, 0, 0]))

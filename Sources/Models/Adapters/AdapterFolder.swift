@@ -101,7 +101,7 @@ public enum AdapterFolder {
 
   private static func readConfiguration(_ folder: String) throws -> (LoRAConfiguration, baseModel: String?) {
     let path = folder + "/" + configurationFile
-    guard fileExists(path) else {
+    guard try fileExists(path) else {
       throw SFTError(.notFound, "there is no adapter here: \(configurationFile) is missing", file: folder)
     }
     return try PEFTConfigurationReader(path: path).read()

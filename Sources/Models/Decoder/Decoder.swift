@@ -31,7 +31,12 @@ public final class Decoder: Sendable {
   ) throws {
     try self.init(
       WeightSource(
-        checkpoint.configuration, quantized: quantized, packing: packing, halves: checkpoint.halves, checkpoint.tensor))
+        checkpoint.configuration, quantized: quantized, packing: packing, halves: checkpoint.halves
+      ) { name, shape in
+        let tensor = try checkpoint.tensor(name, shape: shape)
+        // Beside matrices that are laid out, norms and biases would keep much of the file resident.
+        return packing == nil ? tensor : tensor.detached(upTo: 1 << 18)
+      })
   }
 
   init(_ source: WeightSource) throws {
