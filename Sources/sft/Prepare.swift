@@ -84,7 +84,7 @@ struct Prepare: ParsableCommand {
     if common.json {
       try Terminal.printJSON(Report(path: artifact.path, stages: stages, summary: summary))
     } else {
-    Terminal.show(Self.text(summary, modelIsNamed: form.model != nil))
+      Terminal.show(Self.text(summary, modelIsNamed: form.model != nil))
     }
   }
 

@@ -8,7 +8,8 @@ import Training
 struct Runs: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List, show or remove the runs of the workspace; or give a run's metrics as CSV.",
-    usage: "sft runs [ls|show|rm] [options]", subcommands: [List.self, Show.self, Remove.self], defaultSubcommand: List.self)
+    usage: "sft runs [ls|show|rm] [options]", subcommands: [List.self, Show.self, Remove.self],
+    defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,7 +20,8 @@ struct Runs: ParsableCommand {
       @Option(
         name: .long,
         help: .takes(
-          "RUN", "Print this run's metrics as CSV: one row an update, with the validation after it; no sample answers."))
+          "RUN", "Print this run's metrics as CSV: one row an update, with the validation after it; no sample answers.")
+      )
       var csv: String?
     }
 
