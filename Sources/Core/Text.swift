@@ -18,6 +18,15 @@ public func grouped(_ value: Int) -> String {
   return text
 }
 
+/// 1, "update" → "1 update"; 2 → "2 updates".
+public func counted(_ count: Int, _ noun: String) -> String { "\(grouped(count)) \(noun)\(count == 1 ? "" : "s")" }
+
+/// A number as people write it: 16.0 → "16", 0.01 → "0.01".
+public func plainNumber(_ value: Double) -> String {
+  let text = "\(value)"
+  return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+}
+
 /// Bytes in decimal units: 1536000 → "1.5 MB".
 public func byteCount(_ bytes: Int) -> String {
   let units = ["bytes", "kB", "MB", "GB", "TB"]
@@ -46,6 +55,11 @@ public func scientific(_ value: Double, _ decimals: Int) -> String {
   let parts = text.split(separator: "e")
   guard parts.count == 2, let exponent = Int(parts[1]) else { return text }
   return "\(parts[0])e\(exponent)"
+}
+
+/// A learning rate to three digits at most: 0.000123456 → "1.23e-4", 1e30 → "1e30", 0 → "0".
+public func shortRate(_ rate: Double) -> String {
+  rate == 0 ? "0" : scientific(Double(scientific(rate, 2)) ?? rate)
 }
 
 /// As C prints it; the format takes the decimals and the value.

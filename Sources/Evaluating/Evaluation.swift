@@ -24,23 +24,33 @@ public struct EvaluationResult: Sendable, Equatable, Codable {
 }
 
 /// Loss, perplexity and accuracy of `count` samples, packed into batches; every supervised token weighs the same. The plain
-/// engine takes one sequence at a time.
+/// engine takes one sequence at a time. `progress` gets how many are done.
+///
+/// Throws `badData` where the loss is no finite number.
 public func evaluate(
   _ pass: InferencePass, count: Int, tokenBudget: Int = 512, progress: (Int) -> Void = { _ in },
   samples: (Int) throws -> Sample
 ) throws -> EvaluationResult {
-  var totals = CrossEntropy.Totals()
-  let plain = pass.compute.engine == .plain
-  try overBatches(
-    count, tokenBudget: plain ? 0 : tokenBudget, sharesPrefixes: !plain,
-    samples: { index in
-      defer { progress(index + 1) }
-      return try samples(index)
-    }
-  ) { batch, _ in totals += pass.loss(batch) }
-  guard totals.weight == 0 || totals.loss.isFinite else {
+  let result = try tokenMeans(pass, count: count, tokenBudget: tokenBudget, progress: progress, samples: samples)
+  guard result.loss.isFinite else {
     throw SFTError(
       .badData, "the loss is not a finite number: the weights of the model or the adapter hold values that are not")
+  }
+  return result
+}
+
+/// The same of a model in training, which may have diverged: the loss is then no finite number.
+public func tokenMeans(
+  _ pass: InferencePass, count: Int, tokenBudget: Int = 512, progress: (Int) -> Void = { _ in },
+  samples: (Int) throws -> Sample
+) throws -> EvaluationResult {
+  var totals = CrossEntropy.Totals()
+  var done = 0
+  let plain = pass.compute.engine == .plain
+  try overBatches(count, tokenBudget: plain ? 0 : tokenBudget, sharesPrefixes: !plain, samples: samples) {
+    totals += pass.loss($0)
+    done += $1.count
+    progress(done)
   }
   guard totals.weight > 0 else { throw SFTError(.badData, "there is no supervised token to evaluate on") }
   return EvaluationResult(totals)

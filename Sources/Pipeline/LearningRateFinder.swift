@@ -67,16 +67,20 @@ public struct LearningRateFinder {
     start = try run.setUp()
     self.range = range
     settings = try Settings(start, range)
+    start.settings.remarks(cores: Compute.availableThreads).forEach(note)
   }
 
-  /// Runs the test; `progress` gets each of its points.
+  /// Runs the test; `progress` gets each of its points. Throws `badData` where it ends at once because the model's files hold
+  /// values that are not finite.
   public func callAsFunction(progress: (RangePoint) -> Void) throws -> RangeReport {
     let data = start.data
     let decoder = try start.decoder()
     let parts = TrainingParts(
       decoder, start.trained, count: data.training.count, samples: { data.sample(data.training[$0]) },
       memory: start.trained.passMemory(decoder, checkpointing: start.settings.gradientCheckpointing))
-    return RangeReport(settings, RangeTest(parts, settings: start.settings, range: range, progress: progress))
+    let test = RangeTest(parts, settings: start.settings, range: range, progress: progress)
+    if test.failure != nil { try start.base.checkpoint.checkFinite() }
+    return RangeReport(settings, test)
   }
 }
 

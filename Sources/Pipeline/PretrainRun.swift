@@ -68,10 +68,12 @@ public struct PretrainRun {
     let windows = try Windows(
       try CorpusStage.tokens(corpus, threads: threads), length: model.contextLength,
       stride: source.stride ?? model.contextLength, validationShare: source.validationShare)
-    let settings = try options.settings(
+    var settings = try options.settings(
       .pretrain, lora: nil, initialAdapter: nil, samples: windows.training.count,
       hasValidation: !windows.validation.isEmpty, threads: compute.threads,
       lengths: { windows.training.map { windows.sample($0).tokens.count } })
+    let weights = TrainableWeights(model)
+    try options.planValidation(&settings, trainingData(windows), try weights.decoder(), .weights(weights))
     let charts = try options.tensorboard.map(TensorBoardLog.folder)
     let template = try PromptTemplate.named("alpaca")
     let (held, configuration) = try workspace.newRun(options.run, charts: charts) { place, final in
@@ -87,7 +89,7 @@ public struct PretrainRun {
         linearAlgebra: LinearAlgebra.report(), pretrained: source)
     }
     describe(corpus.summary, windows, model)
-    return (held.folder, try workspace.start(held, try job(held.folder, configuration, model, tokenizer, windows)))
+    return (held.folder, try workspace.start(held, try job(held.folder, configuration, weights, tokenizer, windows)))
   }
 
   /// How a run's blueprint is recorded: by its real path, before it is there.
@@ -110,7 +112,10 @@ public struct PretrainRun {
       configuration.model = blueprintPath(final)
       return configuration
     }
-    return (held.folder, try workspace.start(held, try job(held.folder, recorded, model, tokenizer, windows)))
+    return (
+      held.folder,
+      try workspace.start(held, try job(held.folder, recorded, TrainableWeights(model), tokenizer, windows))
+    )
   }
 
   private func describe(_ corpus: CorpusStage.Summary, _ windows: Windows, _ model: ModelConfiguration) {
@@ -127,10 +132,9 @@ public struct PretrainRun {
   }
 
   private func job(
-    _ folder: RunFolder, _ configuration: RunConfiguration, _ model: ModelConfiguration, _ tokenizer: Tokenizer,
+    _ folder: RunFolder, _ configuration: RunConfiguration, _ weights: TrainableWeights, _ tokenizer: Tokenizer,
     _ windows: Windows
   ) throws -> TrainingJob {
-    let weights = TrainableWeights(model)
     weights.initialize(seed: configuration.settings.seed)
     let blueprint = folder.blueprint
     return TrainingJob(
@@ -139,12 +143,15 @@ public struct PretrainRun {
       identity: RunIdentity(
         baseModel: configuration.model, baseDigest: configuration.baseDigest, modelFolder: blueprint,
         tokenizerFiles: try Tokenizer.files(in: blueprint).map { blueprint + "/" + $0 }),
-      data: TrainingData(
-        count: windows.training.count, sample: { windows.sample(windows.training[$0]) },
-        place: { "tokens \(windows.training[$0].lowerBound + 1) to \(windows.training[$0].upperBound)" },
-        validationCount: windows.validation.count, validationSample: { windows.sample(windows.validation[$0]) },
-        samplePrompt: windows.prompt),
-      shouldStop: shouldStop, event: event, profile: options.profile)
+      data: trainingData(windows), shouldStop: shouldStop, event: event, profile: options.profile)
+  }
+
+  private func trainingData(_ windows: Windows) -> TrainingData {
+    TrainingData(
+      count: windows.training.count, sample: { windows.sample(windows.training[$0]) },
+      place: { "tokens \(windows.training[$0].lowerBound + 1) to \(windows.training[$0].upperBound)" },
+      validationCount: windows.validation.count, validationSample: { windows.sample(windows.validation[$0]) },
+      samplePrompt: windows.prompt)
   }
 
   // MARK: - Going on
@@ -155,7 +162,7 @@ public struct PretrainRun {
     try refuseChanges(configuration, folder.name)
     let outcome = try workspace.resume(recorded, charts: options.tensorboard, event: event) {
       let (model, tokenizer, windows) = try open(recorded)
-      return try job(folder, configuration, model, tokenizer, windows)
+      return try job(folder, configuration, TrainableWeights(model), tokenizer, windows)
     }
     return (folder, outcome)
   }

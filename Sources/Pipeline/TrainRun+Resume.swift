@@ -89,6 +89,9 @@ extension TrainRun {
     compare("--weight-decay", options.weightDecay, settings.weightDecay)
     compare("--max-grad-norm", options.maxGradientNorm, settings.maxGradientNorm)
     compare("--eval-every", options.evalEvery, settings.evalEvery)
+    if let every = options.evalEvery, every == settings.evalEvery, let records = settings.validationRecords {
+      changed.append("--eval-every \(every) (each was on \(counted(records, "validation record")) only)")
+    }
     compare("--early-stopping", options.earlyStopping, settings.earlyStopping)
     compare("--no-shuffle", options.shuffle.map { !$0 }, !settings.shuffle)
     compare("--seed", options.seed, settings.seed)

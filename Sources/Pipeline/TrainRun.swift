@@ -81,6 +81,7 @@ public struct TrainRun {
       start.settings.trunkLayer = decision.layer
       if let note = decision.note { event(.note(note)) }
     }
+    try options.planValidation(&start.settings, trainingData(data), try start.decoder(), start.trained)
     let configuration = RunConfiguration(
       format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
       tokenizer: base.tokenizer.digest, templateName: data.summary.templateName, template: data.summary.template,
@@ -118,20 +119,24 @@ public struct TrainRun {
     _ folder: RunFolder, _ configuration: RunConfiguration, _ data: PreparedData, _ base: BaseModel,
     _ decoder: Decoder, _ trained: TrainedParameters
   ) throws -> TrainingJob {
-    let first = data.validation.first.map(data.sample)
-    return TrainingJob(
+    TrainingJob(
       folder: folder, configuration: configuration, decoder: decoder, trained: trained, tokenizer: base.tokenizer,
       identity: RunIdentity(
         baseModel: base.reference, baseDigest: configuration.baseDigest,
         quantization: configuration.quantization?.description, modelFolder: base.folder,
         tokenizerFiles: try base.tokenizerFiles),
-      data: TrainingData(
-        count: data.training.count, sample: { data.sample(data.training[$0]) },
-        place: { data.place(data.training[$0]) }, validationCount: data.validation.count,
-        validationSample: { data.sample(data.validation[$0]) },
-        samplePrompt: first.map { Array($0.tokens.prefix($0.promptCount)) } ?? []), shouldStop: shouldStop,
-      event: event, profile: options.profile,
+      data: trainingData(data), shouldStop: shouldStop, event: event, profile: options.profile,
+      checkModel: { try base.checkpoint.checkFinite() },
       trunk: { profiler in try trunk(folder, configuration, data, base, profiler) })
+  }
+
+  private func trainingData(_ data: PreparedData) -> TrainingData {
+    let first = data.validation.first.map(data.sample)
+    return TrainingData(
+      count: data.training.count, sample: { data.sample(data.training[$0]) },
+      place: { data.place(data.training[$0]) }, validationCount: data.validation.count,
+      validationSample: { data.sample(data.validation[$0]) },
+      samplePrompt: first.map { Array($0.tokens.prefix($0.promptCount)) } ?? [])
   }
 
   /// What the frozen blocks below the adapters give, where the run's settings say that it is stored.

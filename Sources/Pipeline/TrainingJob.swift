@@ -13,9 +13,19 @@ public enum TrainEvent {
   case note(String)
   case started(RunFolder, RunConfiguration, firstStep: Int)
   case metric(Metric)
+  /// What the validations of the run will be; only where there are any.
+  case validations(ValidationForecast)
+  /// A validation goes through its records.
+  case validating(done: Int, of: Int)
+  /// The sample answer after it grows, token by token.
+  case answering(done: Int, of: Int)
+  /// A validation is over, best weights and sample included.
+  case validated(seconds: Double)
+  /// What the user should know of the losses at the end of the run, as a sentence.
+  case remark(String)
   /// So many of the training records are gone through before the first step.
   case trunk(done: Int, of: Int)
-  /// Loss or gradient of this update is not finite, which ends the run with an error.
+  /// Loss or gradient of this update, or the loss of the validation after it, is not finite, which ends the run with an error.
   case diverged(step: Int)
   /// Where the time went, after the last step.
   case profile(Profile)
@@ -51,6 +61,8 @@ struct TrainingJob {
   /// Says where the time goes.
   var profile = false
   private let divergence = Divergence()
+  /// Throws where the files of the frozen base hold values that are not finite.
+  var checkModel: () throws -> Void = {}
   /// Gives what is stored of the frozen blocks, if anything is; making it counts as the profiler's time.
   var trunk: (Profiler?) throws -> TrunkOutputs? = { _ in nil }
 
@@ -75,6 +87,11 @@ struct TrainingJob {
       profiler: profiler?.profiler)
     let firstStep = isResuming ? try resume(trainer) : 0
     event(.started(folder, configuration, firstStep: firstStep))
+    if settings.validations > 0 {
+      let cost = try data.cost(settings, decoder, trained)
+      event(.validations(ValidationForecast(settings, cost, records: data.validationCount)))
+    }
+    for remark in settings.remarks(cores: Compute.availableThreads) { event(.note(remark)) }
     let outcome = try recordingFailure(after: firstStep) {
       charts = try configuration.tensorboard.map {
         try TensorBoardLog($0, run: folder, configuration, firstStep: firstStep) { event(.note($0)) }
@@ -87,6 +104,9 @@ struct TrainingJob {
     if let profile = profiler?.finish(steps: outcome.steps - firstStep) {
       try profile.write(folder)
       event(.profile(profile))
+    }
+    if !outcome.interrupted {
+      for remark in LossTrend(try Metric.read(folder.metrics)).remarks { event(.remark(remark)) }
     }
     return outcome
   }
@@ -111,16 +131,20 @@ struct TrainingJob {
   private func hooks(_ inference: InferencePass, report: @escaping (Metric) throws -> Void) -> TrainingHooks {
     var hooks = TrainingHooks(
       describeRecord: data.place, report: report, notice: { event(.note($0)) },
+      checkModel: checkModel,
       diverged: { step in
         divergence.step = step
         event(.diverged(step: step))
-      }, shouldStop: shouldStop)
+      }, validated: { event(.validated(seconds: $0)) }, shouldStop: shouldStop)
     if data.validationCount > 0 {
+      let indices = configuration.settings.validationIndices(of: data.validationCount)
       hooks.validate = {
-        let result = try evaluate(inference, count: data.validationCount, samples: data.validationSample)
+        let result = try tokenMeans(
+          inference, count: indices.count, progress: { event(.validating(done: $0, of: indices.count)) },
+          samples: { data.validationSample(indices[$0]) })
         return (result.loss, result.accuracy)
       }
-      hooks.sample = { try sampleText(inference) }
+      if configuration.settings.sampleLimit > 0 { hooks.sample = { try sampleText(inference) } }
     }
     return hooks
   }
@@ -144,7 +168,13 @@ struct TrainingJob {
     let text = try tokenizer.decode(data.samplePrompt, skipSpecialTokens: false)
     guard (1..<decoder.configuration.contextLength).contains(data.samplePrompt.count) else { return (text, "") }
     let generator = try Generator(inference, tokenizer)
-    return (text, try generator.generate(data.samplePrompt, GenerationSettings(maxNewTokens: 64)).text)
+    let limit = configuration.settings.sampleLimit
+    var done = 0
+    let answer = try generator.generate(data.samplePrompt, GenerationSettings(maxNewTokens: limit)) { _ in
+      done += 1
+      event(.answering(done: done, of: limit))
+    }
+    return (text, answer.text)
   }
 }
 

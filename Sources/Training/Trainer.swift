@@ -5,39 +5,6 @@ import Glibc
 import Kernels
 import Models
 
-/// What a trainer asks of those who know about data and text.
-public struct TrainingHooks {
-  /// Token means over the validation records; nil without validation.
-  public var validate: (() throws -> (loss: Double, accuracy: Double))?
-  /// A sample answer.
-  public var sample: (() throws -> (prompt: String, text: String))?
-  /// Where a record came from, as FILE:LINE.
-  public var describeRecord: (Int) -> String
-  /// Called after each metric is written. What it throws ends the training.
-  public var report: (Metric) throws -> Void
-  /// A remark for the user.
-  public var notice: (String) -> Void
-  /// Called with the update whose loss or gradient is not finite, before that is thrown.
-  public var diverged: (Int) -> Void
-  /// Asked after each update.
-  public var shouldStop: () -> Bool
-
-  public init(
-    validate: (() throws -> (loss: Double, accuracy: Double))? = nil,
-    sample: (() throws -> (prompt: String, text: String))? = nil, describeRecord: @escaping (Int) -> String,
-    report: @escaping (Metric) throws -> Void = { _ in }, notice: @escaping (String) -> Void = { _ in },
-    diverged: @escaping (Int) -> Void = { _ in }, shouldStop: @escaping () -> Bool = { false }
-  ) {
-    self.validate = validate
-    self.sample = sample
-    self.describeRecord = describeRecord
-    self.report = report
-    self.notice = notice
-    self.diverged = diverged
-    self.shouldStop = shouldStop
-  }
-}
-
 /// How a run ended.
 public struct TrainingOutcome: Sendable, Equatable {
   public var steps: Int
@@ -112,7 +79,11 @@ public final class Trainer {
       metric.tokens_per_second = Double(metric.tokens) / max(metric.seconds, 1e-9)
       try emit(.train(metric), log)
       let isLast = state.step == settings.steps
-      if settings.evalEvery > 0, isLast || state.step % settings.evalEvery == 0 { try validate(log) }
+      if settings.evalEvery > 0, isLast || state.step % settings.evalEvery == 0 {
+        let began = clock.now
+        try validate(log)
+        hooks.validated(seconds(clock.now - began))
+      }
       let stop = hooks.shouldStop()
       if stop || isLast || state.stoppedEarly || (saveEvery > 0 && state.step % saveEvery == 0) {
         try save(log)
@@ -134,22 +105,19 @@ public final class Trainer {
   private func nextUpdate() throws -> TrainMetric {
     let result = update(state.step, rate: settings.schedule.rate(at: state.step, of: settings.steps))
     guard result.isFinite else {
-      hooks.diverged(result.metric.step)
-      throw divergence(result.records, loss: result.metric.loss)
+      throw try divergence(
+        .update(records: result.records.map(hooks.describeRecord), loss: result.metric.loss), result.metric.step)
     }
     state.step += 1
     return result.metric
   }
 
-  private func divergence(_ indices: [Int], loss: Double) -> SFTError {
-    let named = indices.prefix(8).map(hooks.describeRecord).joined(separator: ", ")
-    let more = indices.count > 8 ? " and \(indices.count - 8) more" : ""
-    let what = loss.isFinite ? "the gradient" : "the loss"
-    let kept = run.checkpointSteps().last.map { "; the checkpoint of step \($0) is kept" } ?? ""
-    return SFTError(
-      .internalError,
-      "\(what) of step \(state.step + 1) is not a finite number, over the records \(named)\(more)\(kept)",
-      advice: "Try a lower --lr, or a warm-up, or look at those records")
+  /// Throws another error where it is the model's files that are at fault.
+  private func divergence(_ place: Divergence.Place, _ step: Int) throws -> SFTError {
+    try hooks.checkModel()
+    hooks.diverged(step)
+    let rate = settings.schedule.rate(at: step - 1, of: settings.steps)
+    return Divergence(place: place, step: step, rate: rate, kept: run.checkpointSteps().last).error
   }
 
   private func validate(_ log: MetricsLog) throws {
@@ -158,14 +126,11 @@ public final class Trainer {
     defer { timing?.end() }
     memory.releaseActivations()
     let (loss, accuracy) = try validate()
-    if loss.isFinite {
-      // JSON has no infinity, which a loss above 709 would give.
-      let perplexity = min(exp(loss), .greatestFiniteMagnitude)
-      try emit(.eval(EvalMetric(step: state.step, loss: loss, perplexity: perplexity, accuracy: accuracy)), log)
-    } else {
-      hooks.notice("the validation loss of step \(state.step) is not a finite number")
-    }
-    if loss.isFinite, loss < state.bestLoss ?? .infinity {
+    guard loss.isFinite else { throw try divergence(.validation, state.step) }
+    // JSON has no infinity, which a loss above 709 would give.
+    let perplexity = min(exp(loss), .greatestFiniteMagnitude)
+    try emit(.eval(EvalMetric(step: state.step, loss: loss, perplexity: perplexity, accuracy: accuracy)), log)
+    if loss < state.bestLoss ?? .infinity {
       state.bestLoss = loss
       state.bestStep = state.step
       state.validationsSinceBest = 0

@@ -86,6 +86,10 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var seed: UInt64
   /// Updates between validations; 0 for never.
   public var evalEvery: Int
+  /// How many of the validation records each validation is over; nil for all.
+  public var validationRecords: Int?
+  /// Tokens of the sample answer after each validation, 0 for none; nil in runs from before there was a choice.
+  public var sampleTokens: Int?
   /// Stops after so many validations without a new best; 0 for never.
   public var earlyStopping: Int
   public var engine: Engine

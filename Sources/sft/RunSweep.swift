@@ -14,19 +14,27 @@ func runSweep(
   signal(SIGPIPE, SIG_IGN)
   let sweep = try LearningRateSweep(rates, options: options, workspace: workspace, verb: verb)
   var display = TrainDisplay(progress)
+  var name = ""
   let result = try sweep(
     shouldStop: { Interrupt.requested },
     begin: { index in
       progress.close()
+      if let line = display.timeLine { progress.note(line) }
+      name = sweep.names[index]
       progress.note("run \(index + 1) of \(rates.count)   lr \(scientific(rates[index])): \(sweep.names[index])")
       display = TrainDisplay(progress)
     },
     event: { event in
       display.show(event)
-      if case .profile(let profile) = event { progress.note(profileTable(profile)) }
+      switch event {
+      case .profile(let profile): progress.note(profileTable(profile))
+      case .remark(let text): progress.note("Run \(name): \(text)")
+      default: break
+      }
     },
     train: { try train(workspace, $0, $1, $2) })
   progress.close()
+  if let line = display.timeLine { progress.note(line) }
   if common.json { try Terminal.printJSON(result) } else { print(sweepTable(result, verb: verb)) }
   // Said last: the table says where.
   if result.best == nil {

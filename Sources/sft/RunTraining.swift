@@ -19,7 +19,7 @@ func runTraining(_ common: CommonOptions, _ train: TrainingCommand) throws {
       advice: "Go on with `\(display.resumeCommand ?? "sft train --run \(folder.name) --resume")`")
   }
   if common.json {
-    try Terminal.printJSON(TrainReport(run: folder.name, path: folder.path, outcome: outcome, profile: display.profile))
+    try Terminal.printJSON(TrainReport(run: folder.name, path: folder.path, outcome: outcome, display))
   } else if let outcome {
     Terminal.show(display.summary(folder, outcome))
   }
@@ -37,15 +37,24 @@ private struct TrainReport: Encodable {
   var stopped_early: Bool?
   var best_loss: Double?
   var best_step: Int?
+  /// Of this command.
+  var training_seconds: Double?
+  var validation_seconds: Double?
+  /// What the user should know of the losses.
+  var remarks: [String]
   var profile: Profile?
 
-  init(run: String, path: String, outcome: TrainingOutcome?, profile: Profile?) {
+  init(run: String, path: String, outcome: TrainingOutcome?, _ display: TrainDisplay) {
     self.run = run
     self.path = path
     steps = outcome?.steps
     stopped_early = outcome?.stoppedEarly
     best_loss = outcome?.bestLoss
     best_step = outcome?.bestStep
-    self.profile = profile
+    if outcome != nil {
+      (training_seconds, validation_seconds) = (display.trainingSeconds, display.validationSeconds)
+    }
+    remarks = display.remarks
+    profile = display.profile
   }
 }

@@ -86,11 +86,12 @@ final class Progress: @unchecked Sendable {
   /// Said by `close`, so beside a result, and not at all where there is none.
   func remark(_ text: String) { if !remarks.contains(text) { remarks.append(text) } }
 
-  /// A state of something long. On a terminal it is drawn ten times a second at most; elsewhere only where `isMilestone`.
-  func update(_ done: Int, of total: Int, _ text: String, isMilestone: Bool) {
+  /// A state of something long; `label` says what is counted, where that is not plain. On a terminal it is drawn ten times a
+  /// second at most; elsewhere only where `isMilestone`.
+  func update(_ done: Int, of total: Int, label: String = "", _ text: String, isMilestone: Bool) {
     if quiet { return }
     guard Terminal.errorIsTerminal else {
-      if isMilestone { Terminal.write("\(done)/\(total)  \(printable(text))\n") }
+      if isMilestone { Terminal.write("\(label)\(done)/\(total)  \(printable(text))\n") }
       return
     }
     guard done == total || ContinuousClock.now - lastDrawn > .milliseconds(100) else { return }
@@ -98,7 +99,7 @@ final class Progress: @unchecked Sendable {
     let width = 24
     let filled = total > 0 ? width * done / total : width
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-    let line = "\(bar) \(done)/\(total)  \(printable(text))"
+    let line = "\(bar) \(label)\(done)/\(total)  \(printable(text))"
     Terminal.write("\r\u{1b}[2K" + String(line.prefix(max(20, Terminal.columns - 1))))
     lineIsOpen = true
   }

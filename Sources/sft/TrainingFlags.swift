@@ -86,7 +86,14 @@ struct LearningFlags: ParsableArguments {
 
 /// When it is looked at and saved.
 struct CheckpointFlags: ParsableArguments {
-  @Option(name: .long, help: .takes("N", "Updates between validations (default: five times a run)."))
+  @Option(
+    name: .long,
+    help: .takes(
+      "N",
+      """
+      Updates between validations, each on all records (default: five validations a run; fewer, or on some records only, \
+      where they would take more than a tenth of the updates' time).
+      """))
   var evalEvery: Int?
 
   @Option(name: .long, help: .takes("N", "Updates between checkpoints; 0 for the end only (default: 50)."))

@@ -189,8 +189,8 @@ import TestSupport
       #expect(outcome.code == 70)
       #expect(
         outcome.errors.replacing(SFTBinary.records, with: "R") == """
-          error: the loss of step 2 is not a finite number, over the records R:3, R:4; the checkpoint of step 1 is kept. \
-          Try a lower --lr, or a warm-up, or look at those records.
+          error: the loss of step 2 is not a finite number at the learning rate 9.5e29, over the records R:3, R:4; the \
+          checkpoint of step 1 is kept. Try a lower --lr, or a warm-up with --warmup-steps, or look at those records.
 
           """)
       #expect(try directoryEntries(sft.path(".sft/runs/run-1/checkpoints")) == ["step-1"])

@@ -22,6 +22,7 @@ struct Bench {
   var modelFolder: ((RunFolder) throws -> String)?
   var validate: (() throws -> (loss: Double, accuracy: Double))?
   var sample: (() throws -> (prompt: String, text: String))?
+  var checkModel: () throws -> Void = {}
 
   init(_ model: RandomModel = RandomModel(), samples: [Sample]? = nil) throws {
     decoder = try model.decoder()
@@ -72,6 +73,8 @@ struct Bench {
   final class Log {
     var metrics: [Metric] = []
     var notices: [String] = []
+    /// Updates that were said to diverge.
+    var diverged: [Int] = []
 
     var losses: [Double] { train.map(\.loss) }
     var train: [TrainMetric] {
@@ -92,6 +95,7 @@ struct Bench {
     let hooks = TrainingHooks(
       validate: validate, sample: sample, describeRecord: { "data.jsonl:\($0 + 1)" },
       report: { log.metrics.append($0) }, notice: { log.notices.append($0) },
+      checkModel: checkModel, diverged: { log.diverged.append($0) },
       shouldStop: { log.metrics.last?.step == stop })
     let trainer = Trainer(
       TrainingParts(

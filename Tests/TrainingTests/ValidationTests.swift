@@ -34,15 +34,13 @@ import Training
   }
 
   @Test func bestIsTheLowestLoss() throws {
-    let bench = try Self.bench([3, 2, 2.5, .nan, 1.5, 1.5, 1e4, 1.6])
+    let bench = try Self.bench([3, 2, 2.5, 2.5, 1.5, 1.5, 1e4, 1.6])
     try withTemporaryFolder { folder in
       let run = RunFolder(folder + "/run")
       let log = Bench.Log()
       let outcome = try bench.run(run, log)
-      // What is no number is told, not written: JSON could not say it.
-      #expect(log.notices == ["the validation loss of step 4 is not a finite number"])
       let validated = log.metrics.compactMap { if case .eval(let metric) = $0 { metric.step } else { nil } }
-      #expect(validated == [1, 2, 3, 5, 6, 7, 8])
+      #expect(validated == [1, 2, 3, 4, 5, 6, 7, 8])
       #expect(outcome.steps == 8 && !outcome.stoppedEarly && outcome.bestLoss == 1.5 && outcome.bestStep == 5)
       #expect(try Self.weights(run.best) == Self.weights(run.checkpoint(5)))
       #expect(try Self.weights(run.best) != Self.weights(run.checkpoint(6)))
@@ -105,6 +103,37 @@ import Training
     }
   }
 
+  @Test(arguments: [Double.nan, .infinity]) func aValidationLossThatIsNoNumberEndsTheRun(_ loss: Double) throws {
+    let bench = try Self.bench([3, 2, loss, 1])
+    try withTemporaryFolder { folder in
+      let run = RunFolder(folder + "/run")
+      let log = Bench.Log()
+      let error = #expect(throws: SFTError.self) { try bench.run(run, log) }
+      // The rate of update 3 of 8, the first one after the warm-up.
+      #expect(
+        error?.description == "the validation loss after step 3 is not a finite number at the learning rate 1e-2; the "
+          + "checkpoint of step 2 is kept. Try a lower --lr, or a warm-up with --warmup-steps, or look at the validation "
+          + "records.")
+      #expect(error?.kind == .internalError && log.diverged == [3])
+      #expect(log.metrics.map(\.step) == [1, 1, 2, 2, 3])
+      #expect(run.checkpointSteps() == [1, 2])
+      let best = try Self.weights(run.best)
+      #expect(try best == Self.weights(run.checkpoint(2)))
+    }
+  }
+
+  /// Whoever knows the model's files is asked before the rate is blamed.
+  @Test func aModelThatHoldsSuchValuesIsBlamedInstead() throws {
+    var bench = try Self.bench([.nan])
+    let blame = SFTError(.badData, "tensor 'wte.weight' holds an infinity or NaN")
+    bench.checkModel = { throw blame }
+    try withTemporaryFolder { folder in
+      let log = Bench.Log()
+      let error = #expect(throws: SFTError.self) { try bench.run(RunFolder(folder + "/run"), log) }
+      #expect(error == blame && log.diverged == [])
+    }
+  }
+
   /// A record with a token whose embedding is broken comes in update 3 of 4.
   @Test(arguments: [1, 5]) func aLossThatIsNoNumberNamesStepAndRecords(_ saveEvery: Int) throws {
     var model = RandomModel()
@@ -125,8 +154,9 @@ import Training
       let error = #expect(throws: SFTError.self) { try bench.run(run, log) }
       let kept = saveEvery == 1 ? "; the checkpoint of step 2 is kept" : ""
       #expect(
-        error?.message == "the loss of step 3 is not a finite number, over the records data.jsonl:7, data.jsonl:8, "
-          + "data.jsonl:9" + kept)
+        error?.message == "the loss of step 3 is not a finite number at the learning rate 1e-2, over the records "
+          + "data.jsonl:7, data.jsonl:8, data.jsonl:9" + kept)
+      #expect(log.diverged == [3])
       #expect(log.train.map(\.step) == [1, 2])
       #expect(run.checkpointSteps() == (saveEvery == 1 ? [1, 2] : []))
     }

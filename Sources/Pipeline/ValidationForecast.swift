@@ -1,0 +1,57 @@
+import Core
+import Evaluating
+import Models
+import Training
+
+/// What the validations of a run will be, for the one who shows it.
+public struct ValidationForecast: Sendable, Equatable {
+  /// Validation records that there are, and those that each validation is over.
+  public var records: Int
+  public var used: Int
+  /// Validations of the whole run.
+  public var times: Int
+  /// What one of them takes, in updates, sample answer included: worked out, not measured.
+  public var updates: Double
+  /// What all of them take, as a share of what all updates do.
+  public var share: Double
+
+  init(_ settings: TrainingSettings, _ cost: ValidationCost, records: Int) {
+    self.records = records
+    used = min(records, settings.validationRecords ?? records)
+    times = settings.validations
+    updates = cost.validation(records: used, sampleTokens: settings.sampleLimit)
+    share = updates * Double(times) / Double(max(1, settings.steps))
+  }
+}
+
+extension TrainingData {
+  /// Validation records that stand for all.
+  private static let examples = 256
+
+  /// What updates and validations cost with these settings.
+  func cost(_ settings: TrainingSettings, _ decoder: Decoder, _ trained: TrainedParameters) throws -> ValidationCost {
+    let used = min(validationCount, Self.examples)
+    var records = 0.0
+    let plain = settings.engine == .plain
+    try overBatches(
+      used, tokenBudget: plain ? 0 : 512, sharesPrefixes: !plain,
+      // From all over the data, which may be sorted.
+      samples: { validationSample($0 * validationCount / used) }
+    ) { batch, _ in records += ValidationCost.forward(batch, decoder) }
+    return ValidationCost(
+      update: ValidationCost.update(
+        settings, decoder, lowestLayer: trained.adapter?.lowestLayer ?? 0, count: count, samples: sample),
+      record: records / Double(max(1, used)), prompt: Double(samplePrompt.count),
+      answerToken: ValidationCost.generatedToken(decoder))
+  }
+}
+
+extension TrainOptions {
+  /// Keeps validations within their share of the time, where the user has not said how often they are to be.
+  func planValidation(
+    _ settings: inout TrainingSettings, _ data: TrainingData, _ decoder: Decoder, _ trained: TrainedParameters
+  ) throws {
+    guard evalEvery == nil, earlyStopping == nil, data.validationCount > 0 else { return }
+    settings.planValidation(try data.cost(settings, decoder, trained), of: data.validationCount)
+  }
+}
