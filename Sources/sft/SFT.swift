@@ -5,8 +5,8 @@ import Files
 import Glibc
 
 @main
-struct SFT: ParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct SFT: ParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "sft",
     abstract: "Instruction fine-tuning of language models on a CPU.",
     usage: "sft <verb> [options]",
@@ -24,8 +24,10 @@ struct SFT: ParsableCommand {
       Doctor.self,
     ])
 
+  package init() {}
+
   /// Errors are a line or two on standard error, and an exit code from `SFTError.Kind`.
-  static func main() {
+  package static func main() {
     Terminal.openMissingStreams()
     signal(SIGPIPE, SIG_DFL)
     // A limit on file sizes is then an error of the write.

@@ -28,7 +28,7 @@ func wrapped(_ text: String, _ width: Int) -> [String] {
 /// Text whose lines that are longer than `width` columns are broken at spaces. What goes on is indented as the second
 /// column of a line such as "optimiser   AdamW". A word that is longer stays whole, and so does a command in `backticks`:
 /// it can be copied.
-func folded(_ text: String, _ width: Int) -> String {
+package func folded(_ text: String, _ width: Int) -> String {
   text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
     guard displayWidth(line) > width else { return String(line) }
     let words = wordsAndCommands(line)
@@ -83,7 +83,7 @@ func trimmedRight(_ text: String) -> String {
 }
 
 /// Columns that text takes on a terminal: two for East Asian wide characters and emoji, none for what joins the one before.
-func displayWidth(_ text: some StringProtocol) -> Int {
+package func displayWidth(_ text: some StringProtocol) -> Int {
   text.reduce(0) { sum, character in
     guard let scalar = character.unicodeScalars.first else { return sum }
     if character == "\t" { return sum + 4 }

@@ -2,12 +2,12 @@ import ArgumentParser
 import Core
 
 /// What was typed after `sft`, as far as it has to be known before it is parsed, or where it cannot be parsed.
-struct TypedArguments {
+package struct TypedArguments {
   /// Each negative number is joined to the option before it: `--lr -1` is `--lr=-1`. The parser would take the number for
   /// an option of its own, and say that the value is missing.
-  let arguments: [String]
+  package let arguments: [String]
 
-  init(_ typed: some Sequence<String>) {
+  package init(_ typed: some Sequence<String>) {
     var joined: [String] = []
     var isLiteral = false
     for argument in typed {

@@ -2,8 +2,7 @@ import Files
 import JSON
 import TestSupport
 import Testing
-
-@testable import sft
+import sft
 
 /// What `--help` shows, for every verb there is.
 @Suite struct HelpTests {
