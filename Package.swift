@@ -109,7 +109,7 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Kernels", "Models", "Weights"],
+      name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Kernels", "Models", "Quantizing", "Weights"],
       path: "Tests/TestSupport", swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
     tests("Masking", ["Core", "Masking"]),
@@ -134,7 +134,7 @@ let package = Package(
       exclude: ["Fixtures"], swiftSettings: swiftSettings),
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport", "Weights"]),
     tests("JSON", ["Core", "Files", "JSON"]),
-    tests("Weights", ["Core", "Files", "JSON", "Weights"]),
+    tests("Weights", ["Core", "Files", "JSON", "TestSupport", "Weights"]),
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
