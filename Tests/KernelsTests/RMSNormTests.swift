@@ -6,24 +6,30 @@ import Testing
   static let epsilon: Float = 1e-5
 
   struct Case: Sendable, CustomTestStringConvertible {
-    var width: Int
-    var rows = 5
-    var groups = 1
-    var offset: Float = 0
-    var sharesWeight = true
+    let (width, rows, groups): (Int, Int, Int)
+    let offset: Float
+    let sharesWeight: Bool
+    /// Rows are further apart than they are long.
+    let stride: Int
+    let (x, weight, dy, before): ([Float], [Float], [Float], [Float])
+
+    init(width: Int, rows: Int = 5, groups: Int = 1, offset: Float = 0, sharesWeight: Bool = true) {
+      (self.width, self.rows, self.groups, self.offset) = (width, rows, groups, offset)
+      self.sharesWeight = sharesWeight
+      let stride = groups * width + 3
+      self.stride = stride
+      // Of different scales.
+      x = noise(rows * stride, seed: 1).enumerated().map { $1 * Float(1 + $0 / stride % 5) + 0.5 }
+      weight = noise(sharesWeight ? width : groups * width, seed: 2, scale: 0.3).map { $0 + 1 - offset }
+      dy = noise(rows * stride, seed: 4)
+      before = noise(rows * stride, seed: 5)
+    }
+
     var testDescription: String { "\(rows)×\(groups)×\(width) + \(offset) \(sharesWeight)" }
 
     private var norm: RMSNorm {
       RMSNorm(groups: groups, width: width, epsilon: epsilon, offset: offset, sharesWeight: sharesWeight)
     }
-    /// Rows are further apart than they are long.
-    var stride: Int { groups * width + 3 }
-    var weightCount: Int { sharesWeight ? width : groups * width }
-    /// Of different scales.
-    var x: [Float] { noise(rows * stride, seed: 1).enumerated().map { $1 * Float(1 + $0 / stride % 5) + 0.5 } }
-    var weight: [Float] { noise(weightCount, seed: 2, scale: 0.3).map { $0 + 1 - offset } }
-    var dy: [Float] { noise(rows * stride, seed: 4) }
-    var before: [Float] { noise(rows * stride, seed: 5) }
 
     /// y in its rows, 0.5 in the gaps, and rstd.
     func forward(_ compute: Compute, inPlace: Bool = false) -> (y: [Float], rstd: [Float]) {
@@ -57,7 +63,7 @@ import Testing
     /// The gradient added to 0.25.
     func backwardWeight(_ compute: Compute) -> [Float] {
       let rstd = forward(compute).rstd
-      return [Float](repeating: 0.25, count: weightCount).changed {
+      return [Float](repeating: 0.25, count: weight.count).changed {
         norm.backwardWeight(
           x, stride: stride, rstd: rstd, dy: dy, dyStride: stride, dweight: $0, rows: rows, compute)
       }
@@ -106,9 +112,11 @@ import Testing
     let added = test.backward(compute(engine), accumulate: true)
     let written = test.backward(compute(engine), accumulate: false)
     #expect(sameBits(added, test.backward(compute(engine, threads: 1), accumulate: true)))
-    if test.x.count <= 1000 {
+    if test.x.count <= 400 {
       let expected = finiteDifferences(at: test.x) { weighted(test.reference($0, weight), dy) }
-      #expect(largestError(zip(added, test.before).map { $0 - $1 }, expected) < (test.width < 3 ? 1e-3 : 1e-5))
+      let inside = expected.indices.filter { test.isInside($0) }
+      // A group of one element is its sign, whose slope is all but nothing.
+      #expect(largestError(inside.map { written[$0] }, inside.map { expected[$0] }) < (test.width < 2 ? 1e-2 : 1e-5))
       let direct = finiteDifferences(at: test.weight) { weighted(test.reference(x, $0), dy) }
       #expect(largestError(test.backwardWeight(compute(engine)).map { $0 - 0.25 }, direct) < 1e-5)
     }

@@ -12,26 +12,35 @@ import Weights
 @Suite struct FamilyTests {
   static let families = Architecture.allCases
 
-  /// An adapter's gradients or all weights', of a batch of these samples.
-  private static func gradients(
-    _ model: RandomModel, ofAdapter: Bool, _ batch: Batch, _ engine: Engine, checkpointing: Bool = false
-  ) throws -> (loss: Double, byTensor: [(name: String, values: [Float])]) {
+  /// An adapter or all weights of a model, to be trained.
+  private struct Trainee {
+    let decoder: Decoder
     let trained: TrainedParameters
-    let (decoder, tensors): (Decoder, [ParameterTensor])
-    if ofAdapter {
-      decoder = try model.decoder()
-      let adapter = try model.adapter(LoRAConfiguration(rank: 3, alpha: 5), for: decoder)
-      (trained, tensors) = (.adapter(adapter), adapter.tensors)
-    } else {
-      let weights = try model.trainable()
-      (trained, decoder, tensors) = (.weights(weights), try weights.decoder(), weights.tensors)
+    let parameters: FloatBuffer
+    let tensors: [ParameterTensor]
+
+    init(_ model: RandomModel, ofAdapter: Bool) throws {
+      if ofAdapter {
+        decoder = try model.decoder()
+        let adapter = try model.adapter(LoRAConfiguration(rank: 3, alpha: 5), for: decoder)
+        (trained, parameters, tensors) = (.adapter(adapter), adapter.parameters, adapter.tensors)
+      } else {
+        let weights = try model.trainable()
+        decoder = try weights.decoder()
+        (trained, parameters, tensors) = (.weights(weights), weights.parameters, weights.tensors)
+      }
     }
-    let pass = TrainingPass(decoder, trained, Compute(engine: engine), checkpointing: checkpointing)
-    let totals = pass.accumulate(batch, scale: 1 / Float(batch.supervisedTokens), dropoutSeed: 0)
-    return (
-      totals.loss,
-      tensors.map { ($0.name, Array(UnsafeBufferPointer(start: pass.gradients.pointer + $0.offset, count: $0.count))) }
-    )
+
+    /// Of the token-mean loss.
+    func gradient(_ batch: Batch, _ engine: Engine, checkpointing: Bool = false) -> (loss: Double, values: [Float]) {
+      let pass = TrainingPass(decoder, trained, Compute(engine: engine), checkpointing: checkpointing)
+      let totals = pass.accumulate(batch, scale: 1 / Float(batch.supervisedTokens), dropoutSeed: 0)
+      return (totals.loss, Array(UnsafeBufferPointer(start: pass.gradients.pointer, count: trained.count)))
+    }
+
+    func values(_ tensor: ParameterTensor, _ all: [Float]) -> [Float] {
+      Array(all[tensor.offset..<tensor.offset + tensor.count])
+    }
   }
 
   /// By the plain engine, whose loss is `InferencePass`'s, along each tensor's own gradient, where the slope is its norm, and
@@ -42,13 +51,10 @@ import Weights
     // Flatter than with larger weights, so that the step's error is small.
     model.scale = 0.25
     let batch = Packer.pack(model.samples(3, seed: 3, longest: 16), sharesPrefixes: true)
-    let tensors = try Self.gradients(model, ofAdapter: ofAdapter, batch, .plain).byTensor
-    let gradient = tensors.flatMap(\.values)
-    let weights = try ofAdapter ? nil : model.trainable()
-    let decoder = try weights?.decoder() ?? model.decoder()
-    let adapter = try ofAdapter ? model.adapter(LoRAConfiguration(rank: 3, alpha: 5), for: decoder) : nil
-    let memory = try #require(weights?.parameters ?? adapter?.parameters)
-    let pass = InferencePass(decoder, adapter, Compute(engine: .plain))
+    let trainee = try Trainee(model, ofAdapter: ofAdapter)
+    let gradient = trainee.gradient(batch, .plain).values
+    let memory = trainee.parameters
+    let pass = InferencePass(trainee.decoder, trainee.trained.adapter, Compute(engine: .plain))
     let values = Array(UnsafeBufferPointer(start: memory.pointer, count: gradient.count))
     /// By the five-point formula: its error is of the step's fourth power.
     func slope(_ direction: [Float], from offset: Int) -> (slope: Double, length: Double) {
@@ -60,23 +66,20 @@ import Weights
         let totals = pass.loss(batch)
         return totals.loss / totals.weight
       }
-      let h = 1e-2
+      let h = 5e-3
       defer { _ = loss(0) }
       return ((8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h), length)
     }
-    var offset = 0
-    for tensor in tensors {
-      let (slope, norm) = slope(tensor.values, from: offset)
-      // GPT-2's keys' bias alone has no gradient, and it is a part of a tensor.
+    for tensor in trainee.tensors {
+      let (slope, norm) = slope(trainee.values(tensor, gradient), from: tensor.offset)
       #expect(norm > 1e-5, "\(tensor.name)")
-      #expect(abs(slope - norm) < 5e-3 * norm + 3e-5, "\(tensor.name): \(slope) against \(norm)")
-      offset += tensor.values.count
+      #expect(abs(slope - norm) < 5e-3 * norm + 1e-4, "\(tensor.name): \(slope) against \(norm)")
     }
     for seed in 0..<2 as Range<UInt64> {
       let direction = noise(gradient.count, seed: seed)
       let (slope, length) = slope(direction, from: 0)
       let expected = weighted(gradient.map(Double.init), direction) / length
-      #expect(abs(slope - expected) < 2e-3 * abs(expected) + 5e-5)
+      #expect(abs(slope - expected) < 2e-3 * abs(expected) + 1e-4)
     }
   }
 
@@ -88,21 +91,19 @@ import Weights
     var wide = RandomModel(family)
     (wide.heads, wide.width, wide.layers, wide.scale) = (4, 80, 2, 0.1)
     for model in [RandomModel(family), wide] {
+      let trainee = try Trainee(model, ofAdapter: ofAdapter)
       let samples = model.samples(4, seed: 8, longest: 20)
       let one = Sample(tokens: samples[0].tokens, promptCount: samples[0].tokens.count - 1)
       let whole = samples.map { Sample(tokens: $0.tokens, promptCount: 1) }
       for samples in [samples, [one], whole] {
         let batch = Packer.pack(samples, sharesPrefixes: true)
-        let fast = try Self.gradients(model, ofAdapter: ofAdapter, batch, .auto)
-        let plain = try Self.gradients(model, ofAdapter: ofAdapter, batch, .plain)
-        let again = try Self.gradients(model, ofAdapter: ofAdapter, batch, .auto, checkpointing: true)
-        #expect(relativeError(fast.loss, plain.loss) < 1e-5 && again.loss == fast.loss)
-        let largest = plain.byTensor.flatMap(\.values).map(abs).max() ?? 0
-        for (index, tensor) in fast.byTensor.enumerated() {
-          #expect(sameBits(tensor.values, again.byTensor[index].values), "\(tensor.name)")
-          // Of what nearly cancels in a tensor there is left the rounding of the others.
-          let difference = zip(tensor.values, plain.byTensor[index].values).map { abs($0 - $1) }.max() ?? .infinity
-          #expect(difference <= 2e-5 * largest, "\(tensor.name)")
+        let (fast, plain) = (trainee.gradient(batch, .auto), trainee.gradient(batch, .plain))
+        let again = trainee.gradient(batch, .auto, checkpointing: true)
+        #expect(relativeError(fast.loss, plain.loss) < 1e-5)
+        #expect(again.loss == fast.loss && sameBits(again.values, fast.values))
+        for tensor in trainee.tensors {
+          let error = largestError(trainee.values(tensor, fast.values), trainee.values(tensor, plain.values))
+          #expect(error < 1e-4, "\(tensor.name)")
         }
       }
     }
