@@ -111,7 +111,7 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Kernels", "Models", "Weights"],
+      name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Kernels", "Models", "Quantizing", "Weights"],
       path: "Tests/TestSupport", swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
     tests("Masking", ["Core", "Masking"]),
@@ -137,7 +137,7 @@ let package = Package(
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport", "Weights"]),
     .testTarget(
       name: "JSONTests", dependencies: ["Core", "Files", "JSON"], exclude: ["Fixtures"], swiftSettings: kernelSettings),
-    tests("Weights", ["Core", "Files", "JSON", "Weights"]),
+    tests("Weights", ["Core", "Files", "JSON", "TestSupport", "Weights"]),
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),

@@ -14,7 +14,7 @@ struct Runs: ParsableCommand {
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
       verb: "runs ls", abstract: "List the runs, the newest last; or give a run's metrics as CSV.",
-      examples: ["sft runs", "sft runs --csv run-1"])
+      examples: ["sft runs ls", "sft runs ls --csv run-1"])
 
     struct Metrics: ParsableArguments {
       @Option(

@@ -108,7 +108,7 @@ import sft
         #expect(outcome.code == 64)
         #expect(outcome.errors.hasPrefix("error: \(message)\n"), "\(outcome.errors)")
       }
-      try sft.fail(64, "--val is -0.1, expected at least 0 and below 1.", "prepare", "a.jsonl", "--val", "-0.1")
+      try sft.fail(64, "--val is -0.1, expected at least 0 and below 1.", "prepare", SFTBinary.records, "--val", "-0.1")
       // Behind -- a number is what it is.
       #expect(TypedArguments(["a", "--", "--x", "-1"]).arguments == ["a", "--", "--x", "-1"])
     }

@@ -344,8 +344,10 @@ import TestSupport
         "prepare", SFTBinary.records, "--model", "m")
       try copy(sft, "m", "config.json", Array(configuration.replacing("\"gpt2\"", with: "\"other\"").utf8))
       try sft.fail(
-        65, "m/config.json: model_type 'other' is not supported yet; supported: gpt2.", "prepare", SFTBinary.records,
-        "--model", "m")
+        65,
+        "m/config.json: model_type 'other' is not supported; supported: gpt2, llama, mistral, qwen2, qwen3, smollm3, olmo2, "
+          + "granite, hyperclovax, phi3, gemma, gemma2, gemma3_text, gemma3, exaone, exaone4.", "prepare",
+        SFTBinary.records, "--model", "m")
       #expect(try !directoryExists(sft.path(".sft/runs")))
     }
   }

@@ -21,6 +21,11 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
   var past = 0
   /// On the attention weights, of probability 0.3.
   var hasDropout = false
+  /// Keys that a query sees, itself among them.
+  var window: Int?
+  var cap: Float?
+  /// 1/√headWidth unless given.
+  var scale: Float?
 
   /// One segment of `length`, or queries of `length` behind a cache of `past`.
   static func sequence(
@@ -46,7 +51,7 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
 
   var testDescription: String {
     "H\(heads) K\(keyValueHeads) D\(headWidth) \(segments.map { "\($0.rows.count)/\($0.ancestors)" }) past \(past)"
-      + (hasDropout ? " dropout" : "")
+      + (hasDropout ? " dropout" : "") + (window.map { " window \($0)" } ?? "") + (cap.map { " cap \($0)" } ?? "")
   }
 
   var rows: Int { segments.last?.rows.upperBound ?? 0 }
@@ -66,7 +71,8 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
 
   /// Forward and backward; the gradients are laid out as the inputs and were filled with 0.5 before.
   func evaluate(_ compute: Compute) -> Result {
-    let attention = Attention(heads: heads, keyValueHeads: keyValueHeads, headWidth: headWidth)
+    let attention = Attention(
+      heads: heads, keyValueHeads: keyValueHeads, headWidth: headWidth, scale: scale, cap: cap, window: window)
     var inputs = inputs
     let scratch = FloatBuffer(attention.scratchCount(compute))
     scratch.pointer.update(repeating: .nan, count: attention.scratchCount(compute))
@@ -100,14 +106,25 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
         causalOffset: causalOffset, firstRow: rows.lowerBound)
     }
     return segments.map { segment in
-      let above = segment.ancestors.map { span(segments[$0].rows, KeySpan.everything) }
+      // A window counts positions; without one all keys above are seen.
+      let above = segment.ancestors.map {
+        span(segments[$0].rows, window == nil ? KeySpan.everything : start(segment) - start(segments[$0]))
+      }
       let own = past > 0 ? span(0..<past + rows, past) : span(segment.rows, 0)
       return AttentionRun(firstRow: segment.rows.lowerBound, rows: segment.rows.count, spans: above + [own])
     }
   }
 
+  /// Position of a segment's first row.
+  private func start(_ segment: Segment) -> Int { segment.ancestors.reduce(0) { $0 + segments[$1].rows.count } }
+
   /// Rows of keys that query `row` sees, as rows of `inputs`.
   private func visible(_ row: Int) -> [Int] {
+    let before = beforeIncluding(row)
+    return Array(before.suffix(window ?? before.count))
+  }
+
+  private func beforeIncluding(_ row: Int) -> [Int] {
     guard let segment = segments.first(where: { $0.rows.contains(row) }) else { return [] }
     if past > 0 { return Array(0...past + row) }
     return segment.ancestors.flatMap { Array(segments[$0].rows) } + Array(segment.rows.lowerBound...row)
@@ -131,9 +148,11 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
         let keyHead = head / (heads / keyValueHeads)
         let query = (past + row) * stride + head * headWidth
         let scores = keys.map { key in
-          (0..<headWidth).reduce(0.0) {
+          let product = (0..<headWidth).reduce(0.0) {
             $0 + inputs[query + $1] * inputs[key * stride + keyColumn + keyHead * headWidth + $1]
-          } / Double(headWidth).squareRoot()
+          }
+          let score = product * (scale.map(Double.init) ?? 1 / Double(headWidth).squareRoot())
+          return cap.map { Double($0) * tanh(score / Double($0)) } ?? score
         }
         let largest = scores.max() ?? 0
         let total = scores.reduce(0) { $0 + exp($1 - largest) }

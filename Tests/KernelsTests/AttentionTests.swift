@@ -33,7 +33,28 @@ import Testing
     return test
   }
 
-  static let all = sequences + grouped + cached + forests + dropped
+  /// With windows shorter than a strip, of a tile and more, caps, and a scale of their own.
+  static let limited = [1, 5, 16, 17, 64, 70, 150].flatMap { window in
+    [
+      AttentionCase.sequence(1), .sequence(17, headWidth: 15), .sequence(200), .sequence(130, heads: 4, headWidth: 64),
+      .sequence(3, past: 130, heads: 4), .sequence(70, past: 65, heads: 4), forests[0], forests[3], forests[4],
+    ].enumerated().map { index, test in
+      var limited = test
+      limited.window = window
+      limited.cap = index % 2 == 0 ? 0.8 : nil
+      limited.scale = index % 3 == 0 ? 0.3 : nil
+      limited.hasDropout = index % 4 == 3
+      return limited
+    }
+  }
+
+  static let capped = [sequences[5], sequences[20], grouped[2], cached[9], forests[2]].map { test in
+    var capped = test
+    capped.cap = 1.5
+    return capped
+  }
+
+  static let all = sequences + grouped + cached + forests + dropped + limited + capped
 
   @Test(arguments: all) func fastAgreesWithPlain(_ test: AttentionCase) {
     let (fast, plain) = (test.evaluate(compute(.auto)), test.evaluate(compute(.plain)))
@@ -48,7 +69,8 @@ import Testing
     #expect(foreign.allSatisfy { fast.gradients[$0] == 0.5 })
   }
 
-  @Test(arguments: Engine.allCases, grouped + forests.prefix(4) + cached.prefix(8) + dropped.suffix(8))
+  @Test(
+    arguments: Engine.allCases, grouped + forests.prefix(4) + cached.prefix(8) + dropped.suffix(8) + limited + capped)
   func forwardAgreesWithTheFormula(_ engine: Engine, _ test: AttentionCase) {
     let expected = test.reference(test.inputs.map(Double.init))
     let actual = test.evaluate(compute(engine))
@@ -64,9 +86,11 @@ import Testing
       .sequence(3, past: 4, heads: 2, keyValueHeads: 1, headWidth: 5),
       .forest([4, 2, 3, 2, 1], parents: [nil, 0, 0, 2, nil], heads: 2, keyValueHeads: 1, headWidth: 3),
     ].flatMap { test in
-      var dropped = test
+      var (dropped, limited, capped) = (test, test, test)
       dropped.hasDropout = true
-      return [test, dropped]
+      (limited.window, limited.scale) = (4, 0.4)
+      (capped.cap, capped.window, capped.hasDropout) = (0.7, 3, true)
+      return [test, dropped, limited, capped]
     })
   func backwardAgreesWithFiniteDifferences(_ engine: Engine, _ test: AttentionCase) {
     let upstream = test.upstream

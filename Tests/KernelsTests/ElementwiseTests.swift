@@ -1,3 +1,4 @@
+import Glibc
 import Kernels
 import TestSupport
 import Testing
@@ -18,6 +19,23 @@ import Testing
     let x = noise(count, seed: 1)
     let squares = x.reduce(0.0) { $0 + Double($1) * Double($1) }
     #expect(relativeError(Elementwise.sumOfSquares(x, count: count, compute(.auto)), squares) < 1e-12)
+  }
+
+  /// cap · tanh(x / cap), and what its slope makes of a gradient.
+  @Test(arguments: counts, Engine.allCases) func softCaps(_ count: Int, _ engine: Engine) {
+    let (x, dy) = (noise(count, seed: 1, scale: 4), noise(count, seed: 2))
+    for threads in [1, 2] {
+      let compute = compute(engine, threads: threads)
+      let y = x.changed { Elementwise.softCap($0, count: count, cap: 2.5, compute) }
+      #expect(largestError(y, x.map { 2.5 * tanh(Double($0) / 2.5) }) < 1e-6)
+      #expect(y.allSatisfy { abs($0) <= 2.5 })
+      let dx = dy.changed { Elementwise.softCapBack(y, $0, count: count, cap: 2.5, compute) }
+      let expected = zip(x, dy).map { x, dy in
+        let t = tanh(Double(x) / 2.5)
+        return Double(dy) * (1 - t * t)
+      }
+      #expect(largestError(dx, expected) < 3e-6)
+    }
   }
 
   @Test func `A sum of squares does not depend on the threads`() {

@@ -10,16 +10,6 @@ import Weights
 
 /// A base in 4 bits, against what transformers, peft and bitsandbytes computed, and against its own decoded weights.
 @Suite struct QuantizedTests {
-  private static func quantize(_ checkpoint: ModelCheckpoint) throws -> [String: QuantizedMatrix] {
-    var matrices: [String: QuantizedMatrix] = [:]
-    for linear in checkpoint.configuration.linears {
-      let weight = try checkpoint.tensor(linear.weightName, shape: [linear.inputWidth, linear.outputWidth])
-      matrices[linear.weightName] = try QuantizedMatrix(
-        weight, layout: .inputsByOutputs, name: linear.weightName, settings: QuantizationSettings(), Compute())
-    }
-    return matrices
-  }
-
   /// The checkpoint in a folder of its own, the linears replaced: `values` gives [out, in].
   private static func withFolder<Result>(
     _ checkpoint: ModelCheckpoint, _ values: (LinearDescription) throws -> [Float],
@@ -31,14 +21,7 @@ import Weights
         guard let linear = linears[tensor.name] else {
           return TensorOutput(tensor.name, try checkpoint.tensor(tensor.name, shape: tensor.shape))
         }
-        let rows = try values(linear)
-        var transposed = [Float](repeating: 0, count: rows.count)
-        for out in 0..<linear.outputWidth {
-          for input in 0..<linear.inputWidth {
-            transposed[input * linear.outputWidth + out] = rows[out * linear.inputWidth + input]
-          }
-        }
-        return TensorOutput(tensor.name, tensor.shape, transposed)
+        return TensorOutput(tensor.name, tensor.shape, linear.stored(try values(linear)))
       }
       try writeSafetensors(tensors, to: folder + "/model.safetensors")
       try writeAtomically(try readFile(checkpoint.folder + "/config.json"), to: folder + "/config.json")
@@ -56,7 +39,7 @@ import Weights
   func lossesAreTheReferences(_ name: String, engine: Engine) throws {
     let reference = try ReferenceCase(name)
     let checkpoint = try ModelCheckpoint(folder: reference.model)
-    let decoder = try Decoder(checkpoint, quantized: try Self.quantize(checkpoint))
+    let decoder = try Decoder(checkpoint, quantized: try checkpoint.quantizedLinears())
     let samples = try reference.samples().map(\.sample)
     #expect(relativeError(Self.loss(decoder, nil, samples, engine), reference.loss("nf4")) < 1e-5)
     let adapter = try AdapterFolder.read(reference.adapter, for: decoder)
@@ -68,7 +51,7 @@ import Weights
   /// we do, too; this is what it costs beside reading the blocks as they were written.
   @Test func statisticsLookedUpByRowAreFartherFromTheWeights() throws {
     let checkpoint = try ModelCheckpoint(folder: try ReferenceCase("gpt2-odd").model)
-    let matrices = try Self.quantize(checkpoint)
+    let matrices = try checkpoint.quantizedLinears()
     for linear in checkpoint.configuration.linears where linear.inputWidth == 240 {
       let matrix = try #require(matrices[linear.weightName])
       let original = try checkpoint.tensor(linear.weightName, shape: [240, 60]).array
@@ -88,7 +71,7 @@ import Weights
   func equalsTrainingOverDecodedWeights(_ name: String) throws {
     let reference = try ReferenceCase(name)
     let checkpoint = try ModelCheckpoint(folder: reference.model)
-    let matrices = try Self.quantize(checkpoint)
+    let matrices = try checkpoint.quantizedLinears()
     let quantized = try Decoder(checkpoint, quantized: matrices)
     let batch = Packer.pack(Array(try reference.samples().map(\.sample).prefix(6)), sharesPrefixes: true)
     func gradients(_ decoder: Decoder, checkpointing: Bool) throws -> (Double, [Float]) {

@@ -9,7 +9,7 @@ import Weights
 
 /// Against what transformers and peft computed: see Tests/Fixtures.
 @Suite struct ReferenceTests {
-  static let cases = ["gpt2-tiny", "gpt2-odd"]
+  static let cases = ReferenceCase.all
 
   static func load(_ name: String) throws -> (ReferenceCase, Decoder, [Sample]) {
     let reference = try ReferenceCase(name)
@@ -28,6 +28,18 @@ import Weights
         #expect(Int(totals.weight) == reference.expect[key]?["tokens"]?.int)
         #expect(relativeError(totals.loss / totals.weight, reference.loss(key)) < 1e-5)
       }
+    }
+  }
+
+  /// A family computed without what sets it apart would have another loss by far more than rounding.
+  @Test(arguments: ReferenceCase.families)
+  func whatSetsAFamilyApartIsComputed(_ name: String) throws {
+    let (reference, decoder, samples) = try Self.load(name)
+    let totals = InferencePass(decoder, nil, Compute()).loss(Packer.pack(samples, sharesPrefixes: true))
+    #expect(!reference.lossesWithout.isEmpty)
+    for (part, loss) in reference.lossesWithout {
+      #expect(relativeError(reference.loss("base"), loss) > 1e-5, "\(part)")
+      #expect(relativeError(totals.loss / totals.weight, loss) > 1e-5, "\(part)")
     }
   }
 

@@ -123,7 +123,7 @@ import Weights
     #expect(all(fresh) == all(weights(3)) && all(fresh) != all(weights(4)))
   }
 
-  @Test(arguments: ReferenceTests.cases, Engine.allCases)
+  @Test(arguments: ReferenceCase.gpt2, Engine.allCases)
   func firstStepGradientsArePyTorchs(_ name: String, _ engine: Engine) throws {
     let reference = try ReferenceCase(name)
     let weights = try TrainableWeights(ModelCheckpoint(folder: reference.model))

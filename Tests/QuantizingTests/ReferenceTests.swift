@@ -44,18 +44,16 @@ struct ReferenceTests {
     }
   }
 
-  @Test(arguments: [("gpt2-tiny", 12), ("gpt2-odd", 8)])
-  func `Every linear of a model is quantised as by bitsandbytes`(name: String, count: Int) throws {
+  @Test(arguments: ReferenceCase.all)
+  func `Every linear of a model is quantised as by bitsandbytes`(name: String) throws {
     let reference = try ReferenceCase(name)
     let file = try SafetensorsFile(reference.folder + "/nf4/nf4.safetensors")
-    let weights = try WeightFiles(folder: reference.model)
-    let linears = file.names.filter { $0.hasSuffix(".packed") }.map { String($0.dropLast(7)) }
-    #expect(linears.count == count)
-    for linear in linears {
-      let shape = try #require(weights.info(linear)?.shape)
-      let matrix = try QuantizedMatrix(
-        weights.floats(linear, shape: shape), layout: .inputsByOutputs, name: linear,
-        settings: QuantizationSettings(), Compute())
+    let checkpoint = try ModelCheckpoint(folder: reference.model)
+    let stored = file.names.filter { $0.hasSuffix(".packed") }.map { String($0.dropLast(7)) }
+    #expect(stored.sorted() == checkpoint.configuration.linears.map(\.weightName).sorted())
+    let matrices = try checkpoint.quantizedLinears()
+    for linear in stored {
+      let matrix = try #require(matrices[linear])
       #expect(try matrix.packedBytes == Array(file.bytes(of: linear + ".packed")))
       guard case .nested(let nested) = matrix.statistics else {
         Issue.record("not doubly quantised")

@@ -9,6 +9,15 @@ public struct ReferenceCase: Sendable, CustomStringConvertible {
   public let folder: String
   public let expect: JSONObject
 
+  /// GPT-2: a width of whole 4-bit blocks, and one that is not.
+  public static let gpt2 = ["gpt2-tiny", "gpt2-odd"]
+  /// Of every other family that there are cases of; two of them with weights in bfloat16.
+  public static let families = [
+    "llama3-tiny", "llama3-bf16-tiny", "mistral-tiny", "qwen2-tiny", "qwen3-tiny", "qwen3-bf16-tiny", "smollm3-tiny",
+    "olmo2-tiny", "granite-tiny", "phi3-tiny", "gemma2-tiny", "gemma3-tiny",
+  ]
+  public static let all = gpt2 + families
+
   public init(_ name: String) throws {
     self.name = name
     folder = fixturesFolder + "/" + name
@@ -34,6 +43,18 @@ public struct ReferenceCase: Sendable, CustomStringConvertible {
   }
 
   public func loss(_ key: String) -> Double { expect[key]?["loss"]?.double ?? .nan }
+
+  /// Ids that end a text.
+  public var endTokens: [Int32] {
+    let listed = expect["stop"]?.array ?? [expect["eos"]].compactMap(\.self)
+    return listed.compactMap { $0.int.map(Int32.init) }
+  }
+
+  /// The base's loss where something that sets the family apart is left out, by what that is.
+  public var lossesWithout: [String: Double] {
+    Dictionary(
+      uniqueKeysWithValues: (expect["without"]?.object?.members ?? []).map { ($0.key, $0.value.double ?? .nan) })
+  }
 
   /// What quantising costs, as `make_quantization_errors.py` has it; nil where the case has no such figures.
   public func quantization(_ kind: String, double: Bool) throws -> JSONValue? {

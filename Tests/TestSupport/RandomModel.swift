@@ -4,8 +4,10 @@ import Kernels
 import Models
 import Weights
 
-/// A small GPT-2 with random weights, read back from a folder as any other.
+/// A small model with random weights, read back from a folder as any other.
 public struct RandomModel: Sendable {
+  /// Other families than GPT-2 have two query heads to a key head, so `heads` is even.
+  public var family = Architecture.gpt2
   public var vocabulary = 61
   public var context = 40
   public var width = 12
@@ -20,6 +22,12 @@ public struct RandomModel: Sendable {
 
   public init() {}
 
+  /// Of any family, `heads` and `width` chosen to fit it.
+  public init(_ family: Architecture) {
+    self.family = family
+    if family != .gpt2 { (heads, width) = (4, 16) }
+  }
+
   /// Wide enough that queries fill whole panels of the products, and some more columns.
   public static var wide: RandomModel {
     var model = RandomModel()
@@ -29,25 +37,34 @@ public struct RandomModel: Sendable {
 
   /// Writes `config.json` and `model.safetensors`.
   public func write(to folder: String) throws {
-    let text = """
-      {"model_type": "gpt2", "vocab_size": \(vocabulary), "n_positions": \(context), "n_embd": \(width),
-       "n_layer": \(layers), "n_head": \(heads), "activation_function": "gelu_new", "n_inner": null,
-       "layer_norm_epsilon": 1e-5, "tie_word_embeddings": \(tiedHead), "eos_token_id": 0, "bos_token_id": 0}
-      """
+    let text = family == .gpt2 ? gpt2Configuration : familyConfiguration
     try writeAtomically(Array(text.utf8), to: folder + "/config.json")
     let configuration = try ModelConfiguration(path: folder + "/config.json")
     let outputs = configuration.expectedTensors.enumerated().map { index, tensor in
-      TensorOutput(tensor.name, tensor.shape, values(tensor.name, tensor.shape.reduce(1, *), index))
+      TensorOutput(tensor.name, tensor.shape, values(tensor, index, configuration.norm))
     }
     try writeSafetensors(outputs, to: folder + "/model.safetensors")
   }
 
-  private func values(_ name: String, _ count: Int, _ index: Int) -> [Float] {
-    let isNormWeight = name.contains(".ln_") && name.hasSuffix("weight")
-    let isVector = isNormWeight || name.hasSuffix("bias")
+  private var gpt2Configuration: String {
+    """
+    {"model_type": "gpt2", "vocab_size": \(vocabulary), "n_positions": \(context), "n_embd": \(width),
+     "n_layer": \(layers), "n_head": \(heads), "activation_function": "gelu_new", "n_inner": null,
+     "layer_norm_epsilon": 1e-5, "tie_word_embeddings": \(tiedHead), "eos_token_id": 0, "bos_token_id": 0}
+    """
+  }
+
+  private func values(_ tensor: TensorSpecification, _ index: Int, _ norm: ModelConfiguration.Norm) -> [Float] {
+    let isNormWeight: Bool
+    switch tensor.role {
+    case .norm(_, .weight), .finalNorm(.weight): isNormWeight = true
+    default: isNormWeight = false
+    }
+    let isVector = isNormWeight || tensor.name.hasSuffix("bias")
+    let count = tensor.shape.reduce(1, *)
     var values = noise(count, seed: seed &* 1000 &+ UInt64(index), scale: isVector ? 0.1 : scale)
-    if isNormWeight { values = values.map { $0 + 1 } }
-    if name.hasSuffix("wte.weight") {
+    if isNormWeight, norm != .rms(unitOffset: true) { values = values.map { $0 + 1 } }
+    if tensor.role == .tokenEmbedding {
       for token in brokenTokens { for i in 0..<width { values[token * width + i] = .nan } }
     }
     return values

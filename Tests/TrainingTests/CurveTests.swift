@@ -10,14 +10,26 @@ import Weights
 
 /// Whole training curves: PyTorch's, and the same run in other ways.
 @Suite struct CurveTests {
-  @Test(arguments: ["gpt2-tiny", "gpt2-odd"], Engine.allCases)
+  @Test(arguments: ReferenceCase.all, Engine.allCases)
   func curveIsPyTorchs(_ name: String, _ engine: Engine) throws {
     let reference = try ReferenceCase(name)
-    var bench = try Bench(reference, Decoder(ModelCheckpoint(folder: reference.model)))
+    try expectCurve("train_lora", of: reference, Decoder(ModelCheckpoint(folder: reference.model)), engine)
+  }
+
+  /// With the base in 4 bits.
+  @Test(arguments: ReferenceCase.all)
+  func curveOfQLoRAIsPyTorchs(_ name: String) throws {
+    let reference = try ReferenceCase(name)
+    let checkpoint = try ModelCheckpoint(folder: reference.model)
+    try expectCurve("train_qlora", of: reference, Decoder(checkpoint, quantized: checkpoint.quantizedLinears()), .auto)
+  }
+
+  private func expectCurve(_ key: String, of reference: ReferenceCase, _ decoder: Decoder, _ engine: Engine) throws {
+    var bench = try Bench(reference, decoder)
     bench.settings.engine = engine
     let log = Bench.Log()
     try withTemporaryFolder { _ = try bench.run(RunFolder($0 + "/run"), log) }
-    let expected = reference.curve("train_lora")
+    let expected = reference.curve(key)
     #expect(log.train.count == 6 && expected.count == 6)
     for (metric, step) in zip(log.train, expected) {
       #expect(relativeError(metric.loss, step.loss) < 1e-4, "step \(metric.step)")
@@ -26,12 +38,13 @@ import Weights
     }
   }
 
-  @Test(arguments: ["gpt2-tiny", "gpt2-odd"], Engine.allCases)
+  @Test(arguments: ReferenceCase.all, Engine.allCases)
   func curveOfAllWeightsIsPyTorchs(_ name: String, _ engine: Engine) throws {
     let reference = try ReferenceCase(name)
     var bench = try Bench(reference, Decoder(ModelCheckpoint(folder: reference.model)))
     bench.trainAllWeights { _ in reference.model }
-    bench.settings.schedule = Schedule(kind: .constant, learningRate: 1e-3)
+    let rate = reference.expect["train_full_lr"]?.double ?? 1e-3
+    bench.settings.schedule = Schedule(kind: .constant, learningRate: rate)
     bench.settings.engine = engine
     let log = Bench.Log()
     try withTemporaryFolder { _ = try bench.run(RunFolder($0 + "/run"), log) }
@@ -44,7 +57,7 @@ import Weights
   }
 
   /// Windows of a text, where every token is supervised and vectors are not decayed.
-  @Test(arguments: ["gpt2-tiny", "gpt2-odd"], Engine.allCases)
+  @Test(arguments: ReferenceCase.gpt2, Engine.allCases)
   func curveOfPretrainingIsPyTorchs(_ name: String, _ engine: Engine) throws {
     let reference = try ReferenceCase(name)
     let stream = try reference.samples().flatMap { $0.sample.tokens }
