@@ -50,6 +50,8 @@ struct BeamSearch {
       let soFar = running[beam].logProbability
       for (token, value) in score.logProbabilities.enumerated() {
         let logProbability = soFar + Double(value)
+        // No answer may hold it.
+        if logProbability == -.infinity { continue }
         if top.count == count, logProbability <= top[count - 1].logProbability { continue }
         let place = top.firstIndex { $0.logProbability < logProbability } ?? top.count
         top.insert((logProbability, beam, token), at: place)
@@ -120,7 +122,10 @@ extension Generator {
       let normaliser = logSumExp(row)
       guard normaliser.isFinite else { throw Continuation.notFinite }
       var values = row.map { Float(Double($0) - normaliser) }
-      values.withUnsafeMutableBufferPointer { sampling.penalise($0, Set(prompt + beam.tokens)) }
+      values.withUnsafeMutableBufferPointer {
+        vocabulary.excludePadding($0)
+        sampling.penalise($0, Set(prompt + beam.tokens))
+      }
       return (values, vocabulary.endProbability(row))
     }
   }
@@ -134,7 +139,7 @@ extension Generator {
   private func stoppedText(_ tokens: [Int32], _ settings: GenerationSettings) throws -> StoppingText {
     var text = StoppingText(
       decoder: vocabulary.tokenizer.makeDecoder(skipSpecialTokens: true), stops: settings.stop)
-    for token in tokens where vocabulary.tokenizer.token(token) != nil && !text.isStopped { _ = try text.push(token) }
+    for token in tokens where !text.isStopped { _ = try text.push(token) }
     _ = text.finish()
     return text
   }

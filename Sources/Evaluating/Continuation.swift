@@ -6,8 +6,23 @@ import Tokenizing
 struct Continuation {
   /// What a generator knows of its model.
   struct Vocabulary {
-    var tokenizer: Tokenizer
-    var endTokens: Set<Int32>
+    let tokenizer: Tokenizer
+    let endTokens: Set<Int32>
+    /// Rows of the head that pad it: ids that stand for no text and end none, so that no answer may hold them.
+    private let padding: [Int]
+
+    /// `classes` is how many logits the model gives.
+    init(_ tokenizer: Tokenizer, endTokens: Set<Int32>, classes: Int) {
+      (self.tokenizer, self.endTokens) = (tokenizer, endTokens)
+      padding = (0..<classes).filter { tokenizer.token(Int32($0)) == nil && !endTokens.contains(Int32($0)) }
+    }
+
+    var isPadded: Bool { !padding.isEmpty }
+
+    /// Sets the scores [V] of what no answer may hold to -∞.
+    func excludePadding(_ scores: UnsafeMutableBufferPointer<Float>) {
+      for token in padding { scores[token] = -.infinity }
+    }
   }
 
   private let settings: GenerationSettings
@@ -43,12 +58,8 @@ struct Continuation {
     }
     tokens.append(token)
     if settings.sampling.repetitionPenalty != 1 { seen.insert(token) }
-    // Rows of the embedding beyond the tokenizer's vocabulary stand for no text.
-    var text = ""
-    if vocabulary.tokenizer.token(token) != nil {
-      text = try output.push(token)
-      if output.isStopped { return text + finish(.stopString) }
-    }
+    let text = try output.push(token)
+    if output.isStopped { return text + finish(.stopString) }
     return tokens.count == limit ? text + finish(.limit) : text
   }
 
@@ -63,10 +74,15 @@ struct Continuation {
     .badData, "the model's output is not a finite number: its weights or the adapter's hold values that are not")
 
   private mutating func choose(_ logits: UnsafeBufferPointer<Float>) -> Int {
-    guard settings.sampling.repetitionPenalty != 1 else { return settings.sampling.choose(logits, &random) }
-    var penalised = Array(logits)
-    penalised.withUnsafeMutableBufferPointer { settings.sampling.penalise($0, seen) }
-    return penalised.withUnsafeBufferPointer { settings.sampling.choose($0, &random) }
+    guard settings.sampling.repetitionPenalty != 1 || vocabulary.isPadded else {
+      return settings.sampling.choose(logits, &random)
+    }
+    var scores = Array(logits)
+    scores.withUnsafeMutableBufferPointer {
+      vocabulary.excludePadding($0)
+      settings.sampling.penalise($0, seen)
+    }
+    return scores.withUnsafeBufferPointer { settings.sampling.choose($0, &random) }
   }
 
   private mutating func finish(_ ending: Generation.Ending) -> String {

@@ -21,8 +21,8 @@ public struct Generator {
     }
     self.pass = pass
     vocabulary = Continuation.Vocabulary(
-      tokenizer: tokenizer,
-      endTokens: Set(configuration.endTokens.map(Int32.init) + tokenizer.endTokens))
+      tokenizer, endTokens: Set(configuration.endTokens.map(Int32.init) + tokenizer.endTokens),
+      classes: configuration.vocabularySize)
     cache = KeyValueCache(pass.decoder, capacity: configuration.contextLength)
   }
 

@@ -54,11 +54,12 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
     }
   }
 
-  /// Chooses from logits [V]. Greedy takes the first of equals and draws nothing from `generator`.
+  /// Chooses from logits [V], never one of -∞ where there is another. Greedy takes the first of equals and draws nothing
+  /// from `generator`.
   public func choose(_ logits: UnsafeBufferPointer<Float>, _ generator: inout SeededGenerator) -> Int {
     var best = 0
     for index in logits.indices where logits[index] > logits[best] { best = index }
-    if temperature == 0 { return best }
+    if temperature == 0 || logits[best] == -.infinity { return best }
     let candidates = candidates(logits, largest: logits[best])
     let total = candidates.reduce(0) { $0 + $1.weight }
     var remaining = generator.uniform() * total
@@ -74,7 +75,7 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
   private func candidates(
     _ logits: UnsafeBufferPointer<Float>, largest: Float
   ) -> [(token: Int, weight: Double)] {
-    var candidates = logits.indices.map { token in
+    var candidates = logits.indices.filter { logits[$0] != -.infinity }.map { token in
       (token: token, weight: exp((Double(logits[token]) - Double(largest)) / temperature))
     }
     let topK = topK.flatMap { $0 < logits.count ? $0 : nil }

@@ -24,10 +24,16 @@ public func exportModel(_ checkpoint: ModelCheckpoint, tokenizerFiles: [String],
 /// What a merged model's weights are written as, in torch's words.
 public enum WeightType: String, Sendable, CaseIterable {
   case float32
-  /// Rounded to nearest, ties to even.
-  case bfloat16
+  /// These two are rounded to nearest, ties to even.
+  case float16, bfloat16
 
-  fileprivate var tensorType: TensorType { self == .float32 ? .f32 : .bf16 }
+  fileprivate var tensorType: TensorType {
+    switch self {
+    case .float32: .f32
+    case .float16: .f16
+    case .bfloat16: .bf16
+    }
+  }
 }
 
 /// Writes `adapter` as a PEFT folder with the tokenizer's files beside it. `folder` is created, or replaced, as a whole.
@@ -46,26 +52,39 @@ public func exportAdapter(
   }
 }
 
-/// Writes the model with `adapter` merged in (or as it is, for nil), in transformers' names. One merged weight is
-/// in memory at a time.
+/// Writes the model with `adapter` merged in (or as it is, for nil), in transformers' names; what belongs to another part of
+/// it, such as a vision tower, as it is. One merged weight is in memory at a time.
+///
+/// For nil, `dtype` is each tensor's own in the model's files (float32 for a wider one), and `config.json` stays as it is.
 public func exportMerged(
   _ checkpoint: ModelCheckpoint, _ decoder: Decoder, adapter: Adapter?, tokenizerFiles: [String],
-  to folder: String, dtype: WeightType = .float32, threads: Int
+  to folder: String, dtype: WeightType? = nil, threads: Int
 ) throws {
   let linears = Dictionary(
     uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.weightName, $0) })
-  let tensors = checkpoint.configuration.expectedTensors.map { tensor in
-    TensorOutput(tensor.name, tensor.shape, as: dtype.tensorType) {
+  let tensors = try checkpoint.configuration.expectedTensors.map { tensor in
+    let stored = try checkpoint.info(tensor.name).dtype
+    let type = dtype?.tensorType ?? (stored == .f64 ? .f32 : stored)
+    return TensorOutput(tensor.name, tensor.shape, as: type) {
       guard let adapter, let linear = linears[tensor.name] else {
         return try checkpoint.tensor(tensor.name, shape: tensor.shape)
       }
       return decoder.mergedWeight(of: linear, with: adapter, threads: threads)
     }
   }
+  let others = checkpoint.otherParts.compactMap { name in
+    checkpoint.weights.info(name).map { info in
+      TensorOutput(name, info.dtype, info.shape) { sink in try sink(checkpoint.weights.bytes(of: name)) }
+    }
+  }
   try writeDirectoryAtomically(folder) { temporary in
-    try writeSafetensors(tensors, to: temporary + "/model.safetensors")
-    try writeConfiguration(
-      from: checkpoint.folder + "/config.json", to: temporary + "/config.json", dtype: dtype.rawValue)
+    try writeSafetensors(tensors + others, to: temporary + "/model.safetensors")
+    let configuration = checkpoint.folder + "/config.json"
+    if let dtype {
+      try writeConfiguration(from: configuration, to: temporary + "/config.json", dtype: dtype.rawValue)
+    } else {
+      try copyFiles([configuration], to: temporary)
+    }
     try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
   }
 }

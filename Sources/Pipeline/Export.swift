@@ -12,7 +12,7 @@ public struct ExportOptions: Sendable {
   public var modelIsNamed = false
   /// Folder to write.
   public var target: String
-  /// Of a merged model's weights; nil for float32.
+  /// Of a merged model's weights; nil for each as the base has it.
   public var dtype: WeightType?
   /// Whether it may hold an earlier export.
   public var replacing = false
@@ -127,6 +127,6 @@ private func write(_ session: InferenceSession, _ options: ExportOptions, format
     try checkMergeable(base)
     try exportMerged(
       base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: base.tokenizerFiles, to: folder,
-      dtype: options.dtype ?? .float32, threads: session.threads)
+      dtype: options.dtype, threads: session.threads)
   }
 }

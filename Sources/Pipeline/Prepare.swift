@@ -200,7 +200,7 @@ func loadTokenizer(_ folder: String, for configuration: ModelConfiguration) thro
   guard tokenizer.vocabularyCount <= configuration.vocabularySize else {
     throw SFTError(
       .badData,
-      "the tokenizer has \(grouped(tokenizer.vocabularyCount)) tokens, the model's vocabulary_size is "
+      "the tokenizer has \(grouped(tokenizer.vocabularyCount)) tokens, the model's vocab_size is "
         + "\(grouped(configuration.vocabularySize))", file: folder)
   }
   return tokenizer

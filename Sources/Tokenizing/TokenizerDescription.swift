@@ -17,6 +17,8 @@ struct TokenizerDescription: Sendable {
   var split = SplitSettings()
   /// A word that is a token is that token, whether merges lead to it or not (LLaMA 3).
   var ignoreMerges = false
+  /// What stands for a byte without a token; nil where such bytes are left out.
+  var unknownToken: String?
   /// Special tokens that the post-processor writes before and after a text.
   var beginning: [Int32] = []
   var ending: [Int32] = []

@@ -44,6 +44,7 @@ struct TokenizerJSON {
       if let text = model[name]?.string, !text.isEmpty { throw unsupported("\"\(name)\" \"\(text)\"") }
     }
     if try whole.flag("byte_fallback", default: false, path) { throw unsupported("\"byte_fallback\"") }
+    result.unknownToken = model["unk_token"]?.string
     result.ignoreMerges = try whole.flag("ignore_merges", default: false, path)
     guard let vocabulary = model["vocab"]?.object else { throw malformed("its model has no \"vocab\" object") }
     result.vocabulary = try vocabularyEntries(vocabulary, path)

@@ -10,7 +10,7 @@ final class TokenizerModel: Sendable {
   private let starts: [Int32]
   private let lengths: [Int32]
   let merges: MergeTable
-  /// Tokens of the single bytes; -1 for bytes that never occur in UTF-8 and have none.
+  /// Tokens of the single bytes; -1 for bytes that have none.
   let byteTokens: [Int32]
   let split: SplitSettings
   /// Whole words that are tokens, and their ids, where merges are ignored for them.
@@ -32,7 +32,7 @@ final class TokenizerModel: Sendable {
     try builder.checkReach(description, merges: merges)
     try builder.add(description.addedTokens)
     self.merges = MergeTable(merges)
-    byteTokens = try builder.byteTokens()
+    byteTokens = try builder.byteTokens(description)
     split = description.split
     (words, wordIDs) = description.ignoreMerges ? builder.words() : (nil, [])
     let ordered = description.addedTokens.sorted { $0.id < $1.id }

@@ -93,15 +93,18 @@ struct VocabularyBuilder {
       advice: "Fetch the file again: it may be cut short")
   }
 
-  /// Every byte of UTF-8 text needs a token: there is no other way to write what the merges do not reach.
-  func byteTokens() throws -> [Int32] {
+  /// The tokens of single bytes. Some vocabularies lack those of control characters and other rare bytes, which are then left
+  /// out of the text; one without those of plain ASCII is of another kind.
+  func byteTokens(_ description: TokenizerDescription) throws -> [Int32] {
     try ByteAlphabet.points.enumerated().map { byte, point in
       let text = Unicode.Scalar(point).map { String(Character($0)) } ?? ""
       if let number = texts.find(text), number < modelCount { return ids[number] }
-      guard !ByteAlphabet.occursInUTF8(byte) else {
-        throw SFTError(
-          .badData, "its vocabulary has no token \"\(text)\" for the byte \(byte): it is not byte-level BPE", file: file
-        )
+      let lack = "its vocabulary has no token \"\(text)\" for the byte \(byte)"
+      guard !(0x20...0x7e).contains(byte) else {
+        throw SFTError(.badData, lack + ": it is not byte-level BPE", file: file)
+      }
+      if let unknown = description.unknownToken, ByteAlphabet.occursInUTF8(byte) {
+        throw SFTError(.badData, lack + ", and \"unk_token\" \"\(unknown)\" is not supported", file: file)
       }
       return -1
     }

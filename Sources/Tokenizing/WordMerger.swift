@@ -27,22 +27,29 @@ final class WordMerger {
     results.deallocate()
   }
 
-  /// Appends the tokens of a word of `count` ≥ 1 bytes.
+  /// Appends the tokens of a word of `count` ≥ 1 bytes. A byte without a token is as if it were not there.
   func encode(_ word: UnsafePointer<UInt8>, _ count: Int, into ids: inout [Int32]) {
     if count <= Self.scanLimit {
       let left = scan(word, count)
       for index in 0..<left { ids.append(symbols[index]) }
     } else {
-      var queue = MergeQueue(merges: merges, symbols: (0..<count).map { byteTokens[Int(word[$0])] })
+      let symbols = (0..<count).map { byteTokens[Int(word[$0])] }.filter { $0 >= 0 }
+      guard !symbols.isEmpty else { return }
+      var queue = MergeQueue(merges: merges, symbols: symbols)
       queue.mergeAll(into: &ids)
     }
   }
 
   /// Merges in `symbols` and returns how many are left.
   private func scan(_ word: UnsafePointer<UInt8>, _ count: Int) -> Int {
-    for index in 0..<count { symbols[index] = byteTokens[Int(word[index])] }
-    for index in 0..<(count - 1) { setPair(index) }
-    var pairs = count - 1
+    var length = 0
+    for index in 0..<count {
+      symbols[length] = byteTokens[Int(word[index])]
+      if symbols[length] >= 0 { length += 1 }
+    }
+    guard length > 0 else { return 0 }
+    for index in 0..<(length - 1) { setPair(index) }
+    var pairs = length - 1
     while pairs > 0 {
       var best = 0
       var bestRank = ranks[0]

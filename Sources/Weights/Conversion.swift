@@ -55,6 +55,11 @@ func roundToBrainFloat(_ values: UnsafeBufferPointer<Float>) -> [UInt16] {
   }
 }
 
+/// `values` as F16 elements, rounded to nearest, ties to even: what is too large becomes infinite, NaN stays NaN.
+func roundToHalf(_ values: UnsafeBufferPointer<Float>) -> [UInt16] {
+  values.map { Float16($0).bitPattern.littleEndian }
+}
+
 private func convertDouble(_ source: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>, _ count: Int) {
   for index in 0..<count {
     target[index] = Float(source.loadUnaligned(fromByteOffset: index &* 8, as: Double.self))

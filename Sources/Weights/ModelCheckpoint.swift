@@ -10,6 +10,8 @@ public final class ModelCheckpoint: Sendable {
   public let weights: WeightFiles
   /// Tensors in the files that the model does not use, by the names they have there, sorted: mask buffers, a tied head.
   public let ignored: [String]
+  /// Those of them that belong to another part of the model, such as its vision tower.
+  public let otherParts: [String]
   /// Canonical names of the weights that are stored in bitsandbytes' 4 bits, each with its statistics beside it; these are
   /// not read as floats. Empty for an ordinary folder.
   public let quantizedNames: Set<String>
@@ -31,6 +33,7 @@ public final class ModelCheckpoint: Sendable {
     }
     weights = try WeightFiles(folder: folder)
     (storedNames, quantizedNames, ignored) = try Self.match(configuration, weights)
+    otherParts = ignored.filter { [configuration] in configuration.storedName($0) == .otherPart }
   }
 
   /// A tensor's values: a view of the file where it is stored as aligned float32, else converted into memory of its own
@@ -119,7 +122,7 @@ public final class ModelCheckpoint: Sendable {
     return weights.names.filter { $0 == stored || $0.hasPrefix(stored + ".") }
   }
 
-  /// Canonical name → stored name, and the buffers' names.
+  /// Canonical name → stored name, and the names of what is ignored.
   private static func canonicalNames(
     _ configuration: ModelConfiguration, _ weights: WeightFiles
   ) throws -> (stored: [String: String], buffers: [String]) {
@@ -127,7 +130,7 @@ public final class ModelCheckpoint: Sendable {
     var buffers: [String] = []
     for name in weights.names {
       switch configuration.storedName(name) {
-      case .buffer: buffers.append(name)
+      case .buffer, .otherPart: buffers.append(name)
       case .tensor(let canonical):
         if let other = stored.updateValue(name, forKey: canonical) {
           throw SFTError(

@@ -30,13 +30,13 @@ public struct TensorOutput {
     self.init(name, .f32, tensor.shape) { sink in try tensor.withValues { try sink(UnsafeRawBufferPointer($0)) } }
   }
 
-  /// A float32 tensor, as it is or rounded to `dtype`: F32 or BF16.
+  /// A float32 tensor, as it is or rounded to `dtype`: F32, F16 or BF16.
   public init(_ name: String, _ shape: [Int], as dtype: TensorType, _ values: @escaping () throws -> FloatTensor) {
-    precondition(dtype == .f32 || dtype == .bf16, "floats are not written as \(dtype.rawValue)")
+    precondition([.f32, .f16, .bf16].contains(dtype), "floats are not written as \(dtype.rawValue)")
     self.init(name, dtype, shape) { sink in
       try values().withValues { values in
-        guard dtype == .bf16 else { return try sink(UnsafeRawBufferPointer(values)) }
-        try roundToBrainFloat(values).withUnsafeBytes { try sink($0) }
+        if dtype == .f32 { return try sink(UnsafeRawBufferPointer(values)) }
+        try (dtype == .f16 ? roundToHalf(values) : roundToBrainFloat(values)).withUnsafeBytes { try sink($0) }
       }
     }
   }

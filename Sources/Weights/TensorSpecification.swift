@@ -72,8 +72,11 @@ public struct TensorSpecification: Sendable, Equatable {
 enum StoredName: Equatable {
   /// A tensor, by its canonical name.
   case tensor(String)
-  /// Something that is not a weight of the language model, to be ignored.
+  /// Something that can be computed, to be ignored.
   case buffer
+  /// A weight of another part of the model, such as its vision tower: ignored here, and to be kept where the model is
+  /// written again.
+  case otherPart
 }
 
 /// What an adapter or a quantiser needs to know of one linear of the blocks.

@@ -21,13 +21,13 @@ struct Export: ParsableCommand {
       help: .takes(
         "KIND",
         """
-        peft: an adapter folder; merged: a model folder in float32 with the adapter in its weights; model: the model as \
+        peft: an adapter folder; merged: a model folder with the adapter in its weights; model: the model as \
         it is, without an adapter (default: peft, or merged for a run that trained all weights, or model where there is \
         no run and no adapter, or --model alone is given).
         """))
     var format: ExportFormat?
 
-    @Option(name: .long, help: .takes("TYPE", "Type of a merged model's weights (default: float32)."))
+    @Option(name: .long, help: .takes("TYPE", "Type of a merged model's weights (default: as the base's are stored)."))
     var dtype: WeightType?
 
     @Flag(name: .long, help: "Replace an earlier export in --to.")

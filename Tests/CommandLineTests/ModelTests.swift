@@ -216,6 +216,14 @@ import TestSupport
       #expect(try sft.read("out/half/config.json").contains("\"bfloat16\""))
       let sizes = try ["merged", "half"].map { try readFile(sft.path("out/\($0)/model.safetensors")).count }
       #expect(Double(sizes[1]) < 0.55 * Double(sizes[0]))
+      // Where nothing is said, weights and configuration are as the base's.
+      #expect(try readFile(sft.path("out/merged/config.json")) == readFile(SFTBinary.model + "/config.json"))
+      try sft.succeed("export", "--model", "out/half", "--format", "merged", "--to", "out/again")
+      for name in ["config.json", "model.safetensors"] {
+        #expect(try readFile(sft.path("out/again/\(name)")) == readFile(sft.path("out/half/\(name)")))
+      }
+      try sft.succeed("export", "--format", "merged", "--dtype", "float16", "--to", "out/f16")
+      #expect(abs(try loss("--model", "out/f16") - merged) < 0.002)
       try sft.fail(
         64, "--dtype goes with --format merged: an adapter is written in float32, a model as it is.", "export",
         "--dtype", "float32", "--to", "out/no")

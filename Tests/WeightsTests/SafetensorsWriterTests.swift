@@ -80,6 +80,31 @@ import Weights
     #expect(try SafetensorsFile(path).floats("w", shape: [1]).array[0].isNaN)
   }
 
+  /// Every F16 comes back as it was; between two neighbours the middle goes to the even one, what is off it to the nearer.
+  @Test func roundedToHalf() throws {
+    let halves = (0..<UInt16(0x7c00)).map { Float(Float16(bitPattern: $0)) }
+    let middles = zip(halves, halves.dropFirst()).map { ($0 + $1) / 2 }
+    let values = halves + middles + middles.map(\.nextUp) + middles.map(\.nextDown) + [65_520, -.infinity, .nan]
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/x"
+    try writeSafetensors(
+      [
+        TensorOutput("w", [values.count], as: .f16) {
+          FloatTensor(shape: [values.count]) { _ = $0.update(from: values) }
+        }
+      ],
+      to: path)
+    let written = try SafetensorsFile(path).floats("w", shape: [values.count]).array
+    let count = middles.count
+    let even = (0..<count).map { halves[$0 + $0 % 2] }
+    #expect(Array(written.prefix(halves.count)) == halves)
+    #expect(Array(written[halves.count...].prefix(count)) == even)
+    #expect(Array(written[(halves.count + count)...].prefix(count)) == Array(halves.dropFirst()))
+    #expect(Array(written[(halves.count + 2 * count)...].prefix(count)) == Array(halves.dropLast()))
+    #expect(
+      written.suffix(3).first == .infinity && written.suffix(2).first == -.infinity && written.last?.isNaN == true)
+  }
+
   @Test func nothingToWrite() throws {
     let folder = try TemporaryFolder()
     try writeSafetensors([], metadata: [:], to: folder.path + "/x")

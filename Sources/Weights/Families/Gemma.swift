@@ -135,7 +135,7 @@ enum Gemma3Multimodal: Family {
   /// Files from before transformers 4.52 have `language_model.model.…`.
   static func storedName(_ stored: String) -> StoredName {
     for other in ["vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."]
-    where stored.hasPrefix(other) { return .buffer }
+    where stored.hasPrefix(other) { return .otherPart }
     let old = "language_model."
     guard stored.hasPrefix(old) else { return Llama.storedName(stored) }
     let rest = stored.dropFirst(old.count)
