@@ -42,7 +42,7 @@ import Testing
           "4", "--lr", "2e-3", "--scheduler", "constant", "--max-steps", "12", "--engine", engine, "--run", optimizer
         ).errors
         let name = optimizer == "adamw" ? "AdamW" : "AdamW with 8-bit moments"
-        #expect(log.contains("\noptimiser   \(name), lr 0.002 constant"))
+        #expect(log.contains("\noptimiser   \(name), lr 2e-3 constant"))
         let configuration = try parseJSONFile(sft.path(".sft/runs/\(optimizer)/config.json"))
         #expect(configuration["settings"]?["optimizer"]?.string == optimizer)
         let own = try curve(sft, optimizer)
