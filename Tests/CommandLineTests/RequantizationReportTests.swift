@@ -119,7 +119,7 @@ import Testing
         "export", "--model", SFTBinary.model, "--adapter", SFTBinary.tiny + "/adapter", "--report", "--to", "out")
       #expect(peft.code == 64 && peft.errors.contains("--report goes with --format merged"))
       try sft.fail(
-        64, "there is no adapter to report on. Train a run first, or give --adapter DIR.", "export", "--model",
+        66, "there is no adapter to report on. Train a run first, or give --adapter DIR.", "export", "--model",
         SFTBinary.model, "--format", "merged", "--report", "--to", "out", "--quiet")
       // Not finite in float32: nothing is written.
       let infinite = try sft.run(

@@ -81,7 +81,7 @@ struct SFTBinary {
 
   /// Runs a line of bash, in which `sft` and `$SFT` are the command.
   func shell(_ line: String) throws -> Outcome {
-    let script = "SFT='\(try Self.path())'; sft() { \"$SFT\" \"$@\"; }; set -o pipefail; \(line)"
+    let script = "export SFT='\(try Self.path())'; sft() { \"$SFT\" \"$@\"; }; set -o pipefail; \(line)"
     return try start(["-c", script], executable: "/bin/bash").finish()
   }
 
