@@ -65,7 +65,7 @@ import TestSupport
   }
 
   @Test func withATokenizerThatIsTooLarge() throws {
-    try refused(65, "the model's vocabulary_size is") { sft in
+    try refused(65, "the model's vocab_size is") { sft in
       let name = "m/tokenizer_config.json"
       var object = try #require(try parseJSONFile(sft.path(name)).object)
       let token = JSONValue.object(JSONObject([("content", .string("<|more|>")), ("special", .bool(true))]))
