@@ -64,6 +64,21 @@ import TestSupport
     }
   }
 
+  /// 600 million weights where there is room for 500 million.
+  @Test func memoryThatCannotBeHadIsAnError() throws {
+    try withSFT { sft in
+      try sft.write(String(repeating: "The quick brown fox jumps over the lazy dog.\n", count: 200), to: "text")
+      let configuration = """
+        {"model_type": "gpt2", "vocab_size": 300, "n_positions": 64, "n_embd": 2048, "n_layer": 12, "n_head": 16}
+        """
+      try sft.write(configuration, to: "config.json")
+      let outcome = try sft.shell(
+        "ulimit -v 2000000; sft pretrain text --config config.json --vocab-size 300 --max-steps 1 --val 0 --quiet")
+      #expect(outcome.code == 70)
+      #expect(outcome.errors.hasPrefix("error: out of memory: 2.4 GB more could not be had."), "\(outcome.errors)")
+    }
+  }
+
   /// What lies above the address space that the command needs is for a stack: none of that size can be had.
   @Test func threadsThatCannotBeHadAreAnError() throws {
     try withSFT { sft in
