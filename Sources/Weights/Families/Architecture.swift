@@ -17,15 +17,6 @@ public enum Architecture: String, Sendable, CaseIterable {
     }
   }
 
-  /// The modules that PEFT adapts where nobody names any; nil where it asks for names.
-  public var defaultTargets: [String]? {
-    switch self {
-    case .gpt2: ["c_attn"]
-    case .llama, .mistral, .qwen2, .qwen3, .gemma, .gemma2, .gemma3Text, .gemma3: ["q_proj", "v_proj"]
-    case .smollm3, .olmo2, .granite, .hyperclovax, .phi3, .exaone, .exaone4: nil
-    }
-  }
-
   /// transformers' class of the language model, for `architectures` of a new `config.json`.
   public var className: String {
     switch self {
