@@ -44,10 +44,10 @@ private let standardInputIsTaken = Atomic<Bool>(false)
 private func makeNamelessFile() throws -> Int32 {
   let wanted = getenv("TMPDIR").map { String(cString: $0) } ?? ""
   let usual = access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp"
-  let path = (wanted.isEmpty ? usual : wanted) + "/sft-input-XXXXXX"
-  var template = path.utf8CString.map { $0 }
+  let folder = wanted.isEmpty ? usual : wanted
+  var template = (folder + "/sft-input-XXXXXX").utf8CString.map { $0 }
   let descriptor = mkstemp(&template)
-  guard descriptor >= 0 else { throw systemError("create", path) }
+  guard descriptor >= 0 else { throw systemError("create a temporary file", folder) }
   _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
   unlink(template)
   return descriptor

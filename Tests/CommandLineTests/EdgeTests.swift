@@ -69,14 +69,7 @@ import Testing
 
   @Test func valuesThatAreNotFiniteAreNamed() throws {
     try withSFT { sft in
-      try createDirectory(sft.path("nan"))
-      for name in try directoryEntries(SFTBinary.model) {
-        var bytes = try readFile(SFTBinary.model + "/" + name)
-        if name == "model.safetensors" {
-          bytes.replaceSubrange(bytes.count - 4..<bytes.count, with: [0, 0, 0xc0, 0x7f])
-        }
-        try writeAtomically(bytes, to: sft.path("nan/" + name))
-      }
+      try sft.copyModelWithNaN(to: "nan")
       let evaluation = try sft.run("eval", "--model", "nan", "--data", SFTBinary.records, "--json", "--quiet")
       #expect(evaluation.code == 65 && evaluation.errors.contains("the loss is not a finite number"))
       let generation = try sft.run("generate", "--model", "nan", "--prompt", "a", "--quiet")

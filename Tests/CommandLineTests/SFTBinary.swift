@@ -93,6 +93,14 @@ struct SFTBinary {
     }
   }
 
+  /// The same, its last weight not a number.
+  func copyModelWithNaN(to name: String) throws {
+    try copyModel(to: name)
+    var weights = try readFile(Self.model + "/model.safetensors")
+    weights.replaceSubrange(weights.count - 4..<weights.count, with: [0, 0, 0xc0, 0x7f])
+    try writeAtomically(weights, to: path(name + "/model.safetensors"))
+  }
+
   /// Runs a command that must succeed.
   @discardableResult
   func succeed(

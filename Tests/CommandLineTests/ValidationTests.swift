@@ -86,14 +86,7 @@ import Testing
 
   @Test func aModelWithSuchValuesIsNamedInstead() throws {
     try withSFT { sft in
-      try createDirectory(sft.path("nan"))
-      for name in try directoryEntries(SFTBinary.model) {
-        var bytes = try readFile(SFTBinary.model + "/" + name)
-        if name == "model.safetensors" {
-          bytes.replaceSubrange(bytes.count - 4..<bytes.count, with: [0, 0, 0xc0, 0x7f])
-        }
-        try writeAtomically(bytes, to: sft.path("nan/" + name))
-      }
+      try sft.copyModelWithNaN(to: "nan")
       try sft.succeed("prepare", SFTBinary.records, "--model", "nan", "--quiet")
       for arguments in [["train", "--max-steps", "2"], ["lr-find", "--steps", "10"]] {
         let outcome = try sft.run(arguments + ["--quiet"])
