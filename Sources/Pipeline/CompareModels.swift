@@ -2,8 +2,8 @@ import Core
 import Evaluating
 import Files
 import Kernels
-import Masking
 import Models
+import SampleEncoding
 import Templating
 import Tokenizing
 
@@ -186,11 +186,11 @@ public final class ModelComparison {
     guard let endOfText = base.tokenizer.endOfText ?? (needsEnd ? nil : 0) else {
       throw SFTError(.badData, "the tokenizer names no end-of-text token", file: base.folder)
     }
-    let encoders = RecordEncoders(template: contestant.template, tokenizer: base.tokenizer, endOfText: endOfText)
+    let encoder = SampleEncoder(template: contestant.template, tokenizer: base.tokenizer, endOfText: endOfText)
     return try questions.map { question in
       func completion(_ output: String) throws -> [Int32] {
         let record = Record(instruction: question.question, input: question.input, output: output)
-        let sample = encoders.samples([record])[0]
+        let sample = encoder.samples([record])[0]
         guard sample.tokens.count <= context else {
           throw tooLong(
             "the question has \(sample.tokens.count) tokens with its template and an answer that is given, more than",

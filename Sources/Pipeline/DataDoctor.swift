@@ -4,8 +4,8 @@ import Core
 import Evaluating
 import Files
 import Kernels
-import Masking
 import Models
+import SampleEncoding
 
 /// What is wrong with prepared data, each finding with its FILE:LINE.
 public struct DataReport: Encodable, Sendable {
@@ -152,7 +152,7 @@ public final class DataDoctor {
     }
     for (source, kept) in isKept.enumerated() {
       for (record, entry) in data.sources[source].index.enumerated() where !kept[record] {
-        switch Masking.fit(
+        switch FittingOutcome(
           tokens: Int(entry.tokenCount), prompt: Int(entry.promptCount), maxLength: data.summary.maxLength,
           overlong: .drop)
         {

@@ -2,7 +2,7 @@ import Core
 import Evaluating
 import Files
 import Loading
-import Masking
+import SampleEncoding
 
 /// Raw records as a session's model sees them.
 extension InferenceSession {
@@ -30,19 +30,19 @@ extension InferenceSession {
     guard (2...base.decoder.configuration.contextLength).contains(limit) else {
       throw SFTError(.usage, "--max-length must be from 2 to the model's context")
     }
-    let encoders = RecordEncoders(template: template, tokenizer: base.tokenizer, endOfText: endOfText)
+    let encoder = SampleEncoder(template: template, tokenizer: base.tokenizer, endOfText: endOfText)
     var fitted = FittedRecords()
     let input = try MappedFile(input: path)
     let file = input.path
     _ = try loadRecords(from: [input], options: LoadingOptions(threads: threads)) { records in
-      for (record, sample) in zip(records, encoders.samples(records)) {
-        switch Masking.fit(
+      for (record, sample) in zip(records, encoder.samples(records)) {
+        switch FittingOutcome(
           tokens: sample.tokens.count, prompt: sample.promptCount, maxLength: limit, overlong: overlong)
         {
         case .kept: fitted.samples.append(sample)
         case .truncated(let removed):
           fitted.truncated += 1
-          fitted.samples.append(Masking.truncate(sample, removing: removed))
+          fitted.samples.append(sample.droppingFirst(removed))
         case .dropped: fitted.dropped += 1
         case .refused:
           throw SFTError(

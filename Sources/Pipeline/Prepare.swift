@@ -2,7 +2,7 @@ import Artifacts
 import Core
 import Embedded
 import Files
-import Masking
+import SampleEncoding
 import Templating
 import Tokenizing
 import Weights
@@ -166,7 +166,7 @@ private struct Preparation {
     func record(_ entry: PreparedStage.Entry) -> TokenEntry { indices[Int(entry.source)][Int(entry.record)] }
     let lengths = selection.entries.map { Int(record($0).tokenCount - $0.removed) }
     let supervised = selection.entries.reduce(0) { sum, entry in
-      sum + Int(record(entry).tokenCount) - max(1, Int(record(entry).promptCount))
+      sum + Int(record(entry).supervisedCount)
     }
     return PreparedSummary(
       model: model, tokenizer: tokenizer.digest, templateName: template.name, template: template.source,

@@ -1,7 +1,6 @@
 import Artifacts
 import Core
 import Files
-import Masking
 
 /// Prepared data, open for use: tokens in memory, samples cut out of them when asked for.
 public final class PreparedData: Sendable {
@@ -26,6 +25,9 @@ public final class PreparedData: Sendable {
     var index: [TokenEntry]
     /// Where each record's tokens begin.
     var starts: [Int]
+    var ranges: [RangeEntry]
+    /// Where each record's ranges begin.
+    var rangeStarts: [Int]
   }
 
   /// Opens what `prepare` made. Throws `notFound` where an artifact it needs is gone, `badData` where one is damaged.
@@ -43,7 +45,7 @@ public final class PreparedData: Sendable {
     }
     for entry in entries {
       guard Int(entry.source) < sources.count, Int(entry.record) < sources[Int(entry.source)].index.count,
-        entry.removed < sources[Int(entry.source)].index[Int(entry.record)].tokenCount
+        entry.removed <= sources[Int(entry.source)].index[Int(entry.record)].promptCount
       else { throw SFTError(.badData, "an entry of the prepared data points outside of its tokens", file: path) }
     }
     self.entries = entries
@@ -65,7 +67,13 @@ public final class PreparedData: Sendable {
       case .narrow(let tokens): tokens[start..<end].map { Int32($0) }
       case .wide(let tokens): Array(tokens[start..<end])
       }
-    return Sample(tokens: tokens, promptCount: Int(record.promptCount) - Int(entry.removed))
+    let removed = Int(entry.removed)
+    let first = source.rangeStarts[Int(entry.record)]
+    return Sample(
+      tokens: tokens,
+      supervised: source.ranges[first..<first + Int(record.rangeCount)].map {
+        Int($0.start) - removed..<Int($0.end) - removed
+      })
   }
 
   /// Where the record at `position` came from, as FILE:LINE.
@@ -90,19 +98,35 @@ extension PreparedData.Source {
       ? .narrow(try reader.decompressAll(as: UInt16.self, threads: threads))
       : .wide(try reader.decompressAll(as: Int32.self, threads: threads))
     index = try readEntries(try artifact.file(TokensStage.indexFile), as: TokenEntry.self)
-    starts = []
+    ranges = try readEntries(try artifact.file(TokensStage.rangesFile), as: RangeEntry.self)
+    (starts, rangeStarts) = ([], [])
     starts.reserveCapacity(index.count)
-    var total = 0
+    rangeStarts.reserveCapacity(index.count)
+    var (total, totalRanges) = (0, 0)
     for entry in index {
-      guard entry.promptCount <= entry.tokenCount else {
+      let end = totalRanges + Int(entry.rangeCount)
+      guard end <= ranges.count, Self.areSound(ranges[totalRanges..<end], of: entry) else {
         throw SFTError(.badData, "an entry of the tokens' index is damaged", file: artifact.path)
       }
       starts.append(total)
+      rangeStarts.append(totalRanges)
       total += Int(entry.tokenCount)
+      totalRanges = end
     }
-    guard total * artifact.summary.tokenBytes == reader.rawSize else {
+    guard total * artifact.summary.tokenBytes == reader.rawSize, totalRanges == ranges.count else {
       throw SFTError(.badData, "the tokens and their index do not agree", file: artifact.path)
     }
+  }
+
+  /// Ranges in order, within the tokens, the first where the prompt ends.
+  private static func areSound(_ ranges: ArraySlice<RangeEntry>, of entry: TokenEntry) -> Bool {
+    var end = entry.promptCount
+    guard ranges.first.map({ $0.start == end }) ?? (end == entry.tokenCount) else { return false }
+    for range in ranges {
+      guard range.start >= end, range.end > range.start else { return false }
+      end = range.end
+    }
+    return end <= entry.tokenCount
   }
 }
 

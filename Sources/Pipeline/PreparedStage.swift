@@ -1,14 +1,14 @@
 import Artifacts
 import Core
 import Files
-import Masking
+import SampleEncoding
 
 /// Stage 3: which records are kept, how far their prompts are cut, and which are for validation. Small: the tokens stay in
 /// the artifacts of stage 2.
 enum PreparedStage {
   static let name = "prepared"
-  /// 2: from records of version 3.
-  static let version = 2
+  /// 3: from tokens of version 3.
+  static let version = 3
   static let indexFile = "index.zst"
 
   /// What decides the outcome, besides the tokens.
@@ -109,7 +109,7 @@ enum PreparedStage {
     var kept: [Entry] = []
     kept.reserveCapacity(records.count)
     for (index, record) in records.enumerated() {
-      let fit = Masking.fit(
+      let fit = FittingOutcome(
         tokens: Int(record.tokenCount), prompt: Int(record.promptCount), maxLength: settings.maxLength,
         overlong: settings.overlong)
       switch fit {

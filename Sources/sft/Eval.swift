@@ -1,7 +1,7 @@
 import ArgumentParser
 import Core
 import Evaluating
-import Masking
+import SampleEncoding
 import Pipeline
 
 struct Eval: ParsableCommand {

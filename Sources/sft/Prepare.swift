@@ -1,7 +1,7 @@
 import ArgumentParser
 import Core
 import Kernels
-import Masking
+import SampleEncoding
 import Pipeline
 
 extension OverlongPolicy: ExpressibleByArgument {}
