@@ -44,9 +44,11 @@ let package = Package(
 
     // The data's side: files → records → segments → ids and ranges → batches.
     target("Loading", ["Core", "Files", "JSON"]),
+    // Templates of foreign hands: a small interpreter of Jinja whose output knows where it came from.
+    target("Jinja", ["Core", "JSON"], settings: kernelSettings),
     // Sources/Templating/prompts is a link to prompts/, whose files are embedded in the binary.
     .target(
-      name: "Templating", dependencies: ["Core", "Files"], resources: [.embedInCode("prompts")],
+      name: "Templating", dependencies: ["Core", "Files", "JSON", "Jinja"], resources: [.embedInCode("prompts")],
       swiftSettings: swiftSettings),
     .target(
       name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["make_character_classes.py"],
