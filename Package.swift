@@ -55,7 +55,7 @@ let package = Package(
       swiftSettings: kernelSettings),
     target("Packing", ["Core"]),
     // The one room in which a template and a tokenizer meet.
-    target("SampleEncoding", ["Core", "Templating", "Tokenizing"]),
+    target("SampleEncoding", ["Core", "JSON", "Templating", "Tokenizing"]),
     // What is wrong with records: duplicates, contradictions, leaks.
     target("Auditing", ["Core"]),
 
@@ -98,8 +98,8 @@ let package = Package(
     .executableTarget(
       name: "sft",
       dependencies: [
-        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Models",
-        "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Tokenizing", "Training", "Weights",
+        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Loading",
+        "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Tokenizing", "Training", "Weights",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -118,7 +118,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Kernels", "Models", "Quantizing", "Weights"],
       path: "Tests/TestSupport", swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
-    tests("SampleEncoding", ["Core", "Files", "SampleEncoding", "Templating", "TestSupport", "Tokenizing"]),
+    tests("SampleEncoding", ["Core", "Files", "JSON", "SampleEncoding", "Templating", "TestSupport", "Tokenizing"]),
     tests("Auditing", ["Auditing", "Core"]),
     tests("Kernels", ["Core", "Files", "Kernels", "TestSupport"]),
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),

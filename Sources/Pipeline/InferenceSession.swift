@@ -3,6 +3,7 @@ import Evaluating
 import Files
 import Kernels
 import Models
+import SampleEncoding
 import Templating
 import Tokenizing
 import Weights
@@ -42,7 +43,9 @@ public final class InferenceSession {
   public let modelRun: RecordedRun?
   /// What is used, in words.
   public let description: String
-  public let template: PromptTemplate
+  public let layout: RecordLayout
+  /// Whether the user named it, or the data or the run were made with it.
+  private let layoutIsNamed: Bool
   public let maxLength: Int
   public let pass: InferencePass
   let threads: Int
@@ -86,14 +89,17 @@ public final class InferenceSession {
     let base = try BaseModel(
       model, workspace: workspace, quantization: quantization, packs: options.packs, compute: compute)
     self.base = base
+    layoutIsNamed = options.template != nil || !fromScratch && run != nil || prepared != nil
     if let template = options.template {
-      self.template = try PromptTemplate.named(template)
+      layout = try RecordLayout(named: template, folder: base.folder, date: .today)
     } else if !fromScratch, let recorded = run?.configuration {
-      template = try PromptTemplate(source: recorded.template, name: recorded.templateName)
+      layout = try RecordLayout(
+        recorded.layout, name: recorded.templateName, source: recorded.template, folder: base.folder)
     } else if let prepared {
-      template = try PromptTemplate(source: prepared.template, name: prepared.templateName)
+      layout = try RecordLayout(
+        prepared.layout, name: prepared.templateName, source: prepared.template, folder: base.folder)
     } else {
-      template = try PromptTemplate.named("alpaca")
+      layout = RecordLayout(try PromptTemplate.named(PromptTemplate.shippedNames[0]))
     }
     let context = base.decoder.configuration.contextLength
     maxLength = min(context, (fromScratch ? nil : run?.configuration.maxLength) ?? prepared?.maxLength ?? context)
@@ -146,11 +152,39 @@ public final class InferenceSession {
   }
 
   /// Ids of a question in the session's template or another, up to where the answer begins.
-  public func prompt(instruction: String, input: String, template: PromptTemplate? = nil) -> [Int32] {
-    var ids: [Int32] = []
-    let segments = (template ?? self.template).renderPrompt(instruction: instruction, input: input)
-    base.tokenizer.makeEncoder().encode(segments.map(TextPiece.init), into: &ids)
-    return base.tokenizer.begin(ids)
+  ///
+  /// Throws `badData` where a chat template does not take a lone question.
+  public func prompt(instruction: String, input: String, layout: RecordLayout? = nil) throws -> [Int32] {
+    try prompt([Conversation.Turn(role: Role.user, content: instruction, input: input)], layout: layout)
+  }
+
+  /// Ids of what a model is shown to answer the last of `turns`.
+  ///
+  /// Throws `badData` where the template does not take them.
+  public func prompt(
+    _ turns: [Conversation.Turn], tools: String = "", layout: RecordLayout? = nil
+  ) throws -> [Int32] {
+    // A prompt needs no end of text.
+    let encoder = SampleEncoder(
+      template: (layout ?? self.layout).template, tokenizer: base.tokenizer, endOfText: base.tokenizer.endOfText ?? 0)
+    do {
+      return try encoder.prompt(turns, tools: tools)
+    } catch let fault as EncodingFault {
+      throw SFTError(.badData, fault.message, advice: fault.advice)
+    }
+  }
+
+  /// What ends an answer in a chat template, beside the tokens that end the model's texts.
+  public func endTokens(_ layout: RecordLayout? = nil) -> [Int32] {
+    let encoder = SampleEncoder(
+      template: (layout ?? self.layout).template, tokenizer: base.tokenizer, endOfText: base.tokenizer.endOfText ?? 0)
+    return encoder.turnEnd.map { [$0] } ?? []
+  }
+
+  /// The layout of conversations: the session's, unless nobody has named it and the model has a chat template of its own.
+  public func layoutOfConversations() throws -> RecordLayout {
+    guard !layoutIsNamed, let template = try ChatTemplate.of(folder: base.folder) else { return layout }
+    return RecordLayout(.chat(template, .today), name: RecordLayout.modelName)
   }
 
   /// Ids of a text without a template.

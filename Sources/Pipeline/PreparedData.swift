@@ -7,7 +7,7 @@ public final class PreparedData: Sendable {
   public let artifact: Artifact<PreparedSummary>
   public var summary: PreparedSummary { artifact.summary }
   public var reference: ArtifactReference { artifact.reference }
-  /// Kept records in file order, the validation file's last.
+  /// Kept samples in file order, the validation file's last.
   let entries: [PreparedStage.Entry]
   /// Positions in `entries` of the training and of the validation records, in file order.
   public let training: [Int]
@@ -23,10 +23,10 @@ public final class PreparedData: Sendable {
     var artifact: Artifact<TokensStage.Summary>
     var tokens: Tokens
     var index: [TokenEntry]
-    /// Where each record's tokens begin.
+    /// Where each sample's tokens begin.
     var starts: [Int]
     var ranges: [RangeEntry]
-    /// Where each record's ranges begin.
+    /// Where each sample's ranges begin.
     var rangeStarts: [Int]
   }
 
@@ -44,8 +44,8 @@ public final class PreparedData: Sendable {
       return try Source(tokens, threads: threads)
     }
     for entry in entries {
-      guard Int(entry.source) < sources.count, Int(entry.record) < sources[Int(entry.source)].index.count,
-        entry.removed <= sources[Int(entry.source)].index[Int(entry.record)].promptCount
+      guard Int(entry.source) < sources.count, Int(entry.sample) < sources[Int(entry.source)].index.count,
+        entry.removed <= sources[Int(entry.source)].index[Int(entry.sample)].promptCount
       else { throw SFTError(.badData, "an entry of the prepared data points outside of its tokens", file: path) }
     }
     self.entries = entries
@@ -55,20 +55,20 @@ public final class PreparedData: Sendable {
 
   public var count: Int { entries.count }
 
-  /// The kept record at `position`, its prompt cut where it was too long.
+  /// The kept sample at `position`, its prompt cut where it was too long.
   public func sample(_ position: Int) -> Sample {
     let entry = entries[position]
     let source = sources[Int(entry.source)]
-    let record = source.index[Int(entry.record)]
-    let start = source.starts[Int(entry.record)] + Int(entry.removed)
-    let end = source.starts[Int(entry.record)] + Int(record.tokenCount)
+    let record = source.index[Int(entry.sample)]
+    let start = source.starts[Int(entry.sample)] + Int(entry.removed)
+    let end = source.starts[Int(entry.sample)] + Int(record.tokenCount)
     let tokens =
       switch source.tokens {
       case .narrow(let tokens): tokens[start..<end].map { Int32($0) }
       case .wide(let tokens): Array(tokens[start..<end])
       }
     let removed = Int(entry.removed)
-    let first = source.rangeStarts[Int(entry.record)]
+    let first = source.rangeStarts[Int(entry.sample)]
     return Sample(
       tokens: tokens,
       supervised: source.ranges[first..<first + Int(record.rangeCount)].map {
@@ -76,14 +76,14 @@ public final class PreparedData: Sendable {
       })
   }
 
-  /// Where the record at `position` came from, as FILE:LINE.
+  /// Where the sample at `position` came from, as FILE:LINE.
   public func place(_ position: Int) -> String {
-    place(source: Int(entries[position].source), record: Int(entries[position].record))
+    place(source: Int(entries[position].source), sample: Int(entries[position].sample))
   }
 
-  /// The same of any record of a tokens artifact, kept or not.
-  func place(source: Int, record: Int) -> String {
-    let record = sources[source].index[record]
+  /// Where any sample of a tokens artifact came from, kept or not.
+  func place(source: Int, sample: Int) -> String {
+    let record = sources[source].index[sample]
     let files = source == 0 ? summary.files : summary.validationFiles
     return "\(Int(record.file) < files.count ? files[Int(record.file)] : "?"):\(record.line)"
   }

@@ -27,8 +27,9 @@ extension FittingOutcome {
   ///
   /// Truncation takes from the prompt's left, so that all that is trained stays, and leaves at least one token of it:
   /// without a predecessor the first token of the answer could not be learnt. An answer that cannot fit is dropped
-  /// whatever the policy.
-  public init(tokens: Int, prompt: Int, maxLength: Int, overlong: OverlongPolicy) {
+  /// whatever the policy. Without `cutsPrompts`, as where a chat template has laid out what precedes the answer, truncation
+  /// is not to be had, and the sample is dropped.
+  public init(tokens: Int, prompt: Int, maxLength: Int, overlong: OverlongPolicy, cutsPrompts: Bool = true) {
     let excess = tokens - maxLength
     if excess <= 0 {
       self = .kept
@@ -38,7 +39,7 @@ extension FittingOutcome {
       switch overlong {
       case .error: self = .refused
       case .drop: self = .dropped(.tooLong)
-      case .truncate: self = .truncated(removed: excess)
+      case .truncate: self = cutsPrompts ? .truncated(removed: excess) : .dropped(.tooLong)
       }
     }
   }
