@@ -13,6 +13,9 @@ public enum DataFormat: String, Sendable, Codable, CaseIterable {
   /// `text`.
   case text
 
+  /// Members that hold a conversation's messages.
+  static let listNames: Set = ["messages", "conversations", "conversation"]
+
   /// In words.
   public var words: String {
     switch self {

@@ -27,7 +27,7 @@ struct MissingField {
   /// What to do with a record of a file whose first records are instructions, or nothing that is known.
   func advice(isElement: Bool) -> String {
     if let (name, _) = turns {
-      return ["messages", "conversations"].contains(name)
+      return DataFormat.listNames.contains(name)
         ? "It is a conversation: give those in a file of their own"
         : "It is a conversation: take " + command("{messages: \(jqPath(name))}", isElement)
     }

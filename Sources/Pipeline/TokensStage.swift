@@ -40,6 +40,10 @@ enum TokensStage {
     var skipBad: Bool
     var threads: Int
 
+    var encoder: SampleEncoder {
+      SampleEncoder(template: layout.template, tokenizer: tokenizer, endOfText: endOfText, settings: chat)
+    }
+
     var settings: [Setting] {
       let ends = ([endOfText] + tokenizer.endTokens).map(String.init).joined(separator: " ")
       var settings = layout.settings + [Setting("tokenizer", tokenizer.digest), Setting("eos", ends)]
@@ -47,6 +51,9 @@ enum TokensStage {
       // Elsewhere samples are whole.
       if layout.isChat {
         settings += [Setting("max-length", chat.maxLength), Setting("cuts-turns", chat.cutsTurns)]
+        // Special tokens that the template writes by a name are no part of its text.
+        let question = try? encoder.prompt([Conversation.Turn(role: Role.user, content: "a")])
+        settings.append(Setting("question", question.map { "\($0)" } ?? ""))
       }
       return settings
     }
@@ -60,8 +67,7 @@ enum TokensStage {
     return try store.artifact(key) { writer in
       let path = try records.file(RecordsStage.dataFile)
       let reader = try ShardReader(path)
-      let encoder = SampleEncoder(
-        template: request.layout.template, tokenizer: tokenizer, endOfText: request.endOfText, settings: request.chat)
+      let encoder = request.encoder
       let tokenBytes = tokenizer.vocabularyCount <= 1 << 16 ? 2 : 4
       let made: @Sendable (Int) throws -> TokensFrame = { frame in
         let records = try RecordCodec.decode(try reader.decompress(frame), file: path)

@@ -45,7 +45,7 @@ struct Prepare: ParsableCommand {
     @Option(
       name: .long,
       help: .takes(
-        "DATE", "Today's date for templates that write it, as 2024-07-26 (default: the day of the first run)."))
+        "DAY", "Today's date for templates that write it, as 2024-07-26 (default: the day of the first run)."))
     var date: PinnedDate?
 
     @Option(name: .long, help: .takes("N", "Longest record in tokens (default: the model's context)."))

@@ -75,7 +75,8 @@ import TestSupport
   @Test func theFormatCanBeForced() throws {
     try withSFT { sft in
       let record = #"{"instruction": "a", "output": "b", "text": "c"}"#
-      #expect(try prepared(sft, record, "--data-format", "text").shown.contains("\n⟦c<|endoftext|>⟧"))
+      let shown = try prepared(sft, record, "--data-format", "text").shown
+      #expect(shown.contains("\n⟦c<|endoftext|>⟧"))
     }
   }
 

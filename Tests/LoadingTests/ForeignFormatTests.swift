@@ -78,8 +78,8 @@ import Testing
         + "jq -c '{messages: .dialog}' FILE > NEW.jsonl."
     ),
     (
-      #"{"a'b": 1, "text": "x"}"#,
-      "the record has no \"instruction\"; it has \"a'b\" and \"text\". A record needs \"instruction\" and \"output\", and "
+      #"{"a'b": 1, "note": "x"}"#,
+      "the record has no \"instruction\"; it has \"a'b\" and \"note\". A record needs \"instruction\" and \"output\", and "
         + "perhaps \"input\"."
     ),
   ]
