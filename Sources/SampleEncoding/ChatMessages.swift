@@ -14,6 +14,8 @@ extension Conversation.Turn {
     }
   }
 
+  var callsTools: Bool { !members.isEmpty && members.contains("\"tool_calls\"") }
+
   /// An answer with something to learn.
   var isAnswer: Bool { role == Role.assistant && !isExcluded && !isEmpty }
 

@@ -31,7 +31,7 @@ extension PromptTemplate {
       guard let answer = rest.popFirst() else { break }
       guard question.role == Role.user, answer.role == Role.assistant, let text = answer.content,
         question.content != nil,
-        !(question.members + answer.members).contains("tool_calls")
+        !question.callsTools, !answer.callsTools
       else {
         let number = conversation.turns.count - rest.count - 1
         throw EncodingFault(
