@@ -80,17 +80,52 @@ import TestSupport
     }
   }
 
-  /// `eval` and `compare` read them too.
+  /// What is asked last, after what was said: the loss of the expected answer is that of the record's last answer.
   @Test func questionsMayBeConversations() throws {
     try withSFT { sft in
-      let messages =
+      let record = #"""
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}
+        """#.split(separator: "\n").joined()
+      try sft.write(record, to: "q.jsonl")
+      let adapter = SFTBinary.tiny + "/adapter"
+      try sft.succeed(
+        "compare", "--questions", "q.jsonl", "--model", SFTBinary.model, "--adapter", adapter, "--template", "qa",
+        "--max-new-tokens", "2", "--out", "o", "--quiet")
+      let item = try #require(try parseJSONFile(sft.path("o/compare.json"))["items"]?.array?.first)
+      #expect(item["question"]?.string == "c" && item["reference"]?.string == "d")
+      let loss = try #require(item["tuned"]?["measures"]?["reference"]?["loss"]?.double)
+      try sft.succeed(
+        "prepare", "q.jsonl", "--model", SFTBinary.model, "--template", "qa", "--train-on", "last", "--val", "0",
+        "--quiet")
+      let shown = try sft.succeed("inspect", "data").output
+      #expect(shown.hasSuffix("Question: c\n\nAnswer:\n⟦d<|endoftext|>⟧\n"))
+      // Both answers together have the mean of this one and the first one's.
+      let losses = try sft.succeed(
+        "eval", "--data", "q.jsonl", "--model", SFTBinary.model, "--adapter", adapter, "--template", "qa", "--json"
+      ).json()
+      #expect(losses["supervised_tokens"]?.int == 4 && loss > 0)
+    }
+  }
+
+  @Test func aConversationIsAnsweredWhereItEnds() throws {
+    try withSFT { sft in
+      let asked =
         #"[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]"#
-      try sft.write(messages, to: "m.json")
-      let options = ["--model", SFTBinary.model, "--max-new-tokens", "2", "--json"]
-      let one = try output(sft, ["generate", "--messages", "m.json", "--template", "qa"] + options).json()
-      #expect(one["token_ids"]?.array?.isEmpty == false)
-      let other = try output(sft, ["generate", "c", "--template", "qa"] + options).json()
-      #expect(one["text"] != nil && other["text"] != nil)
+      try sft.write(asked, to: "m.json")
+      let options = ["--model", SFTBinary.model, "--max-new-tokens", "4", "--json"]
+      let byMessages = try output(sft, ["generate", "--messages", "m.json", "--template", "qa"] + options).json()
+      // Not what the last question alone is answered with: what was said before is read too.
+      let alone = try output(sft, ["generate", "c", "--template", "qa"] + options).json()
+      #expect(byMessages["token_ids"]?.array?.count == 4 && byMessages != alone)
+      for (bad, message) in [
+        (#"{"messages": []}"#, "m.json: holds no messages."),
+        (#"[{"content": "a"}]"#, "message 1 of \"messages\" has no"),
+      ] {
+        try sft.write(bad, to: "m.json")
+        let failed = try sft.run("generate", "--messages", "m.json", "--model", SFTBinary.model)
+        #expect(failed.code == 65 && failed.errors.contains(message))
+      }
       try sft.write(#"{"messages": [{"role": "system", "content": "a"}]}"#, to: "q.jsonl")
       let failed = try sft.run(
         "compare", "--questions", "q.jsonl", "--model", SFTBinary.model, "--adapter", SFTBinary.tiny + "/adapter")
