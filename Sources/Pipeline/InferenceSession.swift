@@ -43,7 +43,7 @@ public final class InferenceSession {
   public let modelRun: RecordedRun?
   /// What is used, in words.
   public let description: String
-  public let layout: RecordLayout
+  let layout: RecordLayout
   /// Whether the user named it, or the data or the run were made with it.
   private let layoutIsNamed: Bool
   public let maxLength: Int
@@ -151,44 +151,53 @@ public final class InferenceSession {
     }
   }
 
-  /// Ids of a question in the session's template or another, up to where the answer begins.
-  ///
-  /// Throws `badData` where a chat template does not take a lone question.
-  public func prompt(instruction: String, input: String, layout: RecordLayout? = nil) throws -> [Int32] {
-    try prompt([Conversation.Turn(role: Role.user, content: instruction, input: input)], layout: layout)
+  /// What a model is given, and what ends its answer beside the tokens that end its texts.
+  public struct Prompt: Sendable {
+    public var ids: [Int32]
+    public var endTokens: [Int32]
   }
 
-  /// Ids of what a model is shown to answer the last of `turns`.
+  /// A question in the session's template, up to where the answer begins.
   ///
-  /// Throws `badData` where the template does not take them.
-  public func prompt(
-    _ turns: [Conversation.Turn], tools: String = "", layout: RecordLayout? = nil
-  ) throws -> [Int32] {
-    // A prompt needs no end of text.
-    let encoder = SampleEncoder(
-      template: (layout ?? self.layout).template, tokenizer: base.tokenizer, endOfText: base.tokenizer.endOfText ?? 0)
+  /// Throws `badData` where a chat template does not take a lone question.
+  public func prompt(instruction: String, input: String) throws -> Prompt {
+    try prompt([Conversation.Turn(role: Role.user, content: instruction, input: input)], tools: "", layout)
+  }
+
+  /// A conversation in the template of conversations, up to where the answer to it begins.
+  ///
+  /// Throws `badData` where the template does not take it.
+  public func prompt(_ conversation: Conversation) throws -> Prompt {
+    try prompt(conversation.turns, tools: conversation.tools, try layoutOfConversations())
+  }
+
+  private func prompt(_ turns: [Conversation.Turn], tools: String, _ layout: RecordLayout) throws -> Prompt {
     do {
-      return try encoder.prompt(turns, tools: tools)
+      return Prompt(ids: try encoder(layout).prompt(turns, tools: tools), endTokens: endTokens(layout))
     } catch let fault as EncodingFault {
       throw SFTError(.badData, fault.message, advice: fault.advice)
     }
   }
 
-  /// What ends an answer in a chat template, beside the tokens that end the model's texts.
-  public func endTokens(_ layout: RecordLayout? = nil) -> [Int32] {
-    let encoder = SampleEncoder(
-      template: (layout ?? self.layout).template, tokenizer: base.tokenizer, endOfText: base.tokenizer.endOfText ?? 0)
-    return encoder.turnEnd.map { [$0] } ?? []
+  /// For prompts, which need no end of text.
+  private func encoder(_ layout: RecordLayout) -> SampleEncoder {
+    SampleEncoder(
+      template: layout.template, tokenizer: base.tokenizer, endOfText: base.tokenizer.endOfText ?? 0)
   }
 
+  /// What ends an answer in a chat template, beside the tokens that end the model's texts.
+  func endTokens(_ layout: RecordLayout) -> [Int32] { encoder(layout).turnEnd.map { [$0] } ?? [] }
+
   /// The layout of conversations: the session's, unless nobody has named it and the model has a chat template of its own.
-  public func layoutOfConversations() throws -> RecordLayout {
+  func layoutOfConversations() throws -> RecordLayout {
     guard !layoutIsNamed, let template = try ChatTemplate.of(folder: base.folder) else { return layout }
     return RecordLayout(.chat(template, .today), name: RecordLayout.modelName)
   }
 
-  /// Ids of a text without a template.
-  public func prompt(text: String) -> [Int32] { base.tokenizer.begin(base.tokenizer.makeEncoder().encode(text)) }
+  /// A text without a template.
+  public func prompt(text: String) -> Prompt {
+    Prompt(ids: base.tokenizer.begin(base.tokenizer.makeEncoder().encode(text)), endTokens: [])
+  }
 
   /// What a run that trained all weights started from, which no adapter's absence gives; nil where there is no such run.
   /// Throws `usage` where it started from scratch.

@@ -5,18 +5,18 @@ import SampleEncoding
 import Templating
 
 /// How records are laid out, as it is chosen by name, recorded with data and runs, and taken up again.
-public struct RecordLayout: Sendable {
+struct RecordLayout: Sendable {
   /// What `--template` takes for the model's own chat template.
-  public static let modelName = "model"
+  static let modelName = "model"
   /// For no template.
-  public static let plainName = "none"
+  static let plainName = "none"
 
-  public let template: SampleTemplate
+  let template: SampleTemplate
   /// As it was asked for: a name, or a file's path.
-  public let name: String
+  let name: String
 
   /// Text of the template as it was written; empty for none.
-  public var source: String {
+  var source: String {
     switch template {
     case .plain: ""
     case .prompt(let template): template.source
@@ -24,10 +24,10 @@ public struct RecordLayout: Sendable {
     }
   }
 
-  public var isChat: Bool { if case .chat = template { true } else { false } }
+  var isChat: Bool { if case .chat = template { true } else { false } }
 
   /// The date that the template takes for today's, where it asks for one.
-  public var date: PinnedDate? {
+  var date: PinnedDate? {
     if case .chat(let template, let date) = template, template.asksForDate { date } else { nil }
   }
 

@@ -18,7 +18,7 @@ public struct TemplateRemarks: Sendable, Codable, Equatable {
   public var doubledBeginnings = 0
   /// Messages whose white space at an end the template takes away.
   public var lostSpaces = 0
-  /// Messages that the template does not write at all.
+  /// Messages whose text the template does not write, as of a role that it does not know.
   public var lostMessages = 0
   /// Turns of the assistant that are empty, and so not trained.
   public var emptyTurns = 0
@@ -42,7 +42,7 @@ public struct TemplateRemarks: Sendable, Codable, Equatable {
       ),
       (doubledBeginnings, "the template writes its first token twice in %", "sample"),
       (lostSpaces, "the template takes the white space around % away", "message"),
-      (lostMessages, "the template leaves % out: it does not know their roles", "message"),
+      (lostMessages, "the template leaves the text of % out", "message"),
       (emptyTurns, "% of the assistant say nothing and are not trained", "turn"),
     ].filter { $0.0 > 0 }.map { count, words, noun in words.replacing("%", with: counted(count, noun)) }
   }

@@ -58,22 +58,18 @@ struct Generate: ParsableCommand {
     options.baseOnly = choice.base
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("\(session.base.name) with \(session.description)")
-    let ids: [Int32]
-    var layout = session.layout
-    if let file = question.messages {
-      layout = try session.layoutOfConversations()
-      let conversation = try readConversation(try MappedFile(input: file))
-      ids = try session.prompt(conversation.turns, tools: conversation.tools, layout: layout)
-    } else {
-      ids =
-        question.prompt == nil
-        ? try session.prompt(instruction: asked, input: input) : session.prompt(text: asked)
-    }
-    let generator = try Generator(
-      session.pass, session.base.tokenizer, endTokens: question.prompt == nil ? session.endTokens(layout) : [])
+    let prompt =
+      if let file = question.messages {
+        try session.prompt(try readConversation(try MappedFile(input: file)))
+      } else if question.prompt != nil {
+        session.prompt(text: asked)
+      } else {
+        try session.prompt(instruction: asked, input: input)
+      }
+    let generator = try Generator(session.pass, session.base.tokenizer, endTokens: prompt.endTokens)
     let clock = ContinuousClock()
     let start = clock.now
-    let generation = try generator.generate(ids, settings) { text in
+    let generation = try generator.generate(prompt.ids, settings) { text in
       if common.json { return }
       print(Terminal.outputIsTerminal ? printable(text) : text, terminator: "")
       fflush(nil)
