@@ -20,6 +20,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   public enum Activation: Sendable, Equatable {
     /// GELU by its tanh form (`gelu_new`).
     case geluTanh
+    /// GELU by its definition, x · Φ(x) (`gelu`).
+    case gelu
     /// x · sigmoid(x)
     case silu
   }

@@ -98,6 +98,7 @@ enum Llama: Family {
     switch try reader.string(key) ?? "silu" {
     case "silu", "swish": return .silu
     case "gelu_pytorch_tanh", "gelu_new": return .geluTanh
+    case "gelu": return .gelu
     case let other:
       throw reader.failure(key, "is \(quoted(other)); supported: silu, gelu_pytorch_tanh, gelu_new")
     }
