@@ -110,6 +110,10 @@ public struct ModelConfiguration: Sendable, Equatable {
 
   public var layers: Int { blocks.count }
 
+  /// Sequences of more tokens than this rotate otherwise than shorter ones, from their first token on, so that the two share no
+  /// rows; nil where length has no part in it.
+  public var shortLength: Int? { rotaries.compactMap(\.shortLength).min().flatMap { $0 < contextLength ? $0 : nil } }
+
   /// Dimensions of the queries, and of the keys or values.
   public var queryWidth: Int { heads * headWidth }
   public var keyValueWidth: Int { keyValueHeads * headWidth }

@@ -10,8 +10,14 @@ public final class KeyValueCache {
   /// Tokens that it takes at most, counted likewise.
   public let capacity: Int
   /// What it continues, not to be changed meanwhile, and how many of its tokens.
-  private let parent: KeyValueCache?
-  private let start: Int
+  private var parent: KeyValueCache?
+  private var start: Int
+  /// The longest sequence that is not a long one; nil where length makes no difference to the model.
+  private let shortLength: Int?
+  /// What it holds is rotated as long sequences are.
+  private(set) var isLong: Bool
+  /// Its own tokens, while they may have to be computed again.
+  private var tokens: [Int32] = []
   private let layers: [KeyValueLayer]
   private let keepsAll: Bool
 
@@ -19,7 +25,8 @@ public final class KeyValueCache {
   public init(_ decoder: Decoder, capacity: Int, keepsAll: Bool = false) {
     self.keepsAll = keepsAll
     self.capacity = min(capacity, decoder.configuration.contextLength)
-    (parent, start, count) = (nil, 0, 0)
+    (parent, start, count, isLong) = (nil, 0, 0, false)
+    shortLength = decoder.configuration.shortLength
     layers = decoder.blocks.map { KeyValueLayer($0.attention, keepsAll: keepsAll) }
   }
 
@@ -27,7 +34,7 @@ public final class KeyValueCache {
   public init(continuing parent: KeyValueCache, capacity: Int, _ decoder: Decoder) {
     self.parent = parent
     self.capacity = max(parent.count, min(capacity, decoder.configuration.contextLength))
-    (start, count) = (parent.count, parent.count)
+    (start, count, isLong, shortLength) = (parent.count, parent.count, parent.isLong, parent.shortLength)
     keepsAll = parent.keepsAll
     layers = decoder.blocks.map { [keepsAll] in KeyValueLayer($0.attention, keepsAll: keepsAll) }
   }
@@ -36,19 +43,39 @@ public final class KeyValueCache {
   public var bytes: Int { layers.reduce(0) { $0 + $1.bytes } }
 
   /// Forgets all but the first `count` tokens, for another sequence that begins with them; what it shares it keeps. Where a
-  /// window has let go what those that follow would see, it forgets all of its own: `count` says how many are left.
+  /// window has let go what those that follow would see, or where they are short and it was long, it forgets all of its own:
+  /// `count` says how many are left.
   public func truncate(to count: Int) {
     let wanted = max(start, min(self.count, count))
-    self.count = layers.allSatisfy { $0.reaches(wanted - start) } ? wanted : start
+    let wasLong = isLong && shortLength.map { wanted <= $0 } ?? false
+    self.count = !wasLong && layers.allSatisfy { $0.reaches(wanted - start) } ? wanted : start
+    tokens.removeLast(max(0, tokens.count - (self.count - start)))
     if self.count == start { for layer in layers { layer.forget() } }
+    if start == 0, self.count == 0 { isLong = false }
   }
 
-  /// Takes over the sequence of another cache that continues the same one and fits.
+  /// Takes over the sequence of another cache, which fits, and continues what that one does.
   public func copy(_ other: KeyValueCache) {
-    precondition(other.parent === parent && other.start == start && other.count <= capacity)
+    precondition(other.count <= capacity)
+    (parent, start, isLong, tokens) = (other.parent, other.start, other.isLong, other.tokens)
     for (own, its) in zip(layers, other.layers) { own.copy(its, count: other.count - start, limit: capacity - start) }
     count = other.count
   }
+
+  /// `added` tokens are to follow: what is to be computed for that, from row `count` on. Where they make the sequence a long one
+  /// that is all of it, and what it shares it shares no longer.
+  func admit(_ added: [Int32]) -> [Int32] {
+    precondition(!added.isEmpty && count + added.count <= capacity)
+    guard let shortLength, !isLong else { return added }
+    tokens += added
+    guard count + added.count > shortLength else { return added }
+    let all = allTokens
+    (parent, start, count, isLong, tokens) = (nil, 0, 0, true, [])
+    for layer in layers { layer.forget() }
+    return all
+  }
+
+  private var allTokens: [Int32] { (parent?.allTokens ?? []) + tokens }
 
   func store(_ queriesKeysValues: Floats, rows: Int, layer: Int, _ block: Block) {
     // Keys and values lie side by side in the activations as they do here.

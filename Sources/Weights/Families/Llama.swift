@@ -58,7 +58,7 @@ enum Llama: Family {
     try reader.refuse(true: "use_bidirectional_attention", "add_cross_attention", "is_encoder_decoder")
     return ModelConfiguration(
       architecture: architecture, vocabularySize: vocabulary,
-      contextLength: try rotary.contextLimit(context), width: width, heads: heads,
+      contextLength: context, width: width, heads: heads,
       keyValueHeads: try reader.integer("num_key_value_heads", in: 1...1 << 16) ?? heads, headWidth: headWidth,
       mlpWidth: try reader.size("intermediate_size", limit: 1 << 22), norm: .rms(unitOffset: false),
       normEpsilon: Float(try reader.number(epsilon, default: standardEpsilon, in: 1e-12...1)), learnedPositions: false,
