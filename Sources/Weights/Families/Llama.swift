@@ -100,7 +100,7 @@ enum Llama: Family {
     case "gelu_pytorch_tanh", "gelu_new": return .geluTanh
     case "gelu": return .gelu
     case let other:
-      throw reader.failure(key, "is \(quoted(other)); supported: silu, gelu_pytorch_tanh, gelu_new")
+      throw reader.failure(key, "is \(quoted(other)); supported: silu, gelu, gelu_pytorch_tanh, gelu_new")
     }
   }
 
@@ -123,9 +123,7 @@ enum Llama: Family {
     _ count: Int, _ reader: ConfigurationReader, _ isSliding: (Int) throws -> Bool
   ) throws -> [Bool] {
     guard let types = try reader.strings("layer_types") else { return try (0..<count).map(isSliding) }
-    guard types.count == count else {
-      throw reader.failure("layer_types", "has \(types.count) entries for \(count) layers")
-    }
+    try reader.check("layer_types", has: types.count, forLayers: count)
     return try types.map { type in
       guard ["sliding_attention", "full_attention"].contains(type) else {
         throw reader.failure("layer_types", "holds \(quoted(type)), which is not supported")
@@ -164,9 +162,7 @@ enum Llama: Family {
     var rotates = (0..<count).map { ($0 + 1) % interval != 0 }
     if reader.value("no_rope_layers") != nil {
       rotates = try reader.numbers("no_rope_layers", in: 0...1).map { $0 != 0 }
-      guard rotates.count == count else {
-        throw reader.failure("no_rope_layers", "has \(rotates.count) entries for \(count) layers")
-      }
+      try reader.check("no_rope_layers", has: rotates.count, forLayers: count)
     }
     for layer in 0..<count where !rotates[layer] { configuration.blocks[layer].rotary = nil }
   }
