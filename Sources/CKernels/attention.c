@@ -356,7 +356,7 @@ void sft_attention_backward(const float *q, size_t q_stride, size_t queries, con
         if (is_past(&d, d.keys)) continue;
         d.keys = seen_keys(&d, rows - 1);
         if (!d.keys) break;
-        size_t first = k0 * span->stride;
+        size_t first = k0 * span->stride, first_gradient = k0 * span->gradient_stride;
         matrix keys = readable(span->keys + first, span->stride, d.keys, head_width, key_copy);
         key_scores(level, &d, span->keys + first, span->stride, head_width, query, p);
         key_scores(level, &d, span->values + first, span->stride, head_width, upstream, ds);
@@ -367,8 +367,10 @@ void sft_attention_backward(const float *q, size_t q_stride, size_t queries, con
           gradient_tile(&d, p, ds, logs, delta, scale);
         // The values' gradient takes the weights that the values were added with.
         if (dropout) drop_tile(&d, p, dropout, dropout->first_row + q0, span->first_row + k0);
-        to_keys(level, &d, p, upstream_there, head_width, span->value_gradients + first, span->stride);
-        to_keys(level, &d, ds, queries_there, head_width, span->key_gradients + first, span->stride);
+        to_keys(level, &d, p, upstream_there, head_width, span->value_gradients + first_gradient,
+                span->gradient_stride);
+        to_keys(level, &d, ds, queries_there, head_width, span->key_gradients + first_gradient,
+                span->gradient_stride);
         to_queries(level, &d, ds, keys, head_width, dq + q0 * dq_stride, dq_stride);
       }
     }

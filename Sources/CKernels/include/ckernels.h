@@ -59,6 +59,11 @@ void sft_bfloat16_row_products(const uint16_t *w, size_t w_row, size_t rows, siz
                                int accumulate);
 void sft_half_row_products(const uint16_t *w, size_t w_row, size_t rows, size_t width, const float *x, float *y,
                            int accumulate);
+// A panel of W, panel[rows][SFT_PANEL], or of scale · Wᵀ, panel[width][SFT_PANEL]; its columns beyond W's are zero.
+void sft_bfloat16_pack(const uint16_t *w, size_t w_row, size_t rows, size_t width, float *panel);
+void sft_half_pack(const uint16_t *w, size_t w_row, size_t rows, size_t width, float *panel);
+void sft_bfloat16_pack_transposed(const uint16_t *w, size_t w_row, size_t rows, size_t width, float scale, float *panel);
+void sft_half_pack_transposed(const uint16_t *w, size_t w_row, size_t rows, size_t width, float scale, float *panel);
 
 // y = cap · tanh(x / cap), in place, and dy ← dy · (1 − (y / cap)²).
 void sft_soft_cap(float *x, size_t n, float cap);
@@ -73,8 +78,9 @@ void sft_row_softmax_scaled(float *logits, size_t width, float log_sum_exp, floa
 // window, j > i + causal_offset - window.
 typedef struct {
   const float *keys, *values;
-  float *key_gradients, *value_gradients;  // backward only; rows have the same stride as keys
   size_t count, stride;                    // rows, and floats between rows
+  float *key_gradients, *value_gradients;  // backward only
+  size_t gradient_stride;
   int64_t causal_offset;
   uint64_t first_row;  // by which dropout counts the keys
 } sft_key_span;

@@ -22,7 +22,7 @@ extension InferencePass {
     for (layer, block) in decoder.blocks.enumerated() {
       activations.resize(rows: rows, outputs: rows, block, rank: adapter?.configuration.rank ?? 0)
       block.forward(activations, output, rows: rows, selected: nil, scratch: memory.scratch, context) {
-        block.forestRuns(batch, activations, selected: nil, gradients: nil)
+        block.forestRuns(batch, activations, selected: nil)
       }
       let inspection = BlockInspection(
         block: block, layer: layer, activations: activations, rows: rows, scratch: memory.scratch, context: context,

@@ -66,7 +66,7 @@ public final class InferencePass {
       activations.resize(rows: rows, outputs: rows, block, rank: adapter?.configuration.rank ?? 0)
       block.forward(
         activations, output, rows: rows, selected: nil, scratch: memory.scratch, context
-      ) { block.forestRuns(batch, activations, selected: nil, gradients: nil) }
+      ) { block.forestRuns(batch, activations, selected: nil) }
       input.update(from: output, count: rows * width)
     }
     return Floats(input)
@@ -119,7 +119,7 @@ public final class InferencePass {
     forward(
       batch.tokens, positions: batch.positions, decoder.angles(batch, memory.angles), rows: rows, observer
     ) { block, _, selected in
-      block.forestRuns(batch, memory.activations(0), selected: selected, gradients: nil)
+      block.forestRuns(batch, memory.activations(0), selected: selected)
     }
   }
 
