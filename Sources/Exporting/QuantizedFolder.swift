@@ -32,12 +32,13 @@ public func exportQuantized(
   }
 }
 
-/// Names of the modules that `otherParts` are in: the first of each name that is not the model's own.
+/// Names of the modules that `otherParts` are in, from the top as transformers 5 matches them, and as older versions have them
+/// at the top.
 private func otherModules(of checkpoint: ModelCheckpoint) -> [String] {
   let names = checkpoint.otherParts.compactMap { name in
     name.split(separator: ".").first { $0 != "model" }.map(String.init)
   }
-  return Set(names).sorted()
+  return Set(names).sorted().flatMap { ["model." + $0, $0] }
 }
 
 /// transformers' `BitsAndBytesConfig`.
