@@ -32,7 +32,7 @@ extension InferencePass {
     var targets = [[(sample: Int, token: Int32)]](repeating: [], count: rows.count)
     let paths = batch.rows(of: samples)
     for (index, sample) in samples.enumerated() {
-      for position in stride(from: max(1, sample.promptCount), to: sample.tokens.count, by: 1) {
+      for position in sample.predicted.joined() {
         guard let number = numbers[paths[index][position - 1]] else { preconditionFailure("a target has no row") }
         targets[number].append((index, sample.tokens[position]))
       }

@@ -72,7 +72,7 @@ private struct ForestBuilder {
         rows: firstRow..<tokens.count, startPosition: start, parent: parent, isLong: isLong(members[0])))
     for position in start..<end {
       var weights: [Int32: Float] = [:]
-      for member in members where position + 1 >= samples[member].promptCount {
+      for member in members where samples[member].supervises(position + 1) {
         weights[samples[member].tokens[position + 1], default: 0] += 1
       }
       for (token, weight) in weights.sorted(by: { $0.key < $1.key }) {

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Core
 import Evaluating
-import Masking
 import Pipeline
+import SampleEncoding
 
 struct Eval: ParsableCommand {
   static let configuration = CommandConfiguration(
