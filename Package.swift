@@ -49,7 +49,7 @@ let package = Package(
       name: "Templating", dependencies: ["Core", "Files"], resources: [.embedInCode("prompts")],
       swiftSettings: swiftSettings),
     .target(
-      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["make_character_classes.py"],
+      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["Cutting/make_character_classes.py", "Normalizing/make_unicode_tables.py"],
       swiftSettings: kernelSettings),
     target("Masking", ["Core"]),
     target("Packing", ["Core"]),
