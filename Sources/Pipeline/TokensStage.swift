@@ -104,7 +104,8 @@ enum TokensStage {
   private static func nothingLeft(_ summary: Summary, file: String?) -> SFTError {
     let first = summary.skippedList.first.map { ", the first in line \($0.line ?? 0) as \($0.message)" } ?? ""
     return SFTError(
-      .badData, "no record is left: the template takes none of \(grouped(summary.skippedBad))\(first)", file: file)
+      .badData, "no record is left: the template takes none of \(grouped(summary.skippedBad))\(first)", file: file,
+      advice: "Name another template with --template")
   }
 }
 

@@ -37,7 +37,9 @@ extension [RenderedPiece] {
     throw EncodingFault(
       "the template does not go on from the prompt that it asks an answer with: after \(same) bytes that has "
         + "\(excerpt(expected)), and the answered turn \(excerpt(whole))",
-      advice: "What the model would be trained on is not what it will be shown")
+      advice:
+        "A model trained so would never be shown what it was trained after: write the turns as they are asked for, with "
+        + "the reasoning that they begin with, or name another template with --template")
   }
 }
 
