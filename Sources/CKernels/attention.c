@@ -205,6 +205,28 @@ SFT_CLONES static void query_tile(const float *q, size_t stride, size_t rows, si
   copy_transposed(q, stride, rows, width, scale, transposed);
 }
 
+typedef float sixteen __attribute__((ext_vector_type(16), aligned(4), may_alias));
+
+// sum = shrink · sum + Σ score[j] · values[j], in registers for 32 columns at a time.
+SFT_INLINE void add_values(const float *score, const float *values, size_t stride, size_t keys, size_t width, float shrink,
+                           float *sum) {
+  size_t d = 0;
+  for (; d + 32 <= width; d += 32) {
+    sixteen low = *(const sixteen *)(sum + d) * shrink, high = *(const sixteen *)(sum + d + 16) * shrink;
+    for (size_t j = 0; j < keys; j++) {
+      low += score[j] * *(const sixteen *)(values + j * stride + d);
+      high += score[j] * *(const sixteen *)(values + j * stride + d + 16);
+    }
+    *(sixteen *)(sum + d) = low;
+    *(sixteen *)(sum + d + 16) = high;
+  }
+  for (; d < width; d++) {
+    float total = sum[d] * shrink;
+    for (size_t j = 0; j < keys; j++) total += score[j] * values[j * stride + d];
+    sum[d] = total;
+  }
+}
+
 // One query: rows of dot products and one row of sums, without a tile.
 SFT_CLONES static void single_query(const float *q, const sft_key_span *spans, size_t span_count,
                                     sft_attention_form form, const sft_attention_dropout *dropout,
@@ -231,11 +253,7 @@ SFT_CLONES static void single_query(const float *q, const sft_key_span *spans, s
       top = largest;
       for (size_t j = 0; dropout && j < keys; j++)
         drop_queries(score + j, 0, 1, dropout, dropout->first_row, span->first_row + k0 + j);
-      for (size_t d = 0; d < head_width; d++) sum[d] *= shrink;
-      for (size_t j = 0; j < keys; j++) {
-        const float *value = span->values + (k0 + j) * span->stride;
-        for (size_t d = 0; d < head_width; d++) sum[d] += score[j] * value[d];
-      }
+      add_values(score, span->values + k0 * span->stride, span->stride, keys, head_width, shrink, sum);
     }
   }
   finish(sum, head_width, 1, head_width, &top, &total, out, head_width, log_sum_exp);

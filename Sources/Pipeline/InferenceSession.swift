@@ -19,6 +19,8 @@ public struct InferenceOptions: Sendable {
   public var run: String?
   public var checkpoint: Int?
   public var template: String?
+  /// Whether the session's template is to be used.
+  public var usesTemplate = true
   public var force = false
   public var threads: Int?
   /// nil where the user did not say: then as the run has it.
@@ -30,6 +32,11 @@ public struct InferenceOptions: Sendable {
   public var packs = false
 
   public init() {}
+
+  /// Whether what is wrong with the newest run matters: not where all is named that could be taken from it.
+  fileprivate var needsRun: Bool {
+    model == nil || run != nil || checkpoint != nil || needsAdapter || (usesTemplate && template == nil)
+  }
 }
 
 /// A model with its adapter and template, taken from the options, else from the newest run, else from the newest prepared
@@ -49,7 +56,7 @@ public final class InferenceSession {
   public let maxLength: Int
   public let pass: InferencePass
   let threads: Int
-  private let workspace: Workspace
+  let workspace: Workspace
 
   public init(_ options: InferenceOptions, workspace: Workspace, notice: (String) -> Void) throws {
     self.workspace = workspace
@@ -58,7 +65,8 @@ public final class InferenceSession {
     guard options.adapter == nil || (options.checkpoint == nil && options.run == nil) else {
       throw SFTError(.usage, "--adapter names one adapter, --run and --checkpoint another", advice: "Give one of them")
     }
-    let run = try workspace.recordedRun(options.run)
+    let run =
+      options.needsRun ? try workspace.recordedRun(options.run) : try? workspace.recordedRun(nil, saying: false)
     // Text has no template: a run that is trained from scratch on it says nothing of one. It has no base either.
     let fromScratch = run?.configuration.settings.method == .pretrain
     let prepared = run == nil || fromScratch ? try workspace.preparedSummary() : nil

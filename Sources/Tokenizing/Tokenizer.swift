@@ -13,10 +13,11 @@ public struct TextPiece: Sendable, Equatable {
   }
 }
 
-/// Byte-level BPE (GPT-2's scheme) read from a Hugging Face model folder.
+/// BPE over bytes (GPT-2's scheme) or over characters (SentencePiece's), read from a Hugging Face model folder.
 ///
 /// Immutable and cheap to copy: copies share one storage. Encoding and decoding give what Hugging Face's fast tokenizer
-/// gives with `split_special_tokens=True, add_special_tokens=False` and `clean_up_tokenization_spaces=False`.
+/// gives with `split_special_tokens=True, add_special_tokens=False` and `clean_up_tokenization_spaces=False`, and the
+/// file as it is, whatever class `tokenizer_config.json` names.
 public struct Tokenizer: Sendable {
   let model: TokenizerModel
   /// The id that ends a text, where the folder's files name one or the vocabulary has one of the usual names.
@@ -53,7 +54,7 @@ public struct Tokenizer: Sendable {
     var description = try Self.read(folder)
     description.add(names.addedTokens)
     description.addSpecialTokens(named: names.all)
-    if let addPrefixSpace = names.addPrefixSpace { description.split.addPrefixSpace = addPrefixSpace }
+    if let addPrefixSpace = names.addPrefixSpace { description.setAddPrefixSpace(addPrefixSpace) }
     model = try TokenizerModel(description)
     endOfText = try Self.endOfText(names, description, model)
     let listed = names.endOfTextIDs.compactMap { Int32(exactly: $0) }
@@ -81,13 +82,8 @@ public struct Tokenizer: Sendable {
   private static func endOfText(
     _ names: SpecialTokenNames, _ description: TokenizerDescription, _ model: TokenizerModel
   ) throws -> Int32? {
-    func id(_ content: String) -> Int32? {
-      func isIt(_ text: String) -> Bool { text.utf8.elementsEqual(content.utf8) }
-      return description.addedTokens.first { isIt($0.content) }?.id
-        ?? description.vocabulary.first { isIt($0.text) }.map { Int32(truncatingIfNeeded: $0.id) }
-    }
     if let named = names.endOfText {
-      guard let id = id(named.content) else {
+      guard let id = description.id(of: named.content) else {
         throw SFTError(.badData, "its eos_token \"\(named.content)\" is not in the vocabulary", file: named.file)
       }
       return id
@@ -95,11 +91,11 @@ public struct Tokenizer: Sendable {
     for number in names.endOfTextIDs {
       if let id = Int32(exactly: number), model.withToken(id, { _ in true }) == true { return id }
     }
-    return ["<|endoftext|>", "</s>", "<|end_of_text|>"].lazy.compactMap(id).first
+    return ["<|endoftext|>", "</s>", "<|end_of_text|>"].lazy.compactMap(description.id).first
   }
 
-  /// The bytes that a token decodes to; nil where `id` is not in the vocabulary.
-  public func token(_ id: Int32) -> [UInt8]? { model.withToken(id) { Array($0) } }
+  /// The bytes that a token decodes to where others stand before it; nil where `id` is not in the vocabulary.
+  public func token(_ id: Int32) -> [UInt8]? { model.withToken(id) { model.decoder.bytes(of: $0) } }
 
   /// Whether `skipSpecialTokens` leaves `id` out.
   public func isSpecial(_ id: Int32) -> Bool { model.specialIDs.contains(id) }
@@ -117,7 +113,14 @@ public struct Tokenizer: Sendable {
   /// Throws `.badData` for an id that is not in the vocabulary.
   public func decode(_ ids: [Int32], skipSpecialTokens: Bool = true) throws -> String {
     var bytes: [UInt8] = []
-    for id in ids { try model.append(id, skipSpecialTokens: skipSpecialTokens, to: &bytes) }
+    guard var chain = model.makeDecoderChain() else {
+      for id in ids { try model.visit(id, skipSpecialTokens: skipSpecialTokens) { bytes += $0 } }
+      return String(decoding: bytes, as: UTF8.self)
+    }
+    for id in ids {
+      try model.visit(id, skipSpecialTokens: skipSpecialTokens) { chain.push(Array($0), into: &bytes) }
+    }
+    chain.finish(into: &bytes)
     return String(decoding: bytes, as: UTF8.self)
   }
 

@@ -10,8 +10,9 @@ import Weights
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look into prepared data, a model or an adapter.", usage: "sft inspect <data|model|adapter> [options]",
-    subcommands: [InspectData.self, InspectModel.self, InspectAdapter.self])
+    abstract: "Look into prepared data, a model, an adapter, or what a model computes.",
+    usage: "sft inspect <data|model|adapter|activations> [options]",
+    subcommands: [InspectData.self, InspectModel.self, InspectAdapter.self, InspectActivations.self])
 }
 
 struct InspectData: ParsableCommand {

@@ -40,6 +40,17 @@ import Testing
     #expect(batch.ancestors(of: 0) == [] && batch.ancestors(of: 2) == [0])
   }
 
+  /// Of five tokens at most, and longer: the preamble stands once for either kind.
+  @Test func longSequencesShareNothingWithShortOnes() {
+    let batch = Packer.pack(pair, sharesPrefixes: true, shortLength: 5)
+    #expect(batch.tokens == [1, 2, 3, 5, /**/ 1, 2, 3, 7, 8])
+    #expect(batch.segments.map(\.rows) == [0..<4, 4..<9] && batch.segments.map(\.isLong) == [false, true])
+    #expect(batch.areLong == [false, false, false, false, true, true, true, true, true])
+    #expect(batch.path(of: [1, 2, 3, 5]) == [0] && batch.path(of: [1, 2, 3, 7, 8]) == [1])
+    #expect(Packer.pack(pair, sharesPrefixes: true, shortLength: 6).segments.count == 3)
+    #expect(Packer.pack(pair, sharesPrefixes: true).areLong == nil)
+  }
+
   @Test func identicalRecordsWeighTwice() {
     let sample = Sample(tokens: [1, 2, 3, 0], promptCount: 2)
     #expect(

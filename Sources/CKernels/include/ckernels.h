@@ -14,6 +14,9 @@
 void sft_gelu_forward(const float *x, float *y, size_t n);
 // dx = dy · gelu'(x). dx may be dy.
 void sft_gelu_backward(const float *x, const float *dy, float *dx, size_t n);
+// The same of x · Φ(x), the form with the error function.
+void sft_gelu_erf_forward(const float *x, float *y, size_t n);
+void sft_gelu_erf_backward(const float *x, const float *dy, float *dx, size_t n);
 
 // rows × width; mean and rstd: one a row.
 void sft_layer_norm_forward(const float *x, const float *weight, const float *bias, float epsilon, float *y, float *mean,
@@ -46,6 +49,8 @@ void sft_silu_gate_forward(const float *x, float *y, size_t rows, size_t width);
 void sft_silu_gate_backward(const float *x, const float *dy, float *dx, size_t rows, size_t width);
 void sft_gelu_gate_forward(const float *x, float *y, size_t rows, size_t width);
 void sft_gelu_gate_backward(const float *x, const float *dy, float *dx, size_t rows, size_t width);
+void sft_gelu_erf_gate_forward(const float *x, float *y, size_t rows, size_t width);
+void sft_gelu_erf_gate_backward(const float *x, const float *dy, float *dx, size_t rows, size_t width);
 
 // 16-bit floats to float32, exactly; and y[rows] (+)= W · x with W in rows of w_row.
 void sft_bfloat16_decode(const uint16_t *x, size_t n, float *y);

@@ -46,7 +46,7 @@ public final class TrainingPass {
     let rows = batch.tokens.count
     let width = decoder.configuration.width
     var context = self.context(dropoutSeed)
-    context.angles = decoder.angles(batch.positions, memory.angles)
+    context.angles = decoder.angles(batch, memory.angles)
     let supervised = batch.supervisedRows
     // The plain engine takes all rows through the last block; there is nothing to select where all are supervised.
     let all = supervised.count == rows
