@@ -12,8 +12,10 @@ public struct Generator {
 
   var context: Int { pass.decoder.configuration.contextLength }
 
+  /// `endTokens` end a text beside those of the model and its tokenizer, as what ends a turn in a chat template.
+  ///
   /// Throws `badData` where the tokenizer has ids that the model does not.
-  public init(_ pass: InferencePass, _ tokenizer: Tokenizer) throws {
+  public init(_ pass: InferencePass, _ tokenizer: Tokenizer, endTokens: [Int32] = []) throws {
     let configuration = pass.decoder.configuration
     guard tokenizer.vocabularyCount <= configuration.vocabularySize else {
       throw SFTError(
@@ -21,7 +23,7 @@ public struct Generator {
     }
     self.pass = pass
     vocabulary = Continuation.Vocabulary(
-      tokenizer, endTokens: Set(configuration.endTokens.map(Int32.init) + tokenizer.endTokens),
+      tokenizer, endTokens: Set(configuration.endTokens.map(Int32.init) + tokenizer.endTokens + endTokens),
       classes: configuration.vocabularySize)
     cache = KeyValueCache(pass.decoder, capacity: configuration.contextLength)
   }
