@@ -12,13 +12,13 @@ package struct ChatSampler {
   /// Each trained turn is rendered with all that comes before it, so the work grows with the product.
   private static let workLimit = 1 << 21
 
-  let template: any ConversationRenderer
+  let template: any ChatRenderer
   let tokenizer: Tokenizer
   let encoder: TokenEncoder
   let settings: ChatSettings
 
   package init(
-    _ template: any ConversationRenderer, _ tokenizer: Tokenizer, _ encoder: TokenEncoder, _ settings: ChatSettings
+    _ template: any ChatRenderer, _ tokenizer: Tokenizer, _ encoder: TokenEncoder, _ settings: ChatSettings
   ) {
     (self.template, self.tokenizer, self.encoder, self.settings) = (template, tokenizer, encoder, settings)
   }

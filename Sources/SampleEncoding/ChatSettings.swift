@@ -38,7 +38,7 @@ public enum SampleTemplate: Sendable {
 }
 
 /// What renders conversations: a chat template, as far as samples need to know it.
-package protocol ConversationRenderer: Sendable {
+package protocol ChatRenderer: Sendable {
   /// Whether it marks by itself what is the assistant's.
   var marksGeneration: Bool { get }
 
@@ -46,7 +46,7 @@ package protocol ConversationRenderer: Sendable {
 }
 
 /// A chat template on one day.
-struct DatedTemplate: ConversationRenderer {
+struct DatedTemplate: ChatRenderer {
   let template: ChatTemplate
   let date: PinnedDate
 
@@ -58,6 +58,8 @@ struct DatedTemplate: ConversationRenderer {
         messages: messages, tools: tools, addGenerationPrompt: addGenerationPrompt, date: date)
     } catch let failure as ChatTemplateFailure {
       throw EncodingFault(failure.error(file: nil, line: nil).message)
+    } catch let error as SFTError where error.kind == .badData {
+      throw EncodingFault(error.message, advice: error.advice)
     }
   }
 }

@@ -23,14 +23,14 @@ struct TurnContext {
 
 /// Makes contexts of a conversation's turns.
 struct TurnRenderer {
-  let template: any ConversationRenderer
+  let template: any ChatRenderer
   let tokenizer: Tokenizer
   let encoder: TokenEncoder
   let messages: [JSONValue]
   let tools: JSONValue?
 
   init(
-    _ conversation: Conversation, _ template: any ConversationRenderer, _ tokenizer: Tokenizer, _ encoder: TokenEncoder
+    _ conversation: Conversation, _ template: any ChatRenderer, _ tokenizer: Tokenizer, _ encoder: TokenEncoder
   ) throws {
     (self.template, self.tokenizer, self.encoder) = (template, tokenizer, encoder)
     messages = try conversation.turns.map { try $0.message }

@@ -45,38 +45,18 @@ public struct Tokenizer: Sendable {
   /// Special tokens by their text.
   public var specialTokens: [String: Int32] { model.specialTokens }
 
-  /// Reads `tokenizer.json`, else `vocab.json` and `merges.txt`, and the special tokens' names beside them.
+  /// Reads `tokenizer.json`, else `vocab.json` and `merges.txt`, else `tokenizer.model`, and the special tokens' names beside
+  /// them.
   ///
   /// Throws `.notFound` where neither is there, `.badData` that names the file and the part where a file is broken or
   /// asks for what is not supported.
   public init(folder: String) throws {
     let names = try SpecialTokenNames(folder: folder)
-    var description = try Self.read(folder)
-    description.add(names.addedTokens)
-    description.addSpecialTokens(named: names.all)
-    if let addPrefixSpace = names.addPrefixSpace { description.setAddPrefixSpace(addPrefixSpace) }
+    let description = try TokenizerDescription(folder: folder, names)
     model = try TokenizerModel(description)
     endOfText = try Self.endOfText(names, description, model)
     let listed = names.endOfTextIDs.compactMap { Int32(exactly: $0) }
     endTokens = [endOfText].compactMap(\.self) + listed.filter { [model] in model.withToken($0) { _ in true } ?? false }
-  }
-
-  private static func read(_ folder: String) throws -> TokenizerDescription {
-    let whole = "\(folder)/tokenizer.json"
-    let vocabulary = "\(folder)/vocab.json"
-    let merges = "\(folder)/merges.txt"
-    if try fileExists(whole) { return try TokenizerJSON.read(whole) }
-    switch (try fileExists(vocabulary), try fileExists(merges)) {
-    case (true, true): return try VocabularyFiles.read(vocabulary: vocabulary, merges: merges)
-    case (true, false):
-      throw SFTError(.notFound, "has a vocab.json, but neither its merges.txt nor a tokenizer.json", file: folder)
-    case (false, true):
-      throw SFTError(.notFound, "has a merges.txt, but neither its vocab.json nor a tokenizer.json", file: folder)
-    case (false, false):
-      throw SFTError(
-        .notFound, "has no tokenizer: neither tokenizer.json nor vocab.json with merges.txt is there", file: folder,
-        advice: "Give a Hugging Face model folder")
-    }
   }
 
   private static func endOfText(
@@ -91,7 +71,8 @@ public struct Tokenizer: Sendable {
     for number in names.endOfTextIDs {
       if let id = Int32(exactly: number), model.withToken(id, { _ in true }) == true { return id }
     }
-    return ["<|endoftext|>", "</s>", "<|end_of_text|>"].lazy.compactMap(description.id).first
+    let usual = ["<|endoftext|>", "</s>", "<|end_of_text|>"]
+    return ([description.endOfText].compactMap(\.self) + usual).lazy.compactMap(description.id).first
   }
 
   /// The bytes that a token decodes to where others stand before it; nil where `id` is not in the vocabulary.
@@ -128,7 +109,7 @@ public struct Tokenizer: Sendable {
   public static func files(in folder: String) throws -> [String] {
     try [
       "added_tokens.json", "chat_template.jinja", "merges.txt", "special_tokens_map.json", "tokenizer.json",
-      "tokenizer_config.json", "vocab.json",
+      "tokenizer.model", "tokenizer_config.json", "vocab.json",
     ].filter { try FileStatus("\(folder)/\($0)")?.kind == .file }
   }
 }

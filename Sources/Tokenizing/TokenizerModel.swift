@@ -36,7 +36,7 @@ final class TokenizerModel: Sendable {
     let merges = try builder.resolveMerges(description)
     try builder.checkReach(description, merges: merges)
     try builder.add(description.addedTokens)
-    self.merges = MergeTable(merges, sharingRanks: description.mergesShareRanks)
+    self.merges = MergeTable(merges, ranks: description.mergeRanks)
     alphabet = try builder.alphabet(description)
     joints = builder.joints(description, alphabet, merges: merges)
     (normalizer, preTokenizer) = (description.normalizer, description.preTokenizer)

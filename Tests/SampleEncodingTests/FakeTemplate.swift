@@ -4,7 +4,7 @@ import SampleEncoding
 import Synchronization
 
 /// ChatML written out in Swift, with the habits of some real templates.
-final class FakeTemplate: ConversationRenderer {
+final class FakeTemplate: ChatRenderer {
   /// What it does otherwise.
   enum Habit {
     /// Leaves out what stands before `</think>` in all turns but the last.

@@ -148,7 +148,9 @@ import Tokenizing
   @Test func nothingThere() throws {
     let error = try loadingError([:])
     #expect(error.kind == .notFound)
-    #expect(error.message == "has no tokenizer: neither tokenizer.json nor vocab.json with merges.txt is there")
+    #expect(
+      error.message
+        == "has no tokenizer: neither tokenizer.json nor vocab.json with merges.txt nor tokenizer.model is there")
     #expect(throws: SFTError.self) { try Tokenizer(folder: "/nonexistent") }
     #expect(try loadingError(["vocab.json": "{}"]).message.contains("merges.txt"))
     #expect(try loadingError(["merges.txt": ""]).message.contains("vocab.json"))

@@ -85,7 +85,7 @@ struct WordSplitter {
 
   /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
   @inline(__always)
-  private func gpt2WordEnd(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Int {
+  func gpt2WordEnd(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Int {
     var (kind, length) = character(text, start)
     var at = start + length
     if text[start] == 0x20, at < end {
@@ -132,7 +132,7 @@ struct WordSplitter {
 
   /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|…`
   @inline(__always)
-  private func modernWordEnd(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ digits: Int) -> Int {
+  func modernWordEnd(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ digits: Int) -> Int {
     let byte = text[start]
     let (kind, length) = character(text, start)
     let at = start + length

@@ -14,18 +14,17 @@ final class MergeTable: Sendable {
   private nonisolated(unsafe) let slots: UnsafeMutablePointer<Slot>
   private let mask: Int
 
-  /// Ranks are the positions in `merges`, or those of the first of neighbours that make one token where they share it. Of a
-  /// pair that is there twice the later one counts, as in Hugging Face's.
-  init(_ merges: [Merge], sharingRanks: Bool = false) {
+  /// Ranks are the positions in `merges`, or as given. Of a pair that is there twice the later one counts, as in Hugging
+  /// Face's.
+  init(_ merges: [Merge], ranks: [Int]? = nil) {
     count = merges.count
     var capacity = 16
     while capacity < merges.count * 2 { capacity *= 2 }
     mask = capacity - 1
     slots = .allocate(capacity: capacity)
     slots.initialize(repeating: Slot(key: 0, rank: Self.noRank, result: 0), count: capacity)
-    var rank = 0
     for (position, merge) in merges.enumerated() {
-      if !sharingRanks || position == 0 || merges[position - 1].result != merge.result { rank = position }
+      let rank = ranks?[position] ?? position
       let key = Self.key(merge.left, merge.right)
       var slot = Self.hash(key) & mask
       while slots[slot].rank != Self.noRank, slots[slot].key != key { slot = (slot + 1) & mask }

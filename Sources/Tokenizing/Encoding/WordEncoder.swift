@@ -93,8 +93,12 @@ final class WordEncoder {
     var at = start
     var wasDigit = false
     while at < end {
-      let (point, length) = text[at] < 0x80 ? (Int(text[at]), 1) : decodeScalar(text + at)
-      let isDigit = Unicode.Scalar(UInt32(point)).map(CharacterClass.isDigit) ?? false
+      var (isDigit, length) = (text[at] &- 0x30 < 10, 1)
+      if text[at] >= 0x80 {
+        let point: Int
+        (point, length) = decodeScalar(text + at)
+        isDigit = Unicode.Scalar(UInt32(point)).map(CharacterClass.isDigit) ?? false
+      }
       if isDigit != wasDigit || isDigit && individual {
         if done < at { body(done, at) }
         done = at
@@ -105,14 +109,26 @@ final class WordEncoder {
     if done < end { body(done, end) }
   }
 
+  /// The loop is written out for the two patterns that most text is cut by, so that none asks which it is at every word.
   private func encodeWords(
     _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ splitter: WordSplitter, into ids: inout [Int32]
   ) {
+    switch splitter.pattern {
+    case .gpt2: encodeWords(text, start, end, into: &ids) { splitter.gpt2WordEnd(text, $0, end) }
+    case .modern(let digits): encodeWords(text, start, end, into: &ids) { splitter.modernWordEnd(text, $0, end, digits) }
+    default: encodeWords(text, start, end, into: &ids) { splitter.wordEnd(text, from: $0, to: end) }
+    }
+  }
+
+  @inline(__always)
+  private func encodeWords(
+    _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, into ids: inout [Int32], _ wordEnd: (Int) -> Int
+  ) {
     var at = start
     while at < end {
-      let wordEnd = splitter.wordEnd(text, from: at, to: end)
-      encodeKnown(text + at, wordEnd - at, into: &ids)
-      at = wordEnd
+      let next = wordEnd(at)
+      encodeKnown(text + at, next - at, into: &ids)
+      at = next
     }
   }
 

@@ -15,6 +15,15 @@ struct SpecialTokenNames {
   /// Overrides the pre-tokeniser's setting, as Hugging Face's GPT-2 class does.
   var addPrefixSpace: Bool?
 
+  /// The token that begins a text.
+  var beginning: String?
+  /// Whether that stands before every text, and the one that ends a text after it. They count only for a folder without a
+  /// tokenizer.json, whose post-processor says so itself: transformers ignores them there.
+  var addsBeginning: Bool?
+  var addsEnd: Bool?
+  /// No file names special tokens.
+  var isUnspecified = true
+
   private static let keys = [
     "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
   ]
@@ -24,9 +33,11 @@ struct SpecialTokenNames {
       let path = "\(folder)/\(name)"
       guard try fileExists(path) else { continue }
       let root = try Self.object(path)
+      isUnspecified = false
       for key in Self.keys {
         guard let content = Self.content(root[key]) else { continue }
         all.append(content)
+        if key == "bos_token", beginning == nil { beginning = content }
         if key == "eos_token", endOfText == nil { endOfText = (content, path) }
       }
       for key in ["additional_special_tokens", "extra_special_tokens"] {
@@ -36,6 +47,8 @@ struct SpecialTokenNames {
       if name == "tokenizer_config.json", root["tokenizer_class"]?.string?.hasPrefix("GPT2Tokenizer") == true {
         addPrefixSpace = root["add_prefix_space"]?.bool
       }
+      addsBeginning = addsBeginning ?? root["add_bos_token"]?.bool
+      addsEnd = addsEnd ?? root["add_eos_token"]?.bool
       for member in root["added_tokens_decoder"]?.object?.members ?? [] {
         addedTokens.append(try AddedToken(member.value, id: Int(member.key), file: path))
       }

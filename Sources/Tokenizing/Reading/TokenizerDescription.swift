@@ -10,8 +10,9 @@ struct TokenizerDescription: Sendable {
 
   var vocabulary: [(text: String, id: Int)] = []
   var merges: [(left: String, right: String)] = []
-  /// Merges that make one token have one rank, as in SentencePiece: of several in a word the leftmost comes first.
-  var mergesShareRanks = false
+  /// The rank of each merge, in rising order, where several share one, as in SentencePiece: of those in a word the leftmost
+  /// comes first. nil where each has its own.
+  var mergeRanks: [Int]?
   var addedTokens: [AddedToken] = []
   var letters = Letters.bytes
   var normalizer = Normalizer()
@@ -28,6 +29,8 @@ struct TokenizerDescription: Sendable {
   /// Special tokens that the post-processor writes before and after a text.
   var beginning: [Int32] = []
   var ending: [Int32] = []
+  /// The token that ends a text, where the file itself says so.
+  var endOfText: String?
   /// Where `vocabulary` and `merges` come from, for error messages.
   var vocabularyFile = ""
   var mergesFile = ""

@@ -59,7 +59,8 @@ extension VocabularyBuilder {
     var parts: [String] = description.normalizer.steps.map { "\($0)" }
     if description.letters == .characters {
       parts.append("\(description.decoder)")
-      parts.append("\(description.byteFallback) \(description.fusesUnknown) \(description.mergesShareRanks)")
+      parts.append("\(description.byteFallback) \(description.fusesUnknown)")
+      if let ranks = description.mergeRanks { parts.append("\(ranks)") }
     }
     if let unknown = description.unknownToken, description.letters == .characters || lacksBytes {
       parts.append("unknown \(unknown) \(description.fusesUnknown)")
