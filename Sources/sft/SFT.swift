@@ -19,7 +19,8 @@ package struct SFT: ParsableCommand {
       """,
     version: "sft 0.1.0",
     subcommands: [
-      Prepare.self, Train.self, Compare.self, Export.self, Generate.self, Eval.self, LRFind.self, Report.self,
+      Prepare.self, Train.self, Compare.self, Export.self, Generate.self, Chat.self, Eval.self, LRFind.self,
+      Report.self,
       Runs.self, Inspect.self, Quantize.self, Pretrain.self, TokenizerCommand.self, Tokenize.self, Cache.self,
       Doctor.self,
     ])
