@@ -115,7 +115,7 @@ extension Dialogue {
     if ids.count > room - context / 4, let fallback { (leftOut, ids) = fallback }
     if leftOut > before {
       note(
-        "The context of \(grouped(context)) tokens is full: the oldest \(counted(leftOut, "turn")) of \(grouped(turns.count)) "
+        "The context of \(grouped(context)) tokens is full: the oldest \(grouped(leftOut)) of \(counted(turns.count, "turn")) "
           + "are no longer shown to the model.")
     }
     return ids

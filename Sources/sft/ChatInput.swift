@@ -11,7 +11,7 @@ package enum ChatInput: Equatable {
   case side(Dialogue.Side)
   case quit
 
-  static let help = """
+  static let list = """
     /help         this list
     /reset        forget the conversation, but not what the system says
     /system TEXT  what the system says before it; without TEXT nothing

@@ -59,7 +59,7 @@ struct ChatLoop {
     switch input {
     case .quit: break
     case .message(let message): try answer(message)
-    case .help: Terminal.write(ChatInput.help)
+    case .help: Terminal.write(ChatInput.list)
     case .reset:
       dialogue.reset()
       note("The conversation begins anew.")
@@ -74,21 +74,23 @@ struct ChatLoop {
   }
 
   private func answer(_ message: String) throws {
-    let isSafe = !Terminal.outputIsTerminal
     _ = Interrupt.takeNoted()
     var isShown = false
-    defer {
-      // A line that was begun is ended, whatever happened.
+    let generation: Generation?
+    do {
+      generation = try dialogue.answer(message, note: note, isStopped: { isPerson && Interrupt.takeNoted() }) { text in
+        guard showsAnswers, !text.isEmpty else { return }
+        isShown = true
+        show(Terminal.outputIsTerminal ? printable(text) : text)
+      }
+    } catch {
+      // A line that was begun is ended before what is said of it.
       if isShown { show("\n") }
+      throw error
     }
-    let generation = try dialogue.answer(message, note: note, isStopped: { isPerson && Interrupt.takeNoted() }) {
-      text in
-      guard showsAnswers, !text.isEmpty else { return }
-      isShown = true
-      show(isSafe ? text : printable(text))
-    }
-    // An empty answer is a line, too, so that a program can tell which is whose.
-    if showsAnswers { isShown = true }
+    // An empty answer is a line, too: a program can tell which is whose.
+    if showsAnswers { show("\n") }
+    guard isPerson else { return }
     if generation == nil {
       note("The answer was stopped.")
     } else if generation?.finish_reason == .length {

@@ -105,7 +105,6 @@ struct EditedLines: ChatSource {
     fflush(nil)
     RawTerminal.enter()
     defer { RawTerminal.leave() }
-    show(editor.drawing(prompt: prompt, columns: Terminal.columns))
     while true {
       while let byte = pending.popFirst() {
         if let event = take(byte, prompt) { return event }
