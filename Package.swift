@@ -97,7 +97,7 @@ let package = Package(
       name: "sft",
       dependencies: [
         "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Masking",
-        "Models", "Pipeline", "Quantizing", "Reporting",
+        "Models", "Pipeline", "Quantizing", "Reporting", "Templating",
         "Tokenizing", "Training", "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -143,7 +143,12 @@ let package = Package(
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
-    tests("Templating", ["Core", "Files", "JSON", "Templating", "TestSupport"]),
+    .testTarget(
+      name: "JinjaTests", dependencies: ["Core", "Files", "JSON", "Jinja"], exclude: ["Fixtures"],
+      swiftSettings: kernelSettings),
+    .testTarget(
+      name: "TemplatingTests", dependencies: ["Core", "Files", "JSON", "Templating", "TestSupport", "Tokenizing"],
+      exclude: ["Fixtures"], swiftSettings: swiftSettings),
     // Runs the built binary, so it has to be built first.
     tests("CommandLine", ["Artifacts", "Core", "Files", "JSON", "Pipeline", "TestSupport", "sft"]),
     tests("SmallWorld", ["Core", "Evaluating", "Files", "SmallWorld", "TestSupport"]),
