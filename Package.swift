@@ -51,7 +51,8 @@ let package = Package(
       name: "Templating", dependencies: ["Core", "Files", "JSON", "Jinja"], resources: [.embedInCode("prompts")],
       swiftSettings: swiftSettings),
     .target(
-      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["Cutting/make_character_classes.py", "Normalizing/make_unicode_tables.py"],
+      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"],
+      exclude: ["Cutting/make_character_classes.py", "Normalizing/make_unicode_tables.py"],
       swiftSettings: kernelSettings),
     target("Packing", ["Core"]),
     // The one room in which a template and a tokenizer meet.
@@ -99,7 +100,8 @@ let package = Package(
       name: "sft",
       dependencies: [
         "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Loading",
-        "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Tokenizing", "Training", "Weights",
+        "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Templating",
+        "Tokenizing", "Training", "Weights",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -145,7 +147,12 @@ let package = Package(
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading"]),
-    tests("Templating", ["Core", "Files", "JSON", "Templating", "TestSupport"]),
+    .testTarget(
+      name: "JinjaTests", dependencies: ["Core", "Files", "JSON", "Jinja"], exclude: ["Fixtures"],
+      swiftSettings: kernelSettings),
+    .testTarget(
+      name: "TemplatingTests", dependencies: ["Core", "Files", "JSON", "Templating", "TestSupport", "Tokenizing"],
+      exclude: ["Fixtures"], swiftSettings: swiftSettings),
     // Runs the built binary, so it has to be built first.
     tests("CommandLine", ["Artifacts", "Core", "Files", "JSON", "Pipeline", "TestSupport", "sft"]),
     tests("SmallWorld", ["Core", "Evaluating", "Files", "SmallWorld", "TestSupport"]),

@@ -77,13 +77,19 @@ final class Slice: Expression {
       switch bound {
       case .some(.none), nil: integers.append(nil)
       case .some(let given):
-        guard let integer = given.integer else { return .undefined(.element("slice", of: value.type)) }
+        guard let integer = given.integer else {
+          throw JinjaError(.runtime, "slice indices must be integers or None, not \(given.type.rawValue)")
+        }
         integers.append(integer)
       }
     }
     if integers[2] == 0 { throw JinjaError(.runtime, "slice step cannot be zero") }
-    return try Slicing.slice(value, integers[0], integers[1], integers[2] ?? 1, render)
-      ?? .undefined(.element("slice", of: value.type))
+    // Python fails, except that jinja2 has worked out a constant beforehand and found nothing.
+    guard let slice = try Slicing.slice(value, integers[0], integers[1], integers[2] ?? 1, render) else {
+      if object.isConstant { return .undefined(.element("slice", of: value.type)) }
+      throw JinjaError(.runtime, "a '\(value.type.rawValue)' object has no slices")
+    }
+    return slice
   }
 }
 

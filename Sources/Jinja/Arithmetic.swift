@@ -18,6 +18,9 @@ enum BinaryOperator: String, Sendable {
 enum Arithmetic {
   static func apply(_ operation: BinaryOperator, _ left: Value, _ right: Value, _ render: Render) throws -> Value {
     if case .undefined(let undefined) = left { throw undefined.error }
+    if case (.modulo, .text(let format)) = (operation, left) {
+      return .text(try PercentFormat.apply(format, right, render))
+    }
     if case .undefined(let undefined) = right { throw undefined.error }
     switch (operation, left, right) {
     case (.add, .text(let a), .text(let b)): return .text(try render.joined(a, b))
@@ -26,7 +29,6 @@ enum Arithmetic {
     case (.multiply, _, _):
       if let repeated = try repeated(left, right, render) { return repeated }
       if let repeated = try repeated(right, left, render) { return repeated }
-    case (.modulo, .text(let format), _): return .text(try PercentFormat.apply(format, right, render))
     default: break
     }
     if let a = left.integer, let b = right.integer { return try integers(operation, a, b) }
@@ -115,11 +117,8 @@ enum Arithmetic {
       return a / b
     case .floorDivide, .modulo:
       guard b != 0 else { throw JinjaError(.runtime, "float floor division by zero") }
-      var remainder = fmod(a, b)
-      if remainder != 0, (remainder < 0) != (b < 0) { remainder += b }
-      if operation == .modulo { return remainder == 0 ? copysign(0, b) : remainder }
-      let quotient = (a - remainder) / b
-      return quotient == 0 ? copysign(0, a / b) : quotient.rounded(.toNearestOrEven)
+      let (quotient, remainder) = divided(a, b)
+      return operation == .modulo ? remainder : quotient
     case .power:
       if a == 0, b < 0 { throw JinjaError(.runtime, "0.0 cannot be raised to a negative power") }
       let result = pow(a, b)
@@ -127,6 +126,21 @@ enum Arithmetic {
       if !result.isFinite, a.isFinite, b.isFinite { throw JinjaError(.runtime, "the power is no number") }
       return result
     }
+  }
+
+  /// CPython's `float_divmod`.
+  private static func divided(_ a: Double, _ b: Double) -> (quotient: Double, remainder: Double) {
+    var remainder = fmod(a, b)
+    var quotient = (a - remainder) / b
+    if remainder == 0 {
+      remainder = copysign(0, b)
+    } else if (b < 0) != (remainder < 0) {
+      remainder += b
+      quotient -= 1
+    }
+    if quotient == 0 { return (copysign(0, a / b), remainder) }
+    let floor = quotient.rounded(.down)
+    return (quotient - floor > 0.5 ? floor + 1 : floor, remainder)
   }
 
   static func negated(_ value: Value) throws -> Value {

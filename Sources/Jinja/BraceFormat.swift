@@ -79,7 +79,8 @@ struct BraceFormat {
       if first == "." {
         let attribute = String(rest.prefix { $0 != "." && $0 != "[" })
         rest = rest.dropFirst(attribute.count)
-        value = try Jinja.attribute(value, attribute, Methods.ByName(attribute), render)
+        value =
+          try Jinja.attribute(value, attribute, Methods.ByName(attribute), render)
           ?? item(of: value, .text(attribute), render)
       } else {
         let item = String(rest.prefix { $0 != "]" })
@@ -126,7 +127,9 @@ struct FormatSpecification {
     if let first = rest.first, first == "," || first == "_" { grouping = rest.removeFirst() }
     if rest.first == "." {
       rest.removeFirst()
-      guard let number = try Self.number(&rest) else { throw JinjaError(.runtime, "Format specifier missing precision") }
+      guard let number = try Self.number(&rest) else {
+        throw JinjaError(.runtime, "Format specifier missing precision")
+      }
       precision = number
     }
     type = rest.popFirst()

@@ -98,7 +98,10 @@ func contains(_ container: Value, _ item: Value) throws -> Bool {
   case .mapping(let mapping): return try mapping.find(item) != nil
   case .list(let items), .tuple(let items):
     return items.items.contains { areSame($0, item) || areEqual($0, item) }
-  case .view(let view): return view.items.items.contains { areEqual($0, item) }
+  case .view(let view):
+    // Keys are looked up by their hash, which not everything has.
+    if view.name == "dict_keys" { _ = try Key(item) }
+    return view.items.items.contains { areEqual($0, item) }
   case .range(let range): return range.items.contains { areEqual($0, item) }
   case .undefined: return false
   case .generator(let generator): return try generator.take().contains { areEqual($0, item) }

@@ -4,7 +4,7 @@ extension Filters {
       let bound = try arguments.bound("sort", ["reverse", "case_sensitive", "attribute"])
       let key = try sortKey(bound[2], isCaseSensitive: bound[1]?.isTrue ?? false, render)
       return try render.list(
-        try render.sorted(try iterate(value, render), reversed: bound[0]?.isTrue ?? false, key: key))
+        try render.sorted(try iterate(value, render), reversed: bound[0]?.isTrue ?? false, skipsEqual: true, key: key))
     },
     "dictsort": { value, arguments, render in
       let bound = try arguments.bound("dictsort", ["case_sensitive", "by", "reverse"])

@@ -29,11 +29,13 @@ extension Filters {
     },
     "truncate": { value, arguments, render in
       let bound = try arguments.bound("truncate", ["length", "killwords", "end", "leeway"])
-      return .text(try truncate(value.expectText("truncate"), bound, render))
+      return try truncate(value, bound, render)
     },
     "wordcount": { value, arguments, render in
       try arguments.expectNone("wordcount")
-      return .integer(words(try text(value, render)))
+      let text = try text(value, render)
+      try render.work(on: text)
+      return .integer(words(text))
     },
     "urlencode": { value, arguments, render in
       try arguments.expectNone("urlencode")
@@ -57,7 +59,7 @@ extension Filters {
     try arguments.expectNone(name)
     let text = try text()
     try render.charge(text.bytes.count)
-    try render.step(text.bytes.count >> 6)
+    try render.work(on: text)
     return text
   }
 
@@ -98,20 +100,20 @@ extension Filters {
     return builder.text
   }
 
-  private static func truncate(_ text: Text, _ bound: [Value?], _ render: Render) throws -> Text {
+  private static func truncate(_ value: Value, _ bound: [Value?], _ render: Render) throws -> Value {
     let length = try bound[0]?.expectInteger("truncate") ?? 255
     let end = try bound[2]?.expectText("truncate") ?? Text("...")
     let leeway = try bound[3].given?.expectInteger("truncate") ?? 5
-    let room = length - min(length, end.scalarCount)
     guard length >= end.scalarCount, leeway >= 0 else {
       throw JinjaError(.runtime, "truncate() expects a length of at least \(end.scalarCount), and no negative leeway")
     }
-    let starts = text.boundaries()
-    if starts.count - 1 <= length.addingReportingOverflow(leeway).partialValue || length > Int.max / 2 { return text }
+    let (room, isEndless) = length.addingReportingOverflow(leeway)
+    if try isEndless || value.count() <= room { return value }
+    let text = try value.expectText("truncate")
     try render.charge(text.bytes.count)
-    var cut = text[0..<starts[room]]
+    var cut = text[0..<text.boundaries()[length - end.scalarCount]]
     if !(bound[1]?.isTrue ?? false) { cut = cut.split(by: Text(" "), limit: 1, fromRight: true)[0] }
-    return cut + end
+    return .text(cut + end)
   }
 
   private static func words(_ text: Text) -> Int {
@@ -142,6 +144,7 @@ extension Filters {
 
   private static func quoted(_ text: Text, isQuery: Bool, _ render: Render) throws -> Text {
     try render.charge(text.bytes.count, times: 3)
+    try render.work(on: text)
     let digits = Array("0123456789ABCDEF".utf8)
     var builder = TextBuilder()
     for (offset, byte) in text.bytes.enumerated() {

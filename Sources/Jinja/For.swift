@@ -24,13 +24,13 @@ final class For: Statement {
   }
 
   private func run(_ source: Value, level: Int, _ render: Render) throws {
+    let outer = render.scope
     let state = LoopState(
       try iterate(source, render), depth: source.depth, level: level,
-      filter: filter.map { filter in { [self] item in try passes(item, filter, render) } },
+      filter: filter.map { filter in { [self] item in try passes(item, filter, outer, render) } },
       recurse: isRecursive
         ? { [self] inner, level in .text(try render.collecting { try run(inner, level: level, render) }) } : nil)
     try render.check(nesting: state.depth)
-    let outer = render.scope
     var scope = Scope(parent: outer)
     while let item = try state.next() {
       try render.step()
@@ -46,10 +46,10 @@ final class For: Statement {
     if state.index0 < 0, let otherwise { try render.withinNewScope { try otherwise.executeFully(render) } }
   }
 
-  /// The condition sees the item and what is outside of the loop.
-  private func passes(_ item: Value, _ filter: any Expression, _ render: Render) throws -> Bool {
+  /// The condition sees the item and what is outside of the loop, from wherever in the loop it is asked.
+  private func passes(_ item: Value, _ filter: any Expression, _ outer: Scope?, _ render: Render) throws -> Bool {
     try render.step()
-    return try render.withinNewScope {
+    return try render.within(Scope(parent: outer)) {
       try target.assign(item, render)
       return try render.evaluate(filter).isTrue
     }

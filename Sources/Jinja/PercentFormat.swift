@@ -41,7 +41,8 @@ struct PercentFormat {
     try render.charge(builder.bytes.count)
     if case .tuple(let items) = values, used < items.items.count { throw Self.unused }
     switch values {
-    case .tuple, .mapping, .list: break
+    // Whatever has items could be a mapping.
+    case .tuple, .mapping, .list, .range, .undefined: break
     default: if used == 0 { throw Self.unused }
     }
     return format.isMarkup ? builder.text.markup() : builder.text
@@ -123,7 +124,9 @@ struct PercentFormat {
 
   private func converted(_ value: Value, _ conversion: UInt8, _ specification: Specification) throws -> Text {
     switch conversion {
-    case 0x73: return try cut(format.isMarkup ? escapedHTML(Printing.text(value, render)) : Printing.text(value, render), specification)
+    case 0x73:
+      return try cut(
+        format.isMarkup ? escapedHTML(Printing.text(value, render)) : Printing.text(value, render), specification)
     case 0x72, 0x61: return try cut(Printing.repr(value, render), specification)
     case 0x63:
       if case .text(let text) = value, text.scalarCount == 1 { return text }

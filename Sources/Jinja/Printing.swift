@@ -79,6 +79,7 @@ enum Printing {
     guard builder.bytes.count <= render.limits.bytes else { throw JinjaError(.limit, "a printed value is too long") }
     switch value {
     case .text(let text):
+      try render.work(on: text)
       if text.isMarkup { builder.append("Markup(") }
       appendRepr(text, to: &builder)
       if text.isMarkup { builder.append(")") }

@@ -54,6 +54,9 @@ final class Render {
     if bytesLeft < 0 { throw JinjaError(.limit, "it made more than \(limits.bytes >> 20) MiB of text and lists") }
   }
 
+  /// What looking at every scalar of a text takes.
+  func work(on text: Text) throws { try step(text.bytes.count >> 2) }
+
   func charge(_ bytes: Int, times: Int) throws {
     let (product, overflow) = bytes.multipliedReportingOverflow(by: times)
     try charge(overflow ? limits.bytes + 1 : product)

@@ -71,6 +71,7 @@ enum Slicing {
       let (first, end) = bounds(count, start, stop, step)
       return first < end ? text[offset(first)..<offset(end)] : text[0..<0]
     }
+    try render.step(count)
     var builder = TextBuilder()
     for place in places(count, start, stop, step) { builder.append(text, offset(place)..<offset(place + 1)) }
     return text.isMarkup ? builder.text.markup() : builder.text
@@ -103,7 +104,8 @@ func iterate(_ value: Value, _ render: Render) throws -> [Value] {
     return range.items
   case .text(let text):
     try render.charge(2 * Render.itemCost, times: text.bytes.count)
-    return text.characters().map { .text($0) }
+    try render.work(on: text)
+    return text.plain().characters().map { .text($0) }
   case .generator(let generator): return try generator.take()
   case .undefined: return []
   case .loop, .none, .bool, .integer, .float, .namespace, .macro, .function, .object:

@@ -1,6 +1,8 @@
 extension Render {
-  /// Python's stable `sorted`, by keys.
-  func sorted<Item>(_ items: [Item], reversed: Bool = false, key: (Item) throws -> Value) throws -> [Item] {
+  /// Python's stable `sorted`, by keys. Keys that are equal need no order where `skipsEqual`, as within Python's lists.
+  func sorted<Item>(
+    _ items: [Item], reversed: Bool = false, skipsEqual: Bool = false, key: (Item) throws -> Value
+  ) throws -> [Item] {
     var keyed: [(key: Value, item: Item)] = []
     var size = 0
     for item in items {
@@ -11,11 +13,13 @@ extension Render {
     try step(size)
     let rounds = Int.bitWidth - items.count.leadingZeroBitCount
     try step(min(size, 1 << 40) * rounds)
-    // Reversed, equal items keep their order too.
-    let order: ((key: Value, item: Item), (key: Value, item: Item)) throws -> Bool =
-      reversed ? { try Jinja.order($1.key, $0.key) == .less } : { try Jinja.order($0.key, $1.key) == .less }
+    func precedes(_ left: Value, _ right: Value) throws -> Bool {
+      if skipsEqual, areEqual(left, right) { return false }
+      return try order(left, right) == .less
+    }
     if items.count == 1 { return items }
-    return try keyed.sorted(by: order).map(\.item)
+    // Reversed, equal items keep their order too.
+    return try keyed.sorted { try reversed ? precedes($1.key, $0.key) : precedes($0.key, $1.key) }.map(\.item)
   }
 }
 

@@ -94,7 +94,9 @@ struct TagScanner {
   /// `12`, `1_000`, `0xff`, `1.5`, `1e-3`. After a dot no fraction is read, for `x.0.1`.
   private mutating func number() throws -> Token.Kind {
     let start = offset
-    if bytes[offset] == 0x30, offset + 1 < bytes.count, let base = [0x78: 16, 0x6f: 8, 0x62: 2][bytes[offset + 1] | 0x20] {
+    if bytes[offset] == 0x30, offset + 1 < bytes.count,
+      let base = [0x78: 16, 0x6f: 8, 0x62: 2][bytes[offset + 1] | 0x20]
+    {
       offset += 2
       let digits = run { ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x66) || $0 == 0x5f }
       guard let value = Int(digits, radix: base) else { throw error("a number cannot be read") }

@@ -33,8 +33,8 @@ enum Tests {
     "upper": { value, arguments, render in
       try plain(arguments, try Printing.text(value, render).isAllCased { $0.isLowercase })
     },
-    "filter": { value, arguments, _ in try plain(arguments, known(value) { Filters.all[$0] != nil }) },
-    "test": { value, arguments, _ in try plain(arguments, known(value) { Tests.all[$0] != nil }) },
+    "filter": { value, arguments, _ in try plain(arguments, try known(value) { Filters.all[$0] != nil }) },
+    "test": { value, arguments, _ in try plain(arguments, try known(value) { Tests.all[$0] != nil }) },
   ]
 
   private static let numbers: [String: Body] = [
@@ -82,7 +82,9 @@ enum Tests {
     return result
   }
 
-  private static func known(_ value: Value, _ isKnown: (String) -> Bool) -> Bool {
-    if case .text(let text) = value { isKnown(text.string) } else { false }
+  private static func known(_ value: Value, _ isKnown: (String) -> Bool) throws -> Bool {
+    _ = try Key(value)
+    if case .text(let text) = value { return isKnown(text.string) }
+    return false
   }
 }

@@ -1,7 +1,12 @@
 extension Text {
-  func uppercased() -> Text { mapScalars { scalar, _ in scalar.properties.uppercaseMapping } }
+  func uppercased() -> Text {
+    mapASCII { (0x61...0x7a).contains($0) ? $0 & 0xdf : $0 }
+      ?? mapScalars { scalar, _ in scalar.properties.uppercaseMapping }
+  }
 
-  func lowercased() -> Text { mapScalars { scalar, offset in lowercase(scalar, at: offset) } }
+  func lowercased() -> Text {
+    mapASCII { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 } ?? mapScalars { lowercase($0, at: $1) }
+  }
 
   /// Python's `capitalize`.
   func capitalized() -> Text {

@@ -65,6 +65,16 @@ extension Text {
   }
 }
 
+extension Text {
+  /// Each byte replaced where all are ASCII, else nil.
+  func mapASCII(_ transform: (UInt8) -> UInt8) -> Text? {
+    guard isASCII else { return nil }
+    var text = runs.isEmpty ? Text(bytes.map(transform), origin) : Text(bytes: bytes.map(transform), runs: runs)
+    text.isMarkup = isMarkup
+    return text
+  }
+}
+
 /// Python's `str.isspace` of one character, which `strip` and `split` follow: bidirectional type WS, B or S, or category Zs.
 func isPythonSpace(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.value {

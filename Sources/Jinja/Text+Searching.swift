@@ -41,7 +41,9 @@ extension Text {
 
   func starts(with prefix: Text) -> Bool { bytes.starts(with: prefix.bytes) }
 
-  func ends(with suffix: Text) -> Bool { bytes.count >= suffix.bytes.count && bytes.suffix(suffix.bytes.count) == suffix.bytes[...] }
+  func ends(with suffix: Text) -> Bool {
+    bytes.count >= suffix.bytes.count && bytes.suffix(suffix.bytes.count) == suffix.bytes[...]
+  }
 
   /// Every place at which `needle`, which is not empty, stands, from the left and not overlapping; at most `limit`.
   func occurrences(of needle: [UInt8], limit: Int = .max) -> [Int] {

@@ -10,7 +10,7 @@ extension TextMethods {
     try arguments.expectNone(name)
     let text = text()
     try render.charge(text.bytes.count)
-    try render.step(text.bytes.count >> 4)
+    try render.work(on: text)
     return .text(text)
   }
 

@@ -8,7 +8,6 @@ enum TextMethods {
     "rstrip": { try strip($0, $1, "rstrip", left: false, right: true, $2) },
     "upper": { try made($0.uppercased(), $1, "upper", $2) },
     "lower": { try made($0.lowercased(), $1, "lower", $2) },
-    "casefold": { try made($0.lowercased(), $1, "casefold", $2) },
     "capitalize": { try made($0.capitalized(), $1, "capitalize", $2) },
     "title": { try made($0.titled(), $1, "title", $2) },
     "swapcase": { try made($0.caseSwapped(), $1, "swapcase", $2) },

@@ -57,12 +57,17 @@ extension Workspace {
   /// The tokenizer of a model, or of a folder with only tokenizer files. Without `name`, the newest run's or prepared
   /// data's, else the embedded model's.
   public func tokenizer(_ name: String?) throws -> Tokenizer {
+    let location = try tokenizerLocation(name)
+    return try withExtendedLifetime(location) { try Tokenizer(folder: location.folder) }
+  }
+
+  /// Where that tokenizer's files are.
+  func tokenizerLocation(_ name: String?) throws -> ModelLocation {
     let name = try name ?? recordedRun(nil)?.configuration.model ?? preparedSummary()?.model ?? embeddedByDefault()
     if name != EmbeddedModel.name, try directoryExists(name), try !Tokenizer.files(in: name).isEmpty {
-      return try Tokenizer(folder: name)
+      return ModelLocation(name, folder: name)
     }
-    let location = try model(name)
-    return try withExtendedLifetime(location) { try Tokenizer(folder: location.folder) }
+    return try model(name)
   }
 
   /// The tokenizer that data was prepared with. Throws `badData` where the model has another by now.

@@ -18,6 +18,10 @@ public struct ChatTemplateFailure: Error, Sendable, Equatable {
   public var template: String
   public var line: Int
 
+  public init(reason: Reason, message: String, template: String, line: Int) {
+    (self.reason, self.message, self.template, self.line) = (reason, message, template, line)
+  }
+
   /// As an error about a record: `FILE:LINE: the chat template TEMPLATE, line N, refuses it: message.`
   public func error(file: String?, line recordLine: Int?) -> SFTError {
     let place = "the chat template \(template), line \(line),"

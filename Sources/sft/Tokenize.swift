@@ -54,16 +54,9 @@ struct Tokenize: ParsableCommand {
     let tokenizer = try workspace.tokenizer(coding.model)
     let encoder = tokenizer.makeEncoder()
     let input = try MappedFile(input: file)
-    var number = 0
-    // A byte order mark is no part of the first line.
-    let content = input.bytes.dropFirst(input.bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0)
-    for line in content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
-      number += 1
-      guard line.contains(where: { $0 != 32 && !(9...13).contains($0) }) else { continue }
-      let value = try parseJSON(UnsafeRawBufferPointer(rebasing: line), file: input.path, firstLine: number)
-      let place = (file: input.path, line: number)
-      let result = coding.decode ? try text(value, tokenizer, place) : try ids(value, tokenizer, encoder, place)
-      print(result.serialized)
+    try forEachJSONLine(input) { value, line in
+      let place = (file: input.path, line: line)
+      print((coding.decode ? try text(value, tokenizer, place) : try ids(value, tokenizer, encoder, place)).serialized)
     }
     progress.close()
   }

@@ -1,0 +1,41 @@
+import Core
+import Files
+
+extension ChatTemplate {
+  /// The chat templates of prompts/, built into the program.
+  private static let builtIn: [(name: String, bytes: [UInt8])] = [
+    ("chatml", PackageResources.chatml_jinja), ("llama2", PackageResources.llama2_jinja),
+    ("llama3", PackageResources.llama3_jinja), ("gemma", PackageResources.gemma_jinja),
+    ("mistral", PackageResources.mistral_jinja), ("phi", PackageResources.phi_jinja),
+    ("zephyr", PackageResources.zephyr_jinja), ("qwen", PackageResources.qwen_jinja),
+  ]
+
+  /// Names of the built-in templates.
+  public static var builtInNames: [String] { builtIn.map(\.name) }
+
+  /// The built-in template of that name, with the special tokens of the model in `folder`; nil where there is none.
+  public static func builtIn(_ name: String, folder: String) throws -> ChatTemplate? {
+    try builtIn(name, specialTokens: tokens(folder))
+  }
+
+  /// The same with special tokens by their names.
+  public static func builtIn(_ name: String, specialTokens: [String: String]) throws -> ChatTemplate? {
+    guard let found = builtIn.first(where: { $0.name == name }) else { return nil }
+    return try ChatTemplate(
+      source: String(decoding: found.bytes, as: UTF8.self), name: name, specialTokens: specialTokens)
+  }
+
+  /// What `--chat-template` takes: a built-in template's name, else the path of a file. The model in `folder` gives the
+  /// special tokens.
+  ///
+  /// Throws `notFound` with the known names where it is neither.
+  public static func named(_ nameOrPath: String, folder: String) throws -> ChatTemplate {
+    if let found = try builtIn(nameOrPath, folder: folder) { return found }
+    guard try fileExists(nameOrPath) else {
+      throw SFTError(
+        .notFound, "there is no chat template and no file called \"\(nameOrPath)\"",
+        advice: "Give the path of a Jinja file, or one of \(builtInNames.joined(separator: ", "))")
+    }
+    return try ChatTemplate(source: text(nameOrPath), name: nameOrPath, specialTokens: tokens(folder))
+  }
+}
