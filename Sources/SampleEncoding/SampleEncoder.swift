@@ -107,13 +107,17 @@ public final class SampleEncoder: Sendable {
   }
 
   /// Every run is tokenised in one call: no token spans a boundary between two, and a run's ids do not depend on how its
-  /// text was put together. EOS follows an answer, and is trained where the answer is.
+  /// text was put together, but it goes on from the run before. EOS follows an answer, and is trained where the answer is.
   private func sample(_ runs: [TextRun], _ encoder: TokenEncoder) -> Sample {
     var tokens: [Int32] = []
     var supervised: [Range<Int>] = []
+    // What stands before every text, which comes later, is no text that a run goes on from.
+    var last: Int32?
     for (index, run) in runs.enumerated() {
       let start = tokens.count
-      encoder.encode(run.segments.map(TextPiece.init), into: &tokens)
+      encoder.encode(run.segments.map(TextPiece.init), after: last, into: &tokens)
+      if tokens.count > start { last = tokens.last }
+      if run.endsAnswer { last = endOfText }
       if index == 0 { tokens = tokenizer.begin(tokens) }
       if run.endsAnswer { tokens.append(endOfText) }
       if run.isTrained { supervised.append(start..<tokens.count) }

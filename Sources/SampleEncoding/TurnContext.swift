@@ -37,9 +37,10 @@ struct TurnRenderer {
     tools = try conversation.toolsValue
   }
 
-  func ids(_ pieces: [RenderedPiece]) -> [Int32] {
+  /// `prompt` is what the text goes on from.
+  func ids(_ pieces: [RenderedPiece], after prompt: [Int32] = []) -> [Int32] {
     var ids: [Int32] = []
-    encoder.encode(pieces.map(TextPiece.init), into: &ids)
+    encoder.encode(pieces.map(TextPiece.init), after: prompt.last, into: &ids)
     return ids
   }
 
@@ -59,9 +60,10 @@ struct TurnRenderer {
       throw EncodingFault("message \(index + 1): " + error.message, advice: error.advice)
     }
     guard !rest.isEmpty else { throw EncodingFault("the template writes nothing of message \(index + 1)") }
-    let (ids, prompt) = (self.ids(rest), self.ids(asked))
+    let prompt = self.ids(asked)
+    let ids = self.ids(rest, after: prompt)
     if template.marksGeneration {
-      let trained = marked(rest, ids)
+      let trained = marked(rest, ids, after: prompt)
       guard let end = trained.last?.upperBound else {
         throw EncodingFault("the template marks nothing of message \(index + 1) as generated")
       }
@@ -69,7 +71,7 @@ struct TurnRenderer {
       return TurnContext(
         prompt: prompt, completion: Array(ids[..<end]), trained: trained, hasEnd: hasEnd, pieces: answered)
     }
-    let end = self.end(of: rest, ids)
+    let end = self.end(of: rest, ids, after: prompt)
     return TurnContext(
       prompt: prompt, completion: Array(ids[..<(end ?? ids.count)]), trained: [0..<(end ?? ids.count)],
       hasEnd: end != nil, pieces: answered)
@@ -79,9 +81,9 @@ struct TurnRenderer {
 
   /// Where the turn ends: after the first special token behind what the message says, and those that stand at it unless it
   /// ends a text; nil where there is none.
-  private func end(of rest: [RenderedPiece], _ ids: [Int32]) -> Int? {
+  private func end(of rest: [RenderedPiece], _ ids: [Int32], after prompt: [Int32]) -> Int? {
     let said = rest.lastIndex { !$0.isLiteral }.map { rest[...$0] } ?? []
-    let before = self.ids(Array(said)).count(where: isSpecial)
+    let before = self.ids(Array(said), after: prompt).count(where: isSpecial)
     let specials = ids.indices.filter { isSpecial(ids[$0]) }
     guard specials.count > before else { return nil }
     var end = specials[before]
@@ -90,8 +92,8 @@ struct TurnRenderer {
   }
 
   /// The tokens that overlap what the template marks.
-  private func marked(_ rest: [RenderedPiece], _ ids: [Int32]) -> [Range<Int>] {
-    let boundaries = TokenBoundaries(rest, ids) { self.ids($0) }
+  private func marked(_ rest: [RenderedPiece], _ ids: [Int32], after prompt: [Int32]) -> [Range<Int>] {
+    let boundaries = TokenBoundaries(rest, ids) { self.ids($0, after: prompt) }
     var ranges: [Range<Int>] = []
     var start = 0
     for piece in rest {

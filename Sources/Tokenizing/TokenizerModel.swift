@@ -22,6 +22,9 @@ final class TokenizerModel: Sendable {
   /// Added tokens, and those of them that are looked for after the others, in normalised text.
   let added: AddedTokenMatcher
   let addedLater: AddedTokenMatcher
+  let addedIDs: Set<Int32>
+  /// Added tokens that take the white space after them along.
+  let strippingIDs: Set<Int32>
   let specialTokens: [String: Int32]
   let specialIDs: Set<Int32>
   /// Special tokens that can be left out of decoded text.
@@ -45,6 +48,8 @@ final class TokenizerModel: Sendable {
     let ordered = description.addedTokens.sorted { $0.id < $1.id }
     added = AddedTokenMatcher(ordered.filter { !$0.normalized })
     addedLater = AddedTokenMatcher(ordered.filter(\.normalized), normalizer)
+    addedIDs = Set(ordered.map(\.id))
+    strippingIDs = Set(ordered.filter(\.rstrip).map(\.id))
     let special = ordered.filter(\.special)
     specialIDs = Set(special.map(\.id))
     skippedIDs = specialIDs.subtracting(description.tokensChangedByNormalizer().keys)

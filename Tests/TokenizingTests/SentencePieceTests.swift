@@ -103,7 +103,7 @@ import Tokenizing
     let whole = try readFile(folder + "/tokenizer.model")
     for cut in stride(from: 1, to: whole.count, by: 997) { #expect(try error(Array(whole[..<cut])).kind == .badData) }
     var random = SeededGenerator(seed: 5)
-    for _ in 0..<100 {
+    for _ in 0..<40 {
       var bytes = whole
       bytes[random.below(bytes.count)] = UInt8(random.below(256))
       try withFolder([:]) { place in

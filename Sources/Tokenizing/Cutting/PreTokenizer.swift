@@ -27,21 +27,6 @@ struct PreTokenizer: Sendable, Equatable {
   }
 }
 
-/// SentencePiece's way with spaces: each becomes a visible character, and a text may begin with one more.
-struct Metaspace: Sendable, Equatable {
-  enum Prefix: String, Sendable {
-    case always
-    /// Only where the whole text begins.
-    case first
-    case never
-  }
-
-  var replacement: Unicode.Scalar = "▁"
-  var prefix = Prefix.always
-  /// Every `replacement` begins a word.
-  var splits = true
-}
-
 /// Cuts at the matches of a pattern (`Split`).
 struct Split: Sendable, Equatable {
   enum Pattern: Sendable, Equatable {

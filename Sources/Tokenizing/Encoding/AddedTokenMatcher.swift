@@ -55,7 +55,7 @@ final class AddedTokenMatcher: Sendable {
       if tokens[match.token].lstrip {
         section.start = max(done, leadingSpaceStart(text, start, match.start))
       }
-      if tokens[match.token].rstrip { section.end = trailingSpaceEnd(text, match.end, end) }
+      if tokens[match.token].rstrip { section.end = spacesEnd(text, match.end, end) }
       if done < section.start { sections.append(TextSection(id: nil, start: done, end: section.start)) }
       sections.append(section)
       done = section.end
@@ -123,20 +123,21 @@ final class AddedTokenMatcher: Sendable {
     }
     return at
   }
+}
 
-  private func trailingSpaceEnd(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Int {
-    var at = start
-    while at < end, isSpace(text + at) {
-      at += text[at] < 0x80 ? 1 : decodeScalar(text + at).length
-    }
-    return at
+/// Where the white space ends that `text[start..<end]` begins with.
+func spacesEnd(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Int {
+  var at = start
+  while at < end, isSpace(text + at) {
+    at += text[at] < 0x80 ? 1 : decodeScalar(text + at).length
   }
+  return at
+}
 
-  private func isSpace(_ text: UnsafePointer<UInt8>) -> Bool {
-    let point = text[0] < 0x80 ? Int(text[0]) : decodeScalar(text).point
-    let table = CharacterClassTable.shared
-    return point < table.count && table.classes[point] == CharacterClass.space.rawValue
-  }
+private func isSpace(_ text: UnsafePointer<UInt8>) -> Bool {
+  let point = text[0] < 0x80 ? Int(text[0]) : decodeScalar(text).point
+  let table = CharacterClassTable.shared
+  return point < table.count && table.classes[point] == CharacterClass.space.rawValue
 }
 
 private struct TrieBuilder {

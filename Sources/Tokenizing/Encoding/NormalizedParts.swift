@@ -5,12 +5,12 @@ struct NormalizedParts {
 
   /// `literals` are ranges of a longer text in which `section` starts at `offset`. Characters that a literal's own combine
   /// with do not belong to it any more, nor do its own that combine with others'.
-  init(_ section: [UInt8], offset: Int, literals: [Range<Int>], _ normalizer: Normalizer) {
+  init(_ section: [UInt8], offset: Int, isStart: Bool, literals: [Range<Int>], _ normalizer: Normalizer) {
     var done = 0
     func take(upTo end: Int) {
       guard end > done else { return }
       var part = Array(section[done..<end])
-      normalizer.apply(to: &part, isStart: done == 0)
+      normalizer.apply(to: &part, isStart: isStart && done == 0)
       text += part
       done = end
     }

@@ -1,3 +1,13 @@
+/// What a stretch of text begins, which decides what a tokenizer writes before it.
+enum TextStart {
+  /// The whole text.
+  case text
+  /// What follows an added token, or another piece that is cut apart.
+  case segment
+  /// Nothing: it goes on from text before it.
+  case nothing
+}
+
 /// Turns text into token ids. One per thread: it holds scratch space and a cache of words.
 ///
 /// The ids do not depend on what was encoded before.
@@ -29,9 +39,12 @@ public final class TokenEncoder {
   /// that recognises them. So where no piece holds the text of a special token that it does not recognise, and none lies
   /// across two pieces, the ids are those of the joined text with special tokens recognised.
   ///
+  /// `last` is the last token of a text that this one goes on from, as an answer from its prompt: no token spans both, but
+  /// otherwise the ids are those of the two as one text. nil where the text begins.
+  ///
   /// Time is proportional to the text, times the logarithm of its longest word. No limit on the text's length but 2 GB
   /// for a word.
-  public func encode(_ pieces: [TextPiece], into ids: inout [Int32]) {
+  public func encode(_ pieces: [TextPiece], after last: Int32? = nil, into ids: inout [Int32]) {
     text.removeAll(keepingCapacity: true)
     literals.removeAll(keepingCapacity: true)
     for piece in pieces {
@@ -44,55 +57,67 @@ public final class TokenEncoder {
     for _ in 0..<WordCache.padding { text.append(0) }
     text.withUnsafeBufferPointer { buffer in
       guard let bytes = buffer.baseAddress else { return }
-      encodeSections(bytes, count, into: &ids)
+      let begins = last.map { model.addedIDs.contains($0) ? TextStart.segment : .nothing }
+      var start = 0
+      if let last, model.strippingIDs.contains(last) { start = spacesEnd(bytes, 0, count) }
+      encodeSections(bytes, start, count, begins ?? .text, into: &ids)
     }
     // One enormous text should not hold its memory for ever.
     if text.capacity > 1 << 24 { (text, normalized) = ([], []) }
   }
 
   /// Finds added tokens: those looked for first, then in what they leave, normalised, those looked for later.
-  private func encodeSections(_ bytes: UnsafePointer<UInt8>, _ count: Int, into ids: inout [Int32]) {
+  private func encodeSections(
+    _ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int, _ textStart: TextStart, into ids: inout [Int32]
+  ) {
     sections.removeAll(keepingCapacity: true)
-    find(model.added, bytes, 0, count, literals)
+    find(model.added, bytes, start, count, literals)
     let found = sections
     for section in found {
+      let begins = section.start == start ? textStart : .segment
       if let id = section.id {
         ids.append(id)
       } else if model.normalizer.isEmpty {
-        encode(bytes, section.start, section.end, literals, atStart: section.start == 0, into: &ids)
+        encode(bytes, section.start, section.end, literals, begins, into: &ids)
       } else {
-        encodeNormalized(bytes, section, into: &ids)
+        encodeNormalized(bytes, section, begins, into: &ids)
       }
     }
   }
 
-  private func encodeNormalized(_ bytes: UnsafePointer<UInt8>, _ section: TextSection, into ids: inout [Int32]) {
-    normalize(UnsafeBufferPointer(start: bytes + section.start, count: section.end - section.start), section.start)
+  private func encodeNormalized(
+    _ bytes: UnsafePointer<UInt8>, _ section: TextSection, _ begins: TextStart, into ids: inout [Int32]
+  ) {
+    let stretch = UnsafeBufferPointer(start: bytes + section.start, count: section.end - section.start)
+    normalize(stretch, section.start, isStart: begins != .nothing)
     let count = normalized.count
     guard count > 0 else { return }
     for _ in 0..<WordCache.padding { normalized.append(0) }
     normalized.withUnsafeBufferPointer { buffer in
       guard let normalized = buffer.baseAddress else { return }
-      encode(normalized, 0, count, normalizedLiterals, atStart: section.start == 0, into: &ids)
+      encode(normalized, 0, count, normalizedLiterals, begins, into: &ids)
     }
   }
 
   /// Fills `normalized` and `normalizedLiterals` from a section that starts at `offset` of the text.
-  private func normalize(_ section: UnsafeBufferPointer<UInt8>, _ offset: Int) {
+  private func normalize(_ section: UnsafeBufferPointer<UInt8>, _ offset: Int, isStart: Bool) {
     normalizedLiterals.removeAll(keepingCapacity: true)
     normalized.removeAll(keepingCapacity: true)
     normalized.append(contentsOf: section)
-    guard !isIdle(model.addedLater, literals) else { return model.normalizer.apply(to: &normalized) }
-    let parts = NormalizedParts(normalized, offset: offset, literals: literals, model.normalizer)
+    guard !isIdle(model.addedLater, literals) else {
+      return model.normalizer.apply(to: &normalized, isStart: isStart)
+    }
+    let parts = NormalizedParts(
+      normalized, offset: offset, isStart: isStart, literals: literals, model.normalizer)
     (normalized, normalizedLiterals) = (parts.text, parts.literals)
   }
 
   private func encode(
-    _ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ literals: [Range<Int>], atStart: Bool,
+    _ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ literals: [Range<Int>], _ begins: TextStart,
     into ids: inout [Int32]
   ) {
     guard !isIdle(model.addedLater, literals) else {
-      return words.encode(bytes, start, end, atStart: atStart, into: &ids)
+      return words.encode(bytes, start, end, begins, into: &ids)
     }
     sections.removeAll(keepingCapacity: true)
     find(model.addedLater, bytes, start, end, literals)
@@ -100,7 +125,7 @@ public final class TokenEncoder {
       if let id = part.id {
         ids.append(id)
       } else {
-        words.encode(bytes, part.start, part.end, atStart: atStart && part.start == start, into: &ids)
+        words.encode(bytes, part.start, part.end, part.start == start ? begins : .segment, into: &ids)
       }
     }
   }

@@ -23,16 +23,16 @@ final class WordEncoder {
     merger = WordMerger(merges: model.merges, alphabet: model.alphabet)
   }
 
-  /// Appends the ids of `text[start..<end]`; `WordCache.padding` bytes after it must be readable. `atStart` is true where
-  /// the whole text begins.
-  func encode(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, atStart: Bool, into ids: inout [Int32]) {
+  /// Appends the ids of `text[start..<end]`; `WordCache.padding` bytes after it must be readable. `begins` is what
+  /// begins there.
+  func encode(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ begins: TextStart, into ids: inout [Int32]) {
     guard end > start else { return }
-    cut(text, start, end, 0, atStart: atStart, into: &ids)
+    cut(text, start, end, 0, begins, into: &ids)
   }
 
   /// Applies the steps from `index` on.
   private func cut(
-    _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ index: Int, atStart: Bool, into ids: inout [Int32]
+    _ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ index: Int, _ begins: TextStart, into ids: inout [Int32]
   ) {
     guard index < steps.count else { return encodeWord(text, start, end, into: &ids) }
     switch steps[index] {
@@ -42,29 +42,29 @@ final class WordEncoder {
       var at = start
       while at < end {
         let wordEnd = splitter.wordEnd(text, from: at, to: end)
-        cut(text, at, wordEnd, index + 1, atStart: atStart && at == start, into: &ids)
+        cut(text, at, wordEnd, index + 1, at == start ? begins : .segment, into: &ids)
         at = wordEnd
       }
     case .digits(let individual):
       cutDigits(text, start, end, individual: individual) { from, to in
-        cut(text, from, to, index + 1, atStart: atStart && from == start, into: &ids)
+        cut(text, from, to, index + 1, from == start ? begins : .segment, into: &ids)
       }
     case .split(let split):
       split.forEachPiece(text, start, end, splitters[index]) { from, to in
-        cut(text, from, to, index + 1, atStart: atStart && from == start, into: &ids)
+        cut(text, from, to, index + 1, from == start ? begins : .segment, into: &ids)
       }
     case .prefixSpace:
-      guard text[start] != 0x20 else { return cut(text, start, end, index + 1, atStart: atStart, into: &ids) }
+      guard text[start] != 0x20, begins != .nothing else { return cut(text, start, end, index + 1, begins, into: &ids) }
       rewrite(index, { $0 = [0x20] + UnsafeBufferPointer(start: text + start, count: end - start) }) { bytes, count in
-        cut(bytes, 0, count, index + 1, atStart: atStart, into: &ids)
+        cut(bytes, 0, count, index + 1, begins, into: &ids)
       }
     case .metaspace(let metaspace):
       rewrite(
-        index, { metaspace.write(UnsafeBufferPointer(start: text + start, count: end - start), atStart, to: &$0) }
+        index, { metaspace.write(UnsafeBufferPointer(start: text + start, count: end - start), begins, to: &$0) }
       ) {
         bytes, count in
         metaspace.forEachWord(bytes, count) { from, to in
-          cut(bytes, from, to, index + 1, atStart: atStart && from == 0, into: &ids)
+          cut(bytes, from, to, index + 1, from == 0 ? begins : .segment, into: &ids)
         }
       }
     }
@@ -166,38 +166,5 @@ final class WordEncoder {
     } else {
       merger.encode(word, count, into: &ids)
     }
-  }
-}
-
-extension Metaspace {
-  /// Writes `text` with visible spaces.
-  func write(_ text: UnsafeBufferPointer<UInt8>, _ atStart: Bool, to bytes: inout [UInt8]) {
-    let sign = Array(String(Character(replacement)).utf8)
-    let prefixes =
-      switch prefix {
-      case .always: true
-      case .first: atStart
-      case .never: false
-      }
-    if prefixes, text.first != 0x20, !text.starts(with: sign) { bytes += sign }
-    bytes.reserveCapacity(text.count + text.count / 2)
-    for byte in text {
-      if byte == 0x20 { bytes += sign } else { bytes.append(byte) }
-    }
-  }
-
-  /// Calls `body` with the start and end of each word: every sign begins one, or the text is one.
-  func forEachWord(_ text: UnsafePointer<UInt8>, _ count: Int, _ body: (Int, Int) -> Void) {
-    let sign = Array(String(Character(replacement)).utf8)
-    var start = 0
-    var at = 1
-    while splits, at < count {
-      if text[at] == sign[0], count - at >= sign.count, sign.indices.allSatisfy({ text[at + $0] == sign[$0] }) {
-        body(start, at)
-        start = at
-      }
-      at += 1
-    }
-    if start < count { body(start, count) }
   }
 }

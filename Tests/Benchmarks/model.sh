@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The whole job on a GPT-2-sized folder: seconds and peak memory of each verb, and the training's tokens a second.
-# With a PYTHON that has torch, transformers, peft, trl and datasets, the same training in TRL + PEFT after it.
-# Usage: gpt2.sh MODEL_FOLDER RECORDS [STEPS] [PYTHON]   (needs /usr/bin/time: Debian's package `time`)
+# The whole job on a model folder: seconds and peak memory of each verb, and the training's tokens a second.
+# With a PYTHON that has torch, transformers, peft, trl and datasets, the same training in TRL + PEFT and in a PyTorch loop after it.
+# Usage: model.sh MODEL_FOLDER RECORDS [STEPS] [PYTHON]   (needs /usr/bin/time: Debian's package `time`)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); model=$(realpath "$1"); records=$(realpath "$2"); steps=${3:-20}; python=${4:-}
 sft=$here/../../.build/release/sft
@@ -23,3 +23,4 @@ run "compare, 6 questions" "$sft" compare --questions questions.txt --max-new-to
 run "export peft" "$sft" export --format peft --to peft
 run "export merged" "$sft" export --format merged --to merged
 [ -z "$python" ] || "$python" "$here/train_trl.py" "$model" "$records" "$steps" 8 2> err.txt | tail -1
+[ -z "$python" ] || "$python" "$here/train_torch.py" eager "$model" "$records" "$steps" 8 2> err.txt | tail -1
