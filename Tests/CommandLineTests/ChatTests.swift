@@ -53,6 +53,18 @@ import Testing
     }
   }
 
+  @Test func theModelThatARunMadeAnswersOrWhatItBeganAs() throws {
+    try withSFT { sft in
+      try sft.prepare("--val", "0")
+      try sft.succeed("train", "--full", "--max-steps", "3", "--lr", "1e-2", "--quiet")
+      let alone = try sft.shell("echo Hello | sft chat --max-new-tokens 6 --quiet").output
+      let base = try Self.answer(sft, ["Hello", String(alone.dropLast()), "Why?"])
+      let outcome = try sft.shell("printf 'Hello\\n/base\\nWhy?\\n' | sft chat --max-new-tokens 6 --quiet")
+      #expect(outcome.output == alone + base + "\n" && outcome.errors == "")
+      #expect(try Self.answer(sft, ["Hello"]) + "\n" != alone)
+    }
+  }
+
   @Test func theSystemsTurnIsKeptWhereTheRestIsForgotten() throws {
     try withSFT { sft in
       let first = try Self.answer(sft, ["Hello"], system: "Be short.")
