@@ -12,9 +12,11 @@ import Testing
     private var shown: [UInt8] = []
 
     init(_ sft: SFTBinary, _ arguments: String...) throws {
-      master = posix_openpt(O_RDWR | O_NOCTTY)
-      try #require(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0)
-      slave = open(String(cString: ptsname(master)), O_RDWR | O_NOCTTY)
+      master = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+      var (number, isLocked) = (Int32(0), Int32(0))
+      // TIOCSPTLCK and TIOCGPTN, as unlockpt and ptsname ask.
+      try #require(ioctl(master, 0x4004_5431, &isLocked) == 0 && ioctl(master, 0x8004_5430, &number) == 0)
+      slave = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY)
       let handle = FileHandle(fileDescriptor: slave)
       process.executableURL = URL(fileURLWithPath: try SFTBinary.path())
       process.arguments = ["chat", "--model", SFTBinary.model, "--max-new-tokens", "3"] + arguments
