@@ -17,10 +17,14 @@ enum Interrupt {
   /// Nothing is lost by it: what is unfinished has a temporary name.
   static func exitsAtOnce() {
     for number in [SIGINT, SIGTERM] { signal(number) { _exit(128 + $0) } }
-    // Whoever starts this from a thread with its signals blocked, as Dispatch's are, hands that down.
+    unblock([SIGINT, SIGTERM])
+  }
+
+  /// Whoever starts this from a thread with its signals blocked, as Dispatch's are, hands that down.
+  static func unblock(_ signals: [Int32]) {
     var set = sigset_t()
     sigemptyset(&set)
-    for number in [SIGINT, SIGTERM] { sigaddset(&set, number) }
+    for number in signals { sigaddset(&set, number) }
     sigprocmask(SIG_UNBLOCK, &set, nil)
   }
 

@@ -33,6 +33,7 @@ enum RawTerminal {
     }
     // Only so that they end a wait: the size is another, or the shell has had the terminal.
     for number in [SIGWINCH, SIGCONT] { handlers.append((number, signal(number) { _ in })) }
+    Interrupt.unblock([SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH, SIGCONT])
     apply()
   }
 
