@@ -40,7 +40,8 @@ struct Render: ParsableCommand {
     var variables: String?
 
     @Option(
-      name: .long, help: .takes("YYYY-MM-DD", "What the template takes for today, such as 2024-07-26 (default: today)."))
+      name: .long, help: .takes("YYYY-MM-DD", "What the template takes for today, such as 2024-07-26 (default: today).")
+    )
     var date: String?
 
     @Flag(name: .long, help: "Add the pieces of the text: from the template or which message, trained by the template.")

@@ -115,7 +115,8 @@ final class WordEncoder {
   ) {
     switch splitter.pattern {
     case .gpt2: encodeWords(text, start, end, into: &ids) { splitter.gpt2WordEnd(text, $0, end) }
-    case .modern(let digits): encodeWords(text, start, end, into: &ids) { splitter.modernWordEnd(text, $0, end, digits) }
+    case .modern(let digits):
+      encodeWords(text, start, end, into: &ids) { splitter.modernWordEnd(text, $0, end, digits) }
     default: encodeWords(text, start, end, into: &ids) { splitter.wordEnd(text, from: $0, to: end) }
     }
   }
