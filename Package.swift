@@ -42,7 +42,7 @@ let package = Package(
     target("Files", ["Core", "CProcess", .product(name: "Crypto", package: "swift-crypto")]),
     target("JSON", ["Core", "Files", "CJSON"], settings: kernelSettings),
 
-    // The data's side: files → records → segments → ids → labels → batches.
+    // The data's side: files → records → segments → ids and ranges → batches.
     target("Loading", ["Core", "Files", "JSON"]),
     // Templates of foreign hands: a small interpreter of Jinja whose output knows where it came from.
     target("Jinja", ["Core", "JSON"], settings: kernelSettings),
@@ -51,10 +51,11 @@ let package = Package(
       name: "Templating", dependencies: ["Core", "Files", "JSON", "Jinja"], resources: [.embedInCode("prompts")],
       swiftSettings: swiftSettings),
     .target(
-      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["make_character_classes.py"],
+      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["Cutting/make_character_classes.py", "Normalizing/make_unicode_tables.py"],
       swiftSettings: kernelSettings),
-    target("Masking", ["Core"]),
     target("Packing", ["Core"]),
+    // The one room in which a template and a tokenizer meet.
+    target("SampleEncoding", ["Core", "JSON", "Templating", "Tokenizing"]),
     // What is wrong with records: duplicates, contradictions, leaks.
     target("Auditing", ["Core"]),
 
@@ -89,16 +90,17 @@ let package = Package(
     target(
       "Pipeline",
       [
-        "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing", "Masking", "Weights",
-        "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON", "Judging", "Reporting",
+        "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing",
+        "SampleEncoding", "Weights", "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON",
+        "Judging", "Reporting",
         "TensorBoard", "Embedded",
       ]),
     .executableTarget(
       name: "sft",
       dependencies: [
-        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Masking",
-        "Models", "Pipeline", "Quantizing", "Reporting", "Templating",
-        "Tokenizing", "Training", "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Loading",
+        "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training",
+        "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
 
@@ -116,7 +118,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Core", "Files", "JSON", "Kernels", "Models", "Quantizing", "Weights"],
       path: "Tests/TestSupport", swiftSettings: swiftSettings),
     tests("Packing", ["Core", "Packing"]),
-    tests("Masking", ["Core", "Masking"]),
+    tests("SampleEncoding", ["Core", "Files", "JSON", "SampleEncoding", "Templating", "TestSupport", "Tokenizing"]),
     tests("Auditing", ["Auditing", "Core"]),
     tests("Kernels", ["Core", "Files", "Kernels", "TestSupport"]),
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),

@@ -11,8 +11,11 @@ public struct Batch: Sendable, Equatable {
     public var startPosition: Int
     /// Index of its parent, always smaller than its own; nil for a root.
     public var parent: Int?
+    /// Its sequences are longer than the batch's `shortLength`.
+    public var isLong: Bool
 
-    public init(rows: Range<Int>, startPosition: Int, parent: Int?) {
+    public init(rows: Range<Int>, startPosition: Int, parent: Int?, isLong: Bool = false) {
+      self.isLong = isLong
       self.rows = rows
       self.startPosition = startPosition
       self.parent = parent
@@ -41,12 +44,25 @@ public struct Batch: Sendable, Equatable {
   public var targets: [Target]
   /// Tokens of the records in it, each record's counted once whether shared or not (EOS included).
   public var recordTokens: Int
+  /// Sequences of more tokens share no segment with others: the model computes them otherwise. nil where it does not.
+  public var shortLength: Int?
 
-  public init(tokens: [Int32], segments: [Segment], targets: [Target], recordTokens: Int) {
+  public init(
+    tokens: [Int32], segments: [Segment], targets: [Target], recordTokens: Int, shortLength: Int? = nil
+  ) {
+    self.shortLength = shortLength
     self.tokens = tokens
     self.segments = segments
     self.targets = targets
     self.recordTokens = recordTokens
+  }
+
+  /// One sequence, every token of it a row, without targets.
+  public init(sequence tokens: [Int32], shortLength: Int?) {
+    let isLong = shortLength.map { tokens.count > $0 } ?? false
+    let segment = Segment(rows: 0..<tokens.count, startPosition: 0, parent: nil, isLong: isLong)
+    self.init(
+      tokens: tokens, segments: [segment], targets: [], recordTokens: tokens.count, shortLength: shortLength)
   }
 
   /// Supervised tokens: the sum of the targets' weights.
@@ -64,14 +80,24 @@ public struct Batch: Sendable, Equatable {
     segments.flatMap { segment in segment.rows.indices.map { segment.startPosition + $0 - segment.rows.lowerBound } }
   }
 
+  /// [N]: whether a row belongs to a long sequence; nil where length has no part in it.
+  public var areLong: [Bool]? {
+    shortLength == nil ? nil : segments.flatMap { Array(repeating: $0.isLong, count: $0.rows.count) }
+  }
+
+  /// Whether a sequence of so many tokens, its last among them, is a long one.
+  public func isLong(_ tokens: Int) -> Bool { shortLength.map { tokens > $0 } ?? false }
+
   /// Segment indices from a root to the end of a sequence with these inputs, whole segments all; empty where the forest has
-  /// none that begins so.
+  /// none that begins so. The inputs are all of a sequence's tokens but the last.
   public func path(of inputs: ArraySlice<Int32>) -> [Int] {
     var path: [Int] = []
+    let isLong = isLong(inputs.count + 1)
     var rest = inputs
     while !rest.isEmpty {
       let next = segments.indices.first { index in
-        segments[index].parent == path.last && rest.starts(with: tokens[segments[index].rows])
+        segments[index].parent == path.last && segments[index].isLong == isLong
+          && rest.starts(with: tokens[segments[index].rows])
       }
       guard let next else { break }
       path.append(next)

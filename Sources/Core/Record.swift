@@ -32,31 +32,3 @@ public struct Segment: Sendable, Equatable {
     self.literal = literal
   }
 }
-
-/// One tokenised record: a prompt, on which no loss is taken, and a completion that ends in EOS, on which it is.
-public struct Sample: Sendable, Equatable {
-  /// Label of a position on which no loss is taken (PyTorch's `ignore_index`).
-  public static let ignoredLabel: Int32 = -100
-
-  /// Prompt then completion, EOS included.
-  public var tokens: [Int32]
-  /// How many of `tokens` are the prompt.
-  public var promptCount: Int
-
-  public init(tokens: [Int32], promptCount: Int) {
-    precondition(promptCount >= 0 && promptCount <= tokens.count)
-    self.tokens = tokens
-    self.promptCount = promptCount
-  }
-
-  /// As many as `tokens`: `ignoredLabel` over the prompt, the token itself after it. Not shifted: the loss at position
-  /// t-1 is against `labels[t]`.
-  public var labels: [Int32] {
-    var labels = tokens
-    for position in 0..<promptCount { labels[position] = Self.ignoredLabel }
-    return labels
-  }
-
-  /// Positions on which loss is taken. The first token of all has no predecessor to predict it.
-  public var supervisedCount: Int { max(0, tokens.count - max(promptCount, 1)) }
-}

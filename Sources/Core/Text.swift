@@ -7,6 +7,9 @@
 /// `value` with a fixed number of decimals, whatever the locale.
 public func fixed(_ value: Double, _ decimals: Int) -> String { formatted("%.*f", value, decimals) }
 
+/// `value` with that many significant digits, in the shorter of the two notations.
+public func significant(_ value: Double, _ digits: Int) -> String { formatted("%.*g", value, digits) }
+
 /// 1234567 → "1,234,567".
 public func grouped(_ value: Int) -> String {
   let digits = Array(String(value.magnitude))

@@ -9,8 +9,10 @@ import Synchronization
 final class WorkerPool: Sendable {
   static let shared = WorkerPool()
 
-  /// Looks for work before a thread goes to sleep, each after giving way to others: some 30 µs.
-  private static let patience = 100
+  /// Times that a thread looks for work before it gives way to others, which costs more than what it often waits for.
+  private static let looks = 500
+  /// Times that it gives way before it goes to sleep: after some 30 µs in all.
+  private static let patience = 50
 
   /// As many as the state has room to count.
   private static let mostThreads = 255
@@ -81,7 +83,10 @@ final class WorkerPool: Sendable {
         expected: current.word, desired: closed.word, ordering: .acquiringAndReleasing)
       current = done ? closed : State(word: now)
     }
-    while State(word: state.load(ordering: .acquiring)).active > 0 { sched_yield() }
+    while true {
+      for _ in 0..<Self.looks where State(word: state.load(ordering: .acquiring)).active == 0 { return }
+      sched_yield()
+    }
   }
 
   private func start(_ worker: Int) {
@@ -114,8 +119,10 @@ final class WorkerPool: Sendable {
 
   private func next(after done: UInt) -> State {
     for _ in 0..<Self.patience {
-      let current = State(word: state.load(ordering: .acquiring))
-      if current.number != done { return current }
+      for _ in 0..<Self.looks {
+        let current = State(word: state.load(ordering: .acquiring))
+        if current.number != done { return current }
+      }
       sched_yield()
     }
     pthread_mutex_lock(mutex)

@@ -78,8 +78,11 @@ struct BeamSearch {
 }
 
 extension Generator {
-  /// Continues `prompt`, whose first tokens `root` holds, by beam search. The beams share the prompt's keys and values.
-  func beamSearch(_ prompt: [Int32], _ settings: GenerationSettings, from root: KeyValueCache) throws -> Generation {
+  /// Continues `prompt`, whose first tokens `root` holds, by beam search. The beams share the prompt's keys and values. What
+  /// `each` step throws ends it.
+  func beamSearch(
+    _ prompt: [Int32], _ settings: GenerationSettings, from root: KeyValueCache, each: () throws -> Void = {}
+  ) throws -> Generation {
     let limit = min(settings.maxNewTokens, context - prompt.count)
     let trunk = KeyValueCache(continuing: root, capacity: prompt.count, pass.decoder)
     var search = BeamSearch(beams: settings.numBeams, endTokens: vocabulary.endTokens, limit: limit) { tokens in
@@ -94,6 +97,7 @@ extension Generator {
     // A beam's cache is copied from its source's: two sets, taken in turns.
     var (caches, spare) = (makeCaches(), makeCaches())
     while true {
+      try each()
       try search.step(scores(logits, search.running, prompt, settings.sampling))
       if search.isOver { break }
       for (index, beam) in search.running.enumerated() where beam.tokens.count > 1 {

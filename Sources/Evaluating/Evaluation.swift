@@ -47,7 +47,9 @@ public func tokenMeans(
   var totals = CrossEntropy.Totals()
   var done = 0
   let plain = pass.compute.engine == .plain
-  try overBatches(count, tokenBudget: plain ? 0 : tokenBudget, sharesPrefixes: !plain, samples: samples) {
+  try overBatches(
+    count, tokenBudget: plain ? 0 : tokenBudget, sharesPrefixes: !plain, for: pass.decoder, samples: samples
+  ) {
     totals += pass.loss($0)
     done += $1.count
     progress(done)
@@ -59,13 +61,14 @@ public func tokenMeans(
 /// Samples 0 ..< `count`, packed into batches of about `tokenBudget` tokens: a sample at least, and no more than fit. `body`
 /// gets each batch with its samples.
 public func overBatches(
-  _ count: Int, tokenBudget: Int = 512, sharesPrefixes: Bool, samples: (Int) throws -> Sample,
+  _ count: Int, tokenBudget: Int = 512, sharesPrefixes: Bool, for decoder: Decoder, samples: (Int) throws -> Sample,
   _ body: (Batch, [Sample]) throws -> Void
 ) throws {
   var pending: [Sample] = []
   var tokens = 0
   func flush() throws {
-    try body(Packer.pack(pending, sharesPrefixes: sharesPrefixes), pending)
+    let shortLength = decoder.configuration.shortLength
+    try body(Packer.pack(pending, sharesPrefixes: sharesPrefixes, shortLength: shortLength), pending)
     pending.removeAll(keepingCapacity: true)
     tokens = 0
   }

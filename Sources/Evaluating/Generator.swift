@@ -6,14 +6,16 @@ import Tokenizing
 public struct Generator {
   public let pass: InferencePass
   let vocabulary: Continuation.Vocabulary
-  private let cache: KeyValueCache
+  private let kept: KeptSequence
   /// Rows of a pass that takes in new prompts.
   private static let rowBudget = 512
 
   var context: Int { pass.decoder.configuration.contextLength }
 
+  /// `endTokens` end a text beside those of the model and its tokenizer, as what ends a turn in a chat template.
+  ///
   /// Throws `badData` where the tokenizer has ids that the model does not.
-  public init(_ pass: InferencePass, _ tokenizer: Tokenizer) throws {
+  public init(_ pass: InferencePass, _ tokenizer: Tokenizer, endTokens: [Int32] = []) throws {
     let configuration = pass.decoder.configuration
     guard tokenizer.vocabularyCount <= configuration.vocabularySize else {
       throw SFTError(
@@ -21,33 +23,54 @@ public struct Generator {
     }
     self.pass = pass
     vocabulary = Continuation.Vocabulary(
-      tokenizer, endTokens: Set(configuration.endTokens.map(Int32.init) + tokenizer.endTokens),
+      tokenizer, endTokens: Set(configuration.endTokens.map(Int32.init) + tokenizer.endTokens + endTokens),
       classes: configuration.vocabularySize)
-    cache = KeyValueCache(pass.decoder, capacity: configuration.contextLength)
+    kept = KeptSequence(pass.decoder)
   }
 
   /// Continues `prompt`. `stream` gets the text as it grows, never half a character nor a part of a stop string; beam
-  /// search knows the text only at its end.
+  /// search knows the text only at its end. It is called at every step, with nothing where there is nothing new, and what it
+  /// throws ends the text.
+  ///
+  /// `continuing`: what the prompt shares with the start of the text before it, answer and all, is not computed again. It
+  /// should then be the next turn of a conversation, and the same adapter.
   ///
   /// Throws `badData` where the prompt is empty or leaves no room in the model's context.
   public func generate(
-    _ prompt: [Int32], _ settings: GenerationSettings, stream: (String) -> Void = { _ in }
+    _ prompt: [Int32], _ settings: GenerationSettings, continuing: Bool = false,
+    stream: (String) throws -> Void = { _ in }
   ) throws -> Generation {
     try settings.validate()
     try check(prompt)
-    cache.truncate(to: 0)
+    kept.keep(continuing ? prompt.dropLast() : [])
     if settings.numBeams > 1 {
-      let found = try beamSearch(prompt, settings, from: cache)
-      stream(found.text)
+      // The beams' own tokens are not kept.
+      if continuing { _ = try takeIn(prompt.dropLast(), stream) }
+      let found = try beamSearch(prompt, settings, from: kept.cache) { try stream("") }
+      try stream(found.text)
       return found
     }
     var continuation = Continuation(prompt, room: context - prompt.count, settings, vocabulary)
-    var logits = pass.extend(cache, with: prompt)
+    var logits = continuing ? try takeIn(prompt[...], stream) : kept.extend(pass, with: prompt)
     while true {
-      stream(try continuation.advance(logits))
+      guard let row = logits else { throw SFTError(.internalError, "a prompt gave no logits") }
+      try stream(try continuation.advance(row))
       guard continuation.ending == nil, let token = continuation.tokens.last else { return continuation.generation }
-      logits = pass.extend(cache, with: [token])
+      logits = kept.extend(pass, with: [token])
     }
+  }
+
+  /// Computes what is not kept of a prompt, in parts, so that `stream` can end it between them; the logits after its last
+  /// token, nil where all is kept.
+  private func takeIn(
+    _ prompt: ArraySlice<Int32>, _ stream: (String) throws -> Void
+  ) throws -> UnsafeBufferPointer<Float>? {
+    var logits: UnsafeBufferPointer<Float>?
+    while kept.count < prompt.count {
+      try stream("")
+      logits = kept.extend(pass, with: Array(prompt[kept.count..<min(prompt.count, kept.count + Self.rowBudget / 2)]))
+    }
+    return logits
   }
 
   /// Continues each of `prompts`, as `generate` does one, `width` at a time: when one has ended, the next takes its place.

@@ -17,18 +17,26 @@ public struct Likelihood: Sendable, Equatable {
 
 extension InferencePass {
   /// The likelihood of each continuation of `prompt`; neither is empty. The prompt is computed once for all of them, with
-  /// the plain engine once for each.
+  /// the plain engine once for each, as where some of them make a long sequence and others do not.
   ///
   /// Throws `badData` where the model's output is no number.
   public func likelihoods(_ prompt: [Int32], _ continuations: [[Int32]]) throws -> [Likelihood] {
-    guard compute.engine == .plain, continuations.count > 1 else { return try sharedLikelihoods(prompt, continuations) }
+    let areLong = Set(continuations.map { isLong(prompt, $0) })
+    guard compute.engine == .plain || areLong.count > 1, continuations.count > 1 else {
+      return try sharedLikelihoods(prompt, continuations)
+    }
     return try continuations.flatMap { try sharedLikelihoods(prompt, [$0]) }
+  }
+
+  private func isLong(_ prompt: [Int32], _ continuation: [Int32]) -> Bool {
+    decoder.configuration.shortLength.map { prompt.count + continuation.count > $0 } ?? false
   }
 
   private func sharedLikelihoods(_ prompt: [Int32], _ continuations: [[Int32]]) throws -> [Likelihood] {
     precondition(!prompt.isEmpty && continuations.allSatisfy { !$0.isEmpty })
     var tokens = prompt
-    var segments = [Batch.Segment(rows: 0..<prompt.count, startPosition: 0, parent: nil)]
+    let isLong = isLong(prompt, continuations[0])
+    var segments = [Batch.Segment(rows: 0..<prompt.count, startPosition: 0, parent: nil, isLong: isLong)]
     // The rows that predict tokens, in order, and whose tokens those are: the prompt's last row predicts all first ones.
     var rows = [prompt.count - 1]
     var targets = [continuations.enumerated().map { (continuation: $0, token: $1[0]) }]
@@ -36,12 +44,16 @@ extension InferencePass {
       let first = tokens.count
       // The last token is only predicted.
       tokens += continuation.dropLast()
-      segments.append(Batch.Segment(rows: first..<tokens.count, startPosition: prompt.count, parent: 0))
+      segments.append(
+        Batch.Segment(rows: first..<tokens.count, startPosition: prompt.count, parent: 0, isLong: isLong))
       rows += first..<tokens.count
       targets += continuation.dropFirst().map { [(index, $0)] }
     }
     var results = [Likelihood](repeating: Likelihood(), count: continuations.count)
-    forEachLogits(Batch(tokens: tokens, segments: segments, targets: [], recordTokens: tokens.count), rows: rows) {
+    let batch = Batch(
+      tokens: tokens, segments: segments, targets: [], recordTokens: tokens.count,
+      shortLength: decoder.configuration.shortLength)
+    forEachLogits(batch, rows: rows) {
       let normaliser = logSumExp($1)
       for target in targets[$0] { results[target.continuation].add(target.token, $1, normaliser) }
     }

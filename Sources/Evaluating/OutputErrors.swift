@@ -17,7 +17,8 @@ public struct ObservedData: Sendable, Equatable, Codable {
 /// Throws `badData` where the model gives outputs that are not finite.
 public func observe(_ meter: OutputErrorMeter, _ samples: [Sample], tokenLimit: Int) throws -> ObservedData {
   let chosen = spread(samples.map { max(0, $0.tokens.count - 1) }, limit: tokenLimit)
-  try overBatches(chosen.count, sharesPrefixes: false, samples: { samples[chosen[$0]] }) { batch, _ in meter.add(batch)
+  try overBatches(chosen.count, sharesPrefixes: false, for: meter.decoder, samples: { samples[chosen[$0]] }) {
+    batch, _ in meter.add(batch)
   }
   guard meter.relativeErrors.allSatisfy({ $0?.isFinite ?? true }) else {
     throw SFTError(

@@ -6,6 +6,11 @@ import JSON
 public struct Question: Sendable, Equatable {
   public var question: String
   public var input: String
+  /// Turns before the question, of one that ends a conversation, and the tools that may be called in it.
+  public var earlier: [Conversation.Turn] = []
+  public var tools = ""
+  /// Whether it was given as messages.
+  public var isConversation = false
   public var reference: String?
   /// Of a multiple-choice question: at least two, all different.
   public var choices: [String]?
@@ -26,22 +31,28 @@ public struct Question: Sendable, Equatable {
     self.line = line
   }
 
+  /// What a model is shown: all turns, the question the last.
+  public var turns: [Conversation.Turn] {
+    earlier + [Conversation.Turn(role: Role.user, content: question, input: input)]
+  }
+
   /// Instruction and input together, as people see them.
   public var text: String { input.isEmpty ? question : question + "\n" + input }
 }
 
 /// Questions from a file: JSON Lines (or a JSON array) of objects with `instruction` (or `question`), and perhaps `input`,
-/// `output`, and `choices` with `answer` (an index from 0, or the choice's text); or plain text with one question a line.
+/// `output`, and `choices` with `answer` (an index from 0, or the choice's text), or conversations, whose last message is the question or the answer to it; or plain text with one question a line.
 /// Which it is is seen by the content. Blank lines are passed over.
 ///
 /// Throws `badData` with file and line for a line that is not one, and where there is no question at all. What to do with
 /// an object that asks nothing, on a line of its own or as an element of an array, is said by `advice`.
 public func loadQuestions(
-  _ file: MappedFile, advice: (_ object: JSONObject, _ isElement: Bool) -> String? = { _, _ in nil }
+  _ file: MappedFile, conversation: (JSONObject) throws -> Conversation? = { _ in nil },
+  advice: (_ object: JSONObject, _ isElement: Bool) -> String? = { _, _ in nil }
 ) throws -> [Question] {
   let (bytes, path) = (Array(file.bytes), file.path)
   let text = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
-  if let questions = try arrayQuestions(bytes, path, advice) { return questions }
+  if let questions = try arrayQuestions(bytes, path, conversation, advice) { return questions }
   let isJSON = text.first { !isSpace($0) } == UInt8(ascii: "{")
   var questions: [Question] = []
   for (index, line) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
@@ -49,7 +60,9 @@ public func loadQuestions(
     else { continue }
     let content = Array(line[start...end])
     questions.append(
-      isJSON ? try jsonQuestion(content, path, index + 1, advice) : try plainQuestion(content, path, index + 1))
+      isJSON
+        ? try jsonQuestion(content, path, index + 1, conversation, advice) : try plainQuestion(content, path, index + 1)
+    )
   }
   guard !questions.isEmpty else { throw SFTError(.badData, "holds no questions", file: path) }
   return questions
@@ -57,13 +70,14 @@ public func loadQuestions(
 
 /// nil where the file is no JSON array of objects.
 private func arrayQuestions(
-  _ bytes: [UInt8], _ path: String, _ advice: (JSONObject, Bool) -> String?
+  _ bytes: [UInt8], _ path: String, _ conversation: (JSONObject) throws -> Conversation?,
+  _ advice: (JSONObject, Bool) -> String?
 ) throws -> [Question]? {
   let elements = bytes.withUnsafeBytes { try? parseJSON(withoutByteOrderMark($0), file: path) }?.array
   guard let elements, !elements.isEmpty, elements.allSatisfy({ $0.object != nil }) else { return nil }
   return try elements.enumerated().map { index, element in
     let reader = QuestionReader(value: element, file: path, line: nil, prefix: "element \(index + 1) ")
-    return try reader.question { advice($0, true) }
+    return try reader.question(conversation) { advice($0, true) }
   }
 }
 
@@ -77,10 +91,13 @@ private func plainQuestion(_ content: [UInt8], _ path: String, _ line: Int) thro
 }
 
 private func jsonQuestion(
-  _ content: [UInt8], _ path: String, _ line: Int, _ advice: (JSONObject, Bool) -> String?
+  _ content: [UInt8], _ path: String, _ line: Int, _ conversation: (JSONObject) throws -> Conversation?,
+  _ advice: (JSONObject, Bool) -> String?
 ) throws -> Question {
   let value = try content.withUnsafeBytes { try parseJSON($0, file: path, firstLine: line) }
-  return try QuestionReader(value: value, file: path, line: line, prefix: "").question { advice($0, false) }
+  return try QuestionReader(value: value, file: path, line: line, prefix: "").question(conversation) {
+    advice($0, false)
+  }
 }
 
 /// A question's members, each checked.
@@ -91,8 +108,13 @@ private struct QuestionReader {
   /// Which element of an array it is.
   let prefix: String
 
-  func question(_ advice: (JSONObject) -> String?) throws -> Question {
+  func question(
+    _ conversation: (JSONObject) throws -> Conversation?, _ advice: (JSONObject) -> String?
+  ) throws -> Question {
     guard let object = value.object else { throw SFTError(.badData, "is not a JSON object", file: file, line: line) }
+    if object["instruction"] == nil, object["question"] == nil, let found = try turns(of: object, conversation) {
+      return try last(of: found)
+    }
     guard let question = try text("instruction") ?? text("question"), !question.isEmpty else {
       var error = failure("has no 'instruction'" + (object.count == 0 ? "" : ", but " + quotedList(object.keys)))
       error.advice = advice(object)
@@ -102,6 +124,24 @@ private struct QuestionReader {
     return Question(
       question: question, input: try text("input") ?? "", reference: try text("output"), choices: choices,
       answer: try answer(among: choices), line: line ?? 0)
+  }
+
+  private func turns(
+    of object: JSONObject, _ conversation: (JSONObject) throws -> Conversation?
+  ) throws -> Conversation? {
+    do { return try conversation(object) } catch let error as SFTError { throw failure(error.message) }
+  }
+
+  /// The last question of a conversation, and the answer to it where there is one.
+  private func last(of conversation: Conversation) throws -> Question {
+    var turns = conversation.turns
+    let reference = turns.last?.role == Role.assistant ? turns.removeLast().content : nil
+    guard let asked = turns.popLast(), asked.role == Role.user, let text = asked.content, !text.isEmpty else {
+      throw failure("its conversation does not end in a question, or in a question and its answer")
+    }
+    var question = Question(question: text, input: asked.input, reference: reference, line: line ?? 0)
+    (question.earlier, question.tools, question.isConversation) = (turns, conversation.tools, true)
+    return question
   }
 
   private func failure(_ message: String) -> SFTError { SFTError(.badData, prefix + message, file: file, line: line) }

@@ -12,7 +12,9 @@ public func answerLikelihoods(
   let plain = pass.compute.engine == .plain
   var results: [Likelihood] = []
   results.reserveCapacity(count)
-  try overBatches(count, tokenBudget: plain ? 0 : tokenBudget, sharesPrefixes: !plain, samples: samples) {
+  try overBatches(
+    count, tokenBudget: plain ? 0 : tokenBudget, sharesPrefixes: !plain, for: pass.decoder, samples: samples
+  ) {
     results += pass.likelihoods($1, in: $0)
     progress(results.count)
   }
@@ -30,7 +32,7 @@ extension InferencePass {
     var targets = [[(sample: Int, token: Int32)]](repeating: [], count: rows.count)
     let paths = batch.rows(of: samples)
     for (index, sample) in samples.enumerated() {
-      for position in stride(from: max(1, sample.promptCount), to: sample.tokens.count, by: 1) {
+      for position in sample.predicted.joined() {
         guard let number = numbers[paths[index][position - 1]] else { preconditionFailure("a target has no row") }
         targets[number].append((index, sample.tokens[position]))
       }
@@ -48,10 +50,13 @@ extension Batch {
   fileprivate func rows(of samples: [Sample]) -> [[Int]] {
     let children = Dictionary(grouping: segments.indices) { segments[$0].parent ?? -1 }
     return samples.map { sample in
+      let isLong = isLong(sample.tokens.count)
       var rows: [Int] = []
       var parent = -1
       while rows.count < sample.tokens.count - 1 {
-        let next = children[parent]?.first { tokens[segments[$0].rows.lowerBound] == sample.tokens[rows.count] }
+        let next = children[parent]?.first {
+          segments[$0].isLong == isLong && tokens[segments[$0].rows.lowerBound] == sample.tokens[rows.count]
+        }
         guard let next else { preconditionFailure("the batch does not hold the sample") }
         rows += segments[next].rows
         parent = next

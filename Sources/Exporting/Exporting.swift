@@ -56,14 +56,17 @@ public func exportAdapter(
 /// it, such as a vision tower, as it is. One merged weight is in memory at a time.
 ///
 /// For nil, `dtype` is each tensor's own in the model's files (float32 for a wider one), and `config.json` stays as it is.
+/// `origin` is what the model was made from where its own files say neither how weights are to be stored nor what belongs to
+/// another part: a training of all weights keeps them in float32, and nothing else.
 public func exportMerged(
-  _ checkpoint: ModelCheckpoint, _ decoder: Decoder, adapter: Adapter?, tokenizerFiles: [String],
-  to folder: String, dtype: WeightType? = nil, threads: Int
+  _ checkpoint: ModelCheckpoint, _ decoder: Decoder, adapter: Adapter?, origin: ModelCheckpoint? = nil,
+  tokenizerFiles: [String], to folder: String, dtype: WeightType? = nil, threads: Int
 ) throws {
+  let origin = origin ?? checkpoint
   let linears = Dictionary(
     uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.weightName, $0) })
   let tensors = try checkpoint.configuration.expectedTensors.map { tensor in
-    let stored = try checkpoint.info(tensor.name).dtype
+    let stored = try origin.info(tensor.name).dtype
     let type = dtype?.tensorType ?? (stored == .f64 ? .f32 : stored)
     return TensorOutput(tensor.name, tensor.shape, as: type) {
       guard let adapter, let linear = linears[tensor.name] else {
@@ -72,19 +75,23 @@ public func exportMerged(
       return decoder.mergedWeight(of: linear, with: adapter, threads: threads)
     }
   }
-  let others = checkpoint.otherParts.compactMap { name in
-    checkpoint.weights.info(name).map { info in
-      TensorOutput(name, info.dtype, info.shape) { sink in try sink(checkpoint.weights.bytes(of: name)) }
-    }
-  }
   try writeDirectoryAtomically(folder) { temporary in
-    try writeSafetensors(tensors + others, to: temporary + "/model.safetensors")
-    let configuration = checkpoint.folder + "/config.json"
+    try writeSafetensors(tensors + otherParts(of: origin), to: temporary + "/model.safetensors")
+    let configuration = origin.folder + "/config.json"
     if let dtype {
       try writeConfiguration(from: configuration, to: temporary + "/config.json", dtype: dtype.rawValue)
     } else {
       try copyFiles([configuration], to: temporary)
     }
     try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
+  }
+}
+
+/// What belongs to another part of the model, such as its vision tower, byte for byte.
+func otherParts(of checkpoint: ModelCheckpoint) -> [TensorOutput] {
+  checkpoint.otherParts.compactMap { name in
+    checkpoint.weights.info(name).map { info in
+      TensorOutput(name, info.dtype, info.shape) { sink in try sink(checkpoint.weights.bytes(of: name)) }
+    }
   }
 }

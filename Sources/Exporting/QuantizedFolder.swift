@@ -7,8 +7,8 @@ import Weights
 /// Writes the model with some of its linears in 4 bits, as bitsandbytes serialises them, and a `config.json` that says so:
 /// transformers and bitsandbytes load the folder, and so does `ModelCheckpoint`.
 ///
-/// `matrices` is by tensor name; every other tensor is written as float32. `skipped` are the module names left out, which
-/// the loader must know of.
+/// `matrices` is by tensor name; every other tensor is written as float32, and what belongs to another part of the model, such
+/// as its vision tower, as it is. `skipped` are the module names left out, which the loader must know of.
 public func exportQuantized(
   _ checkpoint: ModelCheckpoint, _ matrices: [String: QuantizedMatrix], settings: QuantizationSettings,
   skipped: [String], tokenizerFiles: [String], to folder: String
@@ -22,13 +22,23 @@ public func exportQuantized(
       }
     ]
   }
+  let skipped = skipped + otherModules(of: checkpoint)
   try writeDirectoryAtomically(folder) { temporary in
-    try writeSafetensors(tensors, to: temporary + "/model.safetensors")
+    try writeSafetensors(tensors + otherParts(of: checkpoint), to: temporary + "/model.safetensors")
     try writeConfiguration(
       from: checkpoint.folder + "/config.json", to: temporary + "/config.json",
       adding: ("quantization_config", quantizationConfiguration(settings, skipped: skipped)))
     try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
   }
+}
+
+/// Names of the modules that `otherParts` are in, from the top as transformers 5 matches them, and as older versions have them
+/// at the top.
+private func otherModules(of checkpoint: ModelCheckpoint) -> [String] {
+  let names = checkpoint.otherParts.compactMap { name in
+    name.split(separator: ".").first { $0 != "model" }.map(String.init)
+  }
+  return Set(names).sorted().flatMap { ["model." + $0, $0] }
 }
 
 /// transformers' `BitsAndBytesConfig`.

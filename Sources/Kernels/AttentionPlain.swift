@@ -37,14 +37,14 @@ extension Attention {
       let dquery = queryGradients + row * queryStride
       forEachKey(of: row, spans) { span, key in
         guard let dkeys = span.key_gradients, let dvalues = span.value_gradients else { return }
-        let offset = key * span.stride
+        let (offset, place) = (key * span.stride, key * span.gradient_stride)
         let p = exp(score(query, span, key) - logSumExp[row])
         let kept = factor(dropout, row, span, key)
         let slope = cap.map { 1 - (score(query, span, key) / $0) * (score(query, span, key) / $0) } ?? 1
         let ds = p * (kept * dot(dout, span.values + offset) - delta) * slope * scale
         for d in 0..<headWidth {
-          dvalues[offset + d] += p * kept * dout[d]
-          dkeys[offset + d] += ds * query[d]
+          dvalues[place + d] += p * kept * dout[d]
+          dkeys[place + d] += ds * query[d]
           dquery[d] += ds * span.keys[offset + d]
         }
       }

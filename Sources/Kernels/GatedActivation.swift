@@ -4,8 +4,8 @@ import Glibc
 /// y[N, F] = act(gate) · up of x[N, gate | up], rows of 2 F (Shazeer 2020).
 public enum GatedActivation: Sendable {
   case silu
-  /// GELU in its tanh form.
-  case geluTanh
+  /// GELU in its tanh form, and by its definition.
+  case geluTanh, geluErf
 
   public func forward(_ x: Floats, _ y: MutableFloats, rows: Int, width: Int, _ compute: Compute) {
     let timing = compute.time(.activationForward)
@@ -16,6 +16,7 @@ public enum GatedActivation: Sendable {
       switch (compute.engine, self) {
       case (.auto, .silu): sft_silu_gate_forward(from, to, range.count, width)
       case (.auto, .geluTanh): sft_gelu_gate_forward(from, to, range.count, width)
+      case (.auto, .geluErf): sft_gelu_erf_gate_forward(from, to, range.count, width)
       case (.plain, _):
         for row in 0..<range.count {
           for i in 0..<width {
@@ -38,6 +39,7 @@ public enum GatedActivation: Sendable {
       switch (compute.engine, self) {
       case (.auto, .silu): sft_silu_gate_backward(from, upstream, to, range.count, width)
       case (.auto, .geluTanh): sft_gelu_gate_backward(from, upstream, to, range.count, width)
+      case (.auto, .geluErf): sft_gelu_erf_gate_backward(from, upstream, to, range.count, width)
       case (.plain, _):
         for row in 0..<range.count {
           for i in 0..<width {
@@ -51,21 +53,25 @@ public enum GatedActivation: Sendable {
     }
   }
 
-  /// act(x) = x · σ(u(x)), with u(x) = x for SiLU.
-  private func inner(_ x: Double) -> (u: Double, slope: Double) {
+  /// act(x) = x · share(x), and the share's slope: σ of x or of a polynomial of it, or Φ.
+  private func share(_ x: Double) -> (value: Double, slope: Double) {
+    func sigmoid(_ u: Double, slope: Double) -> (value: Double, slope: Double) {
+      let s = 1 / (1 + exp(-u))
+      return (s, s * (1 - s) * slope)
+    }
     switch self {
-    case .silu: return (x, 1)
+    case .silu: return sigmoid(x, slope: 1)
     case .geluTanh:
       let k = 2 * (2 / Double.pi).squareRoot()
-      return (k * (x + 0.044715 * x * x * x), k * (1 + 3 * 0.044715 * x * x))
+      return sigmoid(k * (x + 0.044715 * x * x * x), slope: k * (1 + 3 * 0.044715 * x * x))
+    case .geluErf: return (normalDistribution(x), normalDensity(x))
     }
   }
 
-  private func value(_ x: Double) -> Double { x / (1 + exp(-inner(x).u)) }
+  private func value(_ x: Double) -> Double { x * share(x).value }
 
   private func slope(_ x: Double) -> Double {
-    let (u, slope) = inner(x)
-    let s = 1 / (1 + exp(-u))
-    return s + x * s * (1 - s) * slope
+    let share = share(x)
+    return share.value + x * share.slope
   }
 }

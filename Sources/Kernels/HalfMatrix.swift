@@ -31,6 +31,24 @@ public struct HalfMatrix: Sendable {
     }
   }
 
+  /// panel[rows, 64] = some rows and at most 64 columns, zeros beyond them.
+  func pack(_ rows: Range<Int>, columns: Range<Int>, into panel: MutableFloats) {
+    let place = values + rows.lowerBound * self.columns + columns.lowerBound
+    switch format {
+    case .bfloat16: sft_bfloat16_pack(place, self.columns, rows.count, columns.count, panel)
+    case .float16: sft_half_pack(place, self.columns, rows.count, columns.count, panel)
+    }
+  }
+
+  /// panel[columns, 64] = scale · the transpose of at most 64 rows, zeros beyond them.
+  func packTransposed(_ rows: Range<Int>, columns: Range<Int>, scale: Float, into panel: MutableFloats) {
+    let place = values + rows.lowerBound * self.columns + columns.lowerBound
+    switch format {
+    case .bfloat16: sft_bfloat16_pack_transposed(place, self.columns, rows.count, columns.count, scale, panel)
+    case .float16: sft_half_pack_transposed(place, self.columns, rows.count, columns.count, scale, panel)
+    }
+  }
+
   /// y[outputs] (+)= x[columns] · Wᵀ of some rows: bound by reading them once.
   func multiplyRows(_ rows: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool, _ compute: Compute) {
     nonisolated(unsafe) let (x, y, first) = (x, y, values + rows.lowerBound * columns)

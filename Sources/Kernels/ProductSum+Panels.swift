@@ -180,15 +180,9 @@ extension ProductTerm {
       }
     case .half(let matrix):
       precondition(scale == 1, "a 16-bit weight is taken as it is")
-      for x in 0..<k {
-        let row = scratch + x * ProductSum.panelColumns
-        matrix.decode(row: from + x, column: column, count: width, into: row)
-        for j in width..<ProductSum.panelColumns { row[j] = 0 }
-      }
+      matrix.pack(from..<from + k, columns: column..<column + width, into: scratch)
     case .halfTransposed(let matrix):
-      decodeTransposed(from..<from + k, width: width, scratch) { row, place, steps, block in
-        matrix.decode(row: column + row, column: place, count: steps, into: block)
-      }
+      matrix.packTransposed(column..<column + width, columns: from..<from + k, scale: scale, into: scratch)
     }
     return (Floats(scratch), ProductSum.panelColumns)
   }

@@ -9,20 +9,26 @@ public final class Rotary: Sendable {
   /// Pairs of a head.
   public let half: Int
   private let frequencies: [Float]
+  /// Of rows of long sequences.
+  private let long: [Float]
   private let amplitude: Float
 
-  /// Radians a position, one a pair; sines and cosines are multiplied by `amplitude`.
-  public init(frequencies: [Float], amplitude: Double) {
+  /// Radians a position, one a pair, and those of long sequences where they have their own; sines and cosines are multiplied by
+  /// `amplitude`.
+  public init(frequencies: [Float], long: [Float]? = nil, amplitude: Double) {
     self.frequencies = frequencies
+    self.long = long ?? frequencies
     self.amplitude = Float(amplitude)
     half = frequencies.count
   }
 
-  /// Cosines and sines of each row's position: [rows, half] of one, then of the other.
-  public func angles(_ positions: [Int], into buffer: FloatBuffer) -> RotaryAngles {
+  /// Cosines and sines of each row's position: [rows, half] of one, then of the other. `isLong`, of each row: whether it belongs
+  /// to a long sequence.
+  public func angles(_ positions: [Int], isLong: [Bool]? = nil, into buffer: FloatBuffer) -> RotaryAngles {
     let cosines = buffer.ensure(2 * positions.count * half)
     let sines = cosines + positions.count * half
     for (row, position) in positions.enumerated() {
+      let frequencies = isLong?[row] == true ? long : frequencies
       for i in 0..<half {
         // In float32, as transformers has it.
         let angle = Float(position) * frequencies[i]

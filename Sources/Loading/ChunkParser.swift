@@ -11,7 +11,7 @@ struct Chunk: Sendable {
 
 /// What a chunk holds. Lines are relative: 0 is the line on which the chunk starts.
 struct ChunkResult: Sendable {
-  var records: [Record] = []
+  var records: [Conversation] = []
   /// Line feeds in the chunk.
   var lines = 0
   var skippedBad: [SFTError] = []
@@ -26,14 +26,16 @@ struct ChunkParser: ~Copyable {
   private let file: MappedFile
   private let fileIndex: Int
   private let options: LoadingOptions
+  private let format: DataFormat
   private let reader: FieldReader
   private var result = ChunkResult()
 
-  init(file: MappedFile, fileIndex: Int, options: LoadingOptions) throws {
+  init(file: MappedFile, fileIndex: Int, format: DataFormat, options: LoadingOptions) throws {
     self.file = file
     self.fileIndex = fileIndex
     self.options = options
-    reader = try FieldReader(["instruction", "input", "output"])
+    self.format = format
+    reader = try FieldReader(["instruction", "input", "output", "system", "system_prompt", "history"])
   }
 
   consuming func parse(_ chunk: Chunk) -> ChunkResult {
@@ -74,7 +76,7 @@ struct ChunkParser: ~Copyable {
     if scanner.peek == nil { return }
     do {
       let record = try record(text, &scanner, isLine: isLine)
-      if options.onlyEmptyInput, !record.input.isEmpty {
+      if options.onlyEmptyInput, record.turns.contains(where: { !$0.input.isEmpty }) {
         result.droppedWithInput += 1
       } else {
         result.records.append(record)
@@ -92,7 +94,7 @@ struct ChunkParser: ~Copyable {
 
   private func record(
     _ text: UnsafeRawBufferPointer, _ scanner: inout JSONScanner, isLine: Bool
-  ) throws -> Record {
+  ) throws -> Conversation {
     let range: Range<Int>
     do {
       range = try scanner.scanDocument()
@@ -106,51 +108,58 @@ struct ChunkParser: ~Copyable {
       throw bad("a record must be a JSON object, but here is \(kind)")
     }
     let object = UnsafeRawBufferPointer(rebasing: text[range])
-    guard let fields = try reader.read(object, memberCount: scanner.memberCount) else {
+    var record = try alpacaRecord(object, text, memberCount: scanner.memberCount) ?? conversation(object, text, isLine)
+    (record.file, record.line) = (fileIndex, result.lines)
+    return record
+  }
+
+  /// The quick way for what nearly all Alpaca records are; nil for every other record, sound or not.
+  private func alpacaRecord(
+    _ object: UnsafeRawBufferPointer, _ text: UnsafeRawBufferPointer, memberCount: Int
+  ) throws -> Conversation? {
+    guard format == .alpaca else { return nil }
+    guard let fields = try reader.read(object, memberCount: memberCount) else {
       throw duplicateKey(in: text, file: file.path, firstLine: result.lines)
     }
-    do {
-      return try record(fields)
-    } catch var error {
-      // A field that is missing may have another name.
-      if fields[0] == .missing || fields[2] == .missing, let other = MissingField(object) {
-        error.message += other.fields
-        error.advice = other.advice(isElement: !isLine)
-      }
-      throw error
-    }
-  }
-
-  private func record(_ fields: [FieldReader.Field]) throws(SFTError) -> Record {
-    let instruction = try required(fields[0], "instruction")
-    var input = ""
+    guard case .text(let instruction) = fields[0], case .text(let output) = fields[2], !isBlank(output),
+      fields[3...].allSatisfy({ $0 == .missing || $0 == .null })
+    else { return nil }
     switch fields[1] {
-    case .missing, .null: break
-    default: input = try required(fields[1], "input")
+    case .text(let input):
+      if isBlank(instruction), isBlank(input) { return nil }
+      return Conversation(Record(instruction: instruction, input: input, output: output))
+    case .missing, .null:
+      return isBlank(instruction) ? nil : Conversation(Record(instruction: instruction, input: "", output: output))
+    case .other: return nil
     }
-    let output = try required(fields[2], "output")
-    if isBlank(output) { throw bad("\"output\" is empty, so there is nothing to learn from this record") }
-    if isBlank(instruction), isBlank(input) { throw bad("\"instruction\" and \"input\" are both empty") }
-    return Record(instruction: instruction, input: input, output: output, file: fileIndex, line: result.lines)
   }
 
-  private func required(_ field: FieldReader.Field, _ name: String) throws(SFTError) -> String {
-    switch field {
-    case .text(let text): return text
-    case .missing: throw bad("the record has no \"\(name)\"")
-    case .null: throw bad("\"\(name)\" must be a string, but is null")
-    case .other(let kind): throw bad("\"\(name)\" must be a string, but is \(kind)")
+  private func conversation(
+    _ object: UnsafeRawBufferPointer, _ text: UnsafeRawBufferPointer, _ isLine: Bool
+  ) throws -> Conversation {
+    // All of the text, so that an error's line is right.
+    guard let members = try parseJSON(text, file: file.path, firstLine: result.lines).object else {
+      throw SFTError(.internalError, "an object is none", file: file.path, line: result.lines)
+    }
+    do throws(RecordFault) {
+      let conversation = try RecordReader(format: format).conversation(members)
+      guard conversation.turns.contains(where: { $0.role == Role.assistant }) else {
+        throw RecordFault("the record has no message of the assistant, so there is nothing to learn from it")
+      }
+      return conversation
+    } catch {
+      var found = bad(error.message)
+      // A field that is missing may have another name.
+      if format == .alpaca, members["instruction"] == nil || members["output"] == nil, let other = MissingField(object)
+      {
+        found.message += other.fields
+        found.advice = other.advice(isElement: !isLine)
+      }
+      throw found
     }
   }
 
   private func bad(_ message: String) -> SFTError {
     SFTError(.badData, message, file: file.path, line: result.lines)
-  }
-}
-
-/// Nothing but white space; nearly always decided by the first byte.
-private func isBlank(_ text: String) -> Bool {
-  text.unicodeScalars.allSatisfy { scalar in
-    scalar.isASCII ? scalar == " " || (0x09...0x0d).contains(scalar.value) : scalar.properties.isWhitespace
   }
 }

@@ -1,12 +1,12 @@
 import Core
 import Files
 
-/// Reads instruction records in the Alpaca form from JSON Lines (an object a line) and JSON arrays of objects; which
-/// of the two a file is is seen by its content.
+/// Reads records of any `DataFormat` from JSON Lines (an object a line) and JSON arrays of objects; which of the two a file
+/// is is seen by its content, and its format by the members of its first records, unless `options` names it.
 ///
-/// A record has an `instruction` and an `output`, which is not empty, and perhaps an `input`; all are strings, a
-/// missing or null input is an empty one, instruction and input are not both empty, and other members are ignored.
-/// Files are UTF-8, with or without a byte order mark.
+/// A record has something to learn: an answer that is not empty, or a message of the assistant. In the Alpaca form a
+/// missing or null input is an empty one, instruction and input are not both empty, and other members are ignored. Files
+/// are UTF-8, with or without a byte order mark.
 ///
 /// `consume` is given the records in the order of the files, batch by batch, while the files are read: memory is
 /// bounded by the batches, whatever the length of the files. What is wrong with a file is an `SFTError` of kind
@@ -14,7 +14,7 @@ import Files
 /// record is counted instead, but an array is given up where the end of an element cannot be told. A file without
 /// records is an error, and so is it when none is left of all files.
 public func loadRecords(
-  from files: [MappedFile], options: LoadingOptions = LoadingOptions(), _ consume: ([Record]) throws -> Void
+  from files: [MappedFile], options: LoadingOptions = LoadingOptions(), _ consume: ([Conversation]) throws -> Void
 ) throws -> LoadingReport {
   var report = LoadingReport()
   for (index, file) in files.enumerated() {
@@ -26,16 +26,19 @@ public func loadRecords(
 
 private func loadFile(
   _ file: MappedFile, index: Int, options: LoadingOptions, into report: inout LoadingReport,
-  _ consume: ([Record]) throws -> Void
+  _ consume: ([Conversation]) throws -> Void
 ) throws {
   var splitter = try Splitter(file, chunkBytes: max(1, options.chunkBytes))
+  // Where its members tell nothing, what is missing is said of the usual one.
+  let format = options.format ?? DataFormat(of: file) ?? .alpaca
+  report.formats.append(format)
   /// Line on which the next chunk starts.
   var line = 1
   var isEmpty = true
   while true {
     let (chunks, failure) = wave(&splitter, threads: options.threads)
     let results = try parallelMap(chunks, threads: options.threads) { chunk in
-      try ChunkParser(file: file, fileIndex: index, options: options).parse(chunk)
+      try ChunkParser(file: file, fileIndex: index, format: format, options: options).parse(chunk)
     }
     for var result in results {
       isEmpty = isEmpty && result.records.isEmpty && result.skippedBadCount + result.droppedWithInput == 0

@@ -6,14 +6,17 @@ public struct LoadingOptions: Sendable {
   public var onlyEmptyInput: Bool
   /// Count and list bad records instead of stopping at the first.
   public var skipBad: Bool
+  /// What the records are; nil for what each file shows.
+  public var format: DataFormat?
   /// Threads that parse. The result does not depend on it.
   public var threads: Int
   /// Bytes that a thread parses at a time; a record is never divided. The result does not depend on it.
   package var chunkBytes = 512 << 10
 
-  public init(onlyEmptyInput: Bool = false, skipBad: Bool = false, threads: Int = 1) {
+  public init(onlyEmptyInput: Bool = false, skipBad: Bool = false, format: DataFormat? = nil, threads: Int = 1) {
     self.onlyEmptyInput = onlyEmptyInput
     self.skipBad = skipBad
+    self.format = format
     self.threads = threads
   }
 }
@@ -23,6 +26,8 @@ public struct LoadingReport: Sendable, Equatable {
   /// At most this many bad records are listed.
   public static let listedLimit = 100
 
+  /// Of each file, in order.
+  public var formats: [DataFormat] = []
   /// Records handed to the caller.
   public var records = 0
   /// Why records were skipped as bad, in file order: the first `listedLimit` of them.

@@ -24,13 +24,19 @@ struct MissingField {
     "; it has \(quotedList(names))"
   }
 
+  /// What to do with a record of a file whose first records are instructions, or nothing that is known.
   func advice(isElement: Bool) -> String {
-    conversion(isElement: isElement) ?? "A record needs \"instruction\" and \"output\", and perhaps \"input\""
+    if let (name, _) = turns {
+      return DataFormat.listNames.contains(name)
+        ? "It is a conversation: give those in a file of their own"
+        : "It is a conversation: take " + command("{messages: \(jqPath(name))}", isElement)
+    }
+    return conversion(isElement: isElement) ?? "A record needs \"instruction\" and \"output\", and perhaps \"input\""
   }
 
   func conversion(isElement: Bool) -> String? {
     if let filter = conversationFilter {
-      return "It is a conversation, and a record has one question and its answer: for the last two turns take "
+      return "It is a conversation, and a question has one turn: for the last two turns take "
         + command(filter, isElement)
     }
     if let name = outline.recordsMember {
@@ -45,11 +51,16 @@ struct MissingField {
 
   /// OpenAI's `messages` of role and content, ShareGPT's `conversations` of from and value, and their like.
   private var conversationFilter: String? {
+    turns.map { name, text in "{instruction: \(jqPath(name))[-2].\(text), output: \(jqPath(name))[-1].\(text)}" }
+  }
+
+  /// The member that holds a conversation's turns, and what their text is called.
+  private var turns: (name: String, text: String)? {
     for name in names {
       guard let turn = outline.firstElement(of: name), turn.isTurn,
         let text = ["content", "value", "text"].first(where: turn.names.contains)
       else { continue }
-      return "{instruction: \(jqPath(name))[-2].\(text), output: \(jqPath(name))[-1].\(text)}"
+      return (name, text)
     }
     return nil
   }

@@ -45,7 +45,7 @@ struct ObjectOutline {
   var recordsMember: String? {
     guard FieldNames.match(FieldNames.instruction, in: names) == nil else { return nil }
     return names.first { name in
-      firstElement(of: name).map { !$0.isTurn } ?? false
+      !DataFormat.listNames.contains(name) && firstElement(of: name).map { !$0.isTurn } ?? false
     }
   }
 

@@ -6,12 +6,16 @@ public enum Packer {
   /// common prefix, the template's or another, stands once.
   ///
   /// The last token of a sequence is only ever a target: it has no row. Sequences of fewer than two tokens add nothing
-  /// but their count. O(tokens · log samples).
-  public static func pack(_ samples: [Sample], sharesPrefixes: Bool) -> Batch {
-    var builder = ForestBuilder(samples: samples)
+  /// but their count. Sequences of more tokens than `shortLength` share nothing with others, which their model computes
+  /// otherwise. O(tokens · log samples).
+  public static func pack(_ samples: [Sample], sharesPrefixes: Bool, shortLength: Int? = nil) -> Batch {
+    var builder = ForestBuilder(samples: samples, shortLength: shortLength)
     let usable = samples.indices.filter { samples[$0].tokens.count >= 2 }
     if sharesPrefixes {
-      builder.addTree(sorted(usable, of: samples)[...], depth: 0, parent: nil)
+      let order = sorted(usable, of: samples)
+      for isLong in [false, true] {
+        builder.addTree(order.filter { builder.isLong($0) == isLong }[...], depth: 0, parent: nil)
+      }
     } else {
       for index in usable { builder.addSegment(of: [index], from: 0, to: samples[index].tokens.count - 1, parent: nil) }
     }
@@ -26,7 +30,11 @@ private struct ForestBuilder {
   private var segments: [Batch.Segment] = []
   private var targets: [Batch.Target] = []
 
-  init(samples: [Sample]) { self.samples = samples }
+  private let shortLength: Int?
+
+  init(samples: [Sample], shortLength: Int?) { (self.samples, self.shortLength) = (samples, shortLength) }
+
+  func isLong(_ sample: Int) -> Bool { shortLength.map { samples[sample].tokens.count > $0 } ?? false }
 
   private func inputCount(_ sample: Int) -> Int { samples[sample].tokens.count - 1 }
 
@@ -59,10 +67,12 @@ private struct ForestBuilder {
   mutating func addSegment(of members: [Int], from start: Int, to end: Int, parent: Int?) -> Int {
     let firstRow = tokens.count
     tokens.append(contentsOf: samples[members[0]].tokens[start..<end])
-    segments.append(Batch.Segment(rows: firstRow..<tokens.count, startPosition: start, parent: parent))
+    segments.append(
+      Batch.Segment(
+        rows: firstRow..<tokens.count, startPosition: start, parent: parent, isLong: isLong(members[0])))
     for position in start..<end {
       var weights: [Int32: Float] = [:]
-      for member in members where position + 1 >= samples[member].promptCount {
+      for member in members where samples[member].supervises(position + 1) {
         weights[samples[member].tokens[position + 1], default: 0] += 1
       }
       for (token, weight) in weights.sorted(by: { $0.key < $1.key }) {
@@ -75,6 +85,6 @@ private struct ForestBuilder {
   func finish() -> Batch {
     Batch(
       tokens: tokens, segments: segments, targets: targets,
-      recordTokens: samples.reduce(0) { $0 + $1.tokens.count })
+      recordTokens: samples.reduce(0) { $0 + $1.tokens.count }, shortLength: shortLength)
   }
 }

@@ -2,10 +2,8 @@ import Core
 import Evaluating
 import Files
 import Kernels
-import Masking
 import Models
-import Templating
-import Tokenizing
+import SampleEncoding
 
 /// What `sft compare` is asked for.
 public struct CompareOptions: Sendable {
@@ -36,7 +34,18 @@ public final class ModelComparison {
   private struct Contestant {
     var session: InferenceSession
     var adapter: Adapter?
-    var template: PromptTemplate
+    var layout: RecordLayout
+
+    /// The layout of questions that are conversations.
+    func layoutOfConversations() throws -> RecordLayout {
+      layout.name == session.layout.name ? try session.layoutOfConversations() : layout
+    }
+
+    /// What ends answers beside the tokens that end the model's texts.
+    func ends(_ questions: [Question]) throws -> [Int32] {
+      session.endTokens(layout)
+        + (questions.contains(where: \.isConversation) ? session.endTokens(try layoutOfConversations()) : [])
+    }
   }
 
   private let options: CompareOptions
@@ -59,7 +68,7 @@ public final class ModelComparison {
     }
     let session = try InferenceSession(inference, workspace: workspace, notice: notice)
     self.session = session
-    let first = Contestant(session: session, adapter: nil, template: session.template)
+    let first = Contestant(session: session, adapter: nil, layout: session.layout)
     if let name = options.otherModel {
       var second = InferenceOptions()
       second.model = name
@@ -67,18 +76,20 @@ public final class ModelComparison {
       (second.threads, second.packs) = (inference.threads, inference.packs)
       (second.quantized, second.quantization) = (inference.quantized, inference.quantization)
       let other = try InferenceSession(second, workspace: workspace, notice: notice)
-      let template = try options.otherTemplate.map { try PromptTemplate.named($0) } ?? session.template
+      let layout = try options.otherTemplate.map {
+        try RecordLayout(named: $0, folder: other.base.folder, date: .today)
+      }
       self.other = other
       contestants = [
-        Contestant(session: session, adapter: session.adapter, template: session.template),
-        Contestant(session: other, adapter: nil, template: template),
+        Contestant(session: session, adapter: session.adapter, layout: session.layout),
+        Contestant(session: other, adapter: nil, layout: layout ?? session.layout),
       ]
       description = "comparing \(session.base.name) (\(session.description)) with \(name), each with its own tokenizer"
       return
     }
     other = nil
     if let untuned = try session.untuned() {
-      contestants = [untuned, session].map { Contestant(session: $0, adapter: nil, template: session.template) }
+      contestants = [untuned, session].map { Contestant(session: $0, adapter: nil, layout: session.layout) }
       description = "comparing \(untuned.base.name) with the \(session.description)"
       return
     }
@@ -88,7 +99,7 @@ public final class ModelComparison {
     }
     contestants =
       [first]
-      + ([adapter] + further).map { Contestant(session: session, adapter: $0, template: session.template) }
+      + ([adapter] + further).map { Contestant(session: session, adapter: $0, layout: session.layout) }
     let names = [session.description] + options.adapters.map { "adapter \($0)" }
     description = "comparing \(session.base.name) with itself and \(names.joined(separator: ", "))"
   }
@@ -123,7 +134,8 @@ public final class ModelComparison {
       let adapter = pass.adapter
       pass.adapter = contestant.adapter
       defer { pass.adapter = adapter }
-      let generator = try Generator(pass, contestant.session.base.tokenizer)
+      let generator = try Generator(
+        pass, contestant.session.base.tokenizer, endTokens: try contestant.ends(questions))
       let made = try generator.generate(prepared[index].map(\.prompt), options.generation, width: options.width) {
         progress(index * questions.count + $0, total)
       }
@@ -149,64 +161,26 @@ public final class ModelComparison {
       model: contestants[0].session.base.name,
       adapter: session.modelRun == nil ? session.adapterFolder : session.base.folder,
       adapters: options.adapters.isEmpty ? nil : options.adapters, modelB: options.otherModel,
-      templateB: options.otherTemplate, template: session.template.name, questions: file, rougeWords: splitting,
+      templateB: options.otherTemplate, template: session.layout.name, questions: file, rougeWords: splitting,
       sameTokenizer: other.map { $0.base.tokenizer.digest == session.base.tokenizer.digest } ?? true,
       generation: options.generation)
   }
 
-  /// A question as one model's ids.
-  private struct Prepared {
-    var prompt: [Int32]
-    /// With EOS.
-    var reference: [Int32]?
-    /// Without.
-    var choices: [[Int32]]
-
-    func measure(
-      _ pass: InferencePass, _ question: Question
-    ) throws -> (AnswerMeasures.Reference?, AnswerMeasures.Choice?) {
-      let continuations = [reference].compactMap { $0 } + choices
-      guard !continuations.isEmpty else { return (nil, nil) }
-      var likelihoods = try pass.likelihoods(prompt, continuations)
-      let expected = reference.map { _ in
-        AnswerMeasures.Reference(likelihoods.removeFirst(), text: question.reference ?? "")
-      }
-      return (expected, choices.isEmpty ? nil : AnswerMeasures.Choice(likelihoods, of: question))
-    }
-  }
-
   /// Throws `badData` for a question that does not fit into the model's context, alone or with its expected answer.
-  private func prepare(_ questions: [Question], file: String, _ contestant: Contestant) throws -> [Prepared] {
-    let base = contestant.session.base
-    let context = base.decoder.configuration.contextLength
-    func tooLong(_ message: String, _ question: Question) -> SFTError {
-      SFTError(.badData, "\(message) the model's context of \(context)", file: file, line: question.line)
-    }
+  private func prepare(_ questions: [Question], file: String, _ contestant: Contestant) throws -> [PreparedQuestion] {
+    let session = contestant.session
     let needsEnd = questions.contains { $0.reference != nil || $0.choices != nil }
-    guard let endOfText = base.tokenizer.endOfText ?? (needsEnd ? nil : 0) else {
-      throw SFTError(.badData, "the tokenizer names no end-of-text token", file: base.folder)
+    guard let endOfText = session.base.tokenizer.endOfText ?? (needsEnd ? nil : 0) else {
+      throw SFTError(.badData, "the tokenizer names no end-of-text token", file: session.base.folder)
     }
-    let encoders = RecordEncoders(template: contestant.template, tokenizer: base.tokenizer, endOfText: endOfText)
-    return try questions.map { question in
-      func completion(_ output: String) throws -> [Int32] {
-        let record = Record(instruction: question.question, input: question.input, output: output)
-        let sample = encoders.samples([record])[0]
-        guard sample.tokens.count <= context else {
-          throw tooLong(
-            "the question has \(sample.tokens.count) tokens with its template and an answer that is given, more than",
-            question)
-        }
-        return Array(sample.tokens[sample.promptCount...])
-      }
-      let prompt = contestant.session.prompt(
-        instruction: question.question, input: question.input, template: contestant.template)
-      guard prompt.count < context else {
-        throw tooLong(
-          "the question has \(prompt.count) tokens with its template, which leaves no room in", question)
-      }
-      return Prepared(
-        prompt: prompt, reference: try question.reference.map(completion),
-        choices: try (question.choices ?? []).map { Array(try completion($0).dropLast()) })
+    let layouts = [contestant.layout, try contestant.layoutOfConversations()]
+    let encoders = layouts.map {
+      QuestionEncoder(
+        encoder: SampleEncoder(
+          template: $0.template, tokenizer: session.base.tokenizer, endOfText: endOfText,
+          settings: ChatSettings(trainOn: .last)),
+        context: session.base.decoder.configuration.contextLength, file: file)
     }
+    return try questions.map { try encoders[$0.isConversation ? 1 : 0].prepared($0) }
   }
 }

@@ -4,8 +4,8 @@ import Core
 import Evaluating
 import Files
 import Kernels
-import Masking
 import Models
+import SampleEncoding
 
 /// What is wrong with prepared data, each finding with its FILE:LINE.
 public struct DataReport: Encodable, Sendable {
@@ -83,7 +83,8 @@ public struct DataReport: Encodable, Sendable {
 public final class DataDoctor {
   public let report: DataReport
   private let texts: RecordTexts
-  private let origins: [(source: Int, record: Int)]
+  private let origins: [(source: Int, sample: Int)]
+  private let data: PreparedData
 
   /// With `losses`, computes every record's loss under the base; `progress` gets how many are done. Throws what is missing
   /// or damaged in the workspace.
@@ -91,13 +92,14 @@ public final class DataDoctor {
     _ data: PreparedData, workspace: Workspace, similarity: Double, losses: Bool, threads: Int,
     progress: (Int) -> Void = { _ in }
   ) throws {
+    self.data = data
     texts = try RecordTexts(data, store: workspace.store)
     let records: [AuditedRecord]
     (records, origins) = try Self.audited(data, texts, threads: threads)
     let audit = Audit(records, threshold: similarity)
     let origins = origins
     func place(_ number: Int) -> String {
-      data.place(source: origins[number].source, record: origins[number].record)
+      data.place(source: origins[number].source, sample: origins[number].sample)
     }
     let findings = audit.findings.map { finding in
       DataReport.Finding(
@@ -119,47 +121,52 @@ public final class DataDoctor {
       findings: findings, losses: losses ? try Self.losses(data, workspace, threads: threads, progress: progress) : nil)
   }
 
-  /// The record that a finding or a loss is about.
+  /// The record that a finding or a loss is about: of a conversation the last answer and what comes before it.
   public func record(_ number: Int) throws -> Record {
-    try texts.record(origins[number].record, source: origins[number].source)
+    let (source, sample) = origins[number]
+    return try texts.record(Int(data.sources[source].index[sample].record), source: source).lastExchange
   }
 
   /// The kept records in their order, then those that were dropped for their length; and where each is.
   private static func audited(
     _ data: PreparedData, _ texts: RecordTexts, threads: Int
-  ) throws -> ([AuditedRecord], [(source: Int, record: Int)]) {
-    let fingerprints = try data.sources.indices.map { try texts.map($0, threads: threads) { Fingerprint($0) } }
-    func audited(_ source: Int, _ record: Int, _ place: AuditedRecord.Place, removed: Int, ends: Bool) -> AuditedRecord
+  ) throws -> ([AuditedRecord], [(source: Int, sample: Int)]) {
+    let fingerprints = try data.sources.indices.map {
+      try texts.map($0, threads: threads) { Fingerprint($0.lastExchange) }
+    }
+    func audited(_ source: Int, _ sample: Int, _ place: AuditedRecord.Place, removed: Int, ends: Bool) -> AuditedRecord
     {
-      let entry = data.sources[source].index[record]
+      let entry = data.sources[source].index[sample]
       return AuditedRecord(
-        fingerprint: fingerprints[source][record], content: ContentHash(entry.hash, entry.otherHash), place: place,
-        tokens: Int(entry.tokenCount), promptTokens: Int(entry.promptCount), removedTokens: removed,
-        endsInEndOfText: ends)
+        fingerprint: fingerprints[source][Int(entry.record)], content: ContentHash(entry.hash, entry.otherHash),
+        place: place, tokens: Int(entry.tokenCount), promptTokens: Int(entry.tokenCount - entry.supervisedCount),
+        removedTokens: removed, endsInEndOfText: ends)
     }
     var records: [AuditedRecord] = []
-    var origins: [(source: Int, record: Int)] = []
+    var origins: [(source: Int, sample: Int)] = []
     var isKept = data.sources.map { [Bool](repeating: false, count: $0.index.count) }
     for (position, entry) in data.entries.enumerated() {
       let sample = data.sample(position)
-      let (source, record) = (Int(entry.source), Int(entry.record))
-      isKept[source][record] = true
-      origins.append((source, record))
+      let (source, number) = (Int(entry.source), Int(entry.sample))
+      isKept[source][number] = true
+      origins.append((source, number))
       records.append(
         audited(
-          source, record, entry.isValidation == 0 ? .training : .validation, removed: Int(entry.removed),
-          ends: sample.promptCount < sample.tokens.count && sample.tokens.last == data.summary.endOfText))
+          source, number, entry.isValidation == 0 ? .training : .validation, removed: Int(entry.removed),
+          ends: data.summary.layout.kind == .chat
+            ? data.summary.remarks.turnsWithoutEnd == 0 || sample.supervised.isEmpty
+            : sample.promptCount < sample.tokens.count && sample.tokens.last == data.summary.endOfText))
     }
     for (source, kept) in isKept.enumerated() {
-      for (record, entry) in data.sources[source].index.enumerated() where !kept[record] {
-        switch Masking.fit(
+      for (number, entry) in data.sources[source].index.enumerated() where !kept[number] {
+        switch FittingOutcome(
           tokens: Int(entry.tokenCount), prompt: Int(entry.promptCount), maxLength: data.summary.maxLength,
-          overlong: .drop)
+          overlong: .drop, cutsPrompts: data.summary.layout.kind != .chat)
         {
         case .dropped(let reason):
           let place: AuditedRecord.Place = reason == .tooLong ? .droppedTooLong : .droppedAnswerTooLong
-          records.append(audited(source, record, place, removed: 0, ends: true))
-          origins.append((source, record))
+          records.append(audited(source, number, place, removed: 0, ends: true))
+          origins.append((source, number))
         // Taken out as a duplicate.
         case .kept, .truncated, .refused: break
         }

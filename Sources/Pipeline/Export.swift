@@ -3,6 +3,7 @@ import Exporting
 import Files
 import Models
 import Tokenizing
+import Weights
 
 /// What `sft export` is asked for, besides the session.
 public struct ExportOptions: Sendable {
@@ -79,6 +80,29 @@ private func requantizationReport(
   }
 }
 
+/// The model that a run which trained all weights started from; nil where it started from scratch. Throws where it is not there
+/// any more, or not as it was.
+private func origin(of run: RecordedRun, in workspace: Workspace) throws -> ModelCheckpoint? {
+  let configuration = run.configuration
+  guard configuration.settings.method != .pretrain else { return nil }
+  let location: ModelLocation
+  do {
+    location = try workspace.model(configuration.model)
+  } catch let error as SFTError where error.kind == .notFound {
+    throw SFTError(
+      .notFound,
+      "the model \(configuration.model) that run \(run.folder.name) started from is not there to say how weights are stored",
+      advice: "Put it back, or use \(run.folder.model), which is the model in float32")
+  }
+  let checkpoint = try ModelCheckpoint(folder: location.folder)
+  guard try modelDigest(checkpoint, in: workspace) == configuration.baseDigest else {
+    throw SFTError(
+      .badData, "the model \(configuration.model) is not the one that run \(run.folder.name) was trained on",
+      file: checkpoint.folder)
+  }
+  return checkpoint
+}
+
 private func checkMergeable(_ base: BaseModel) throws {
   guard base.checkpoint.quantizedNames.isEmpty else {
     throw SFTError(
@@ -126,7 +150,8 @@ private func write(_ session: InferenceSession, _ options: ExportOptions, format
   case .merged:
     try checkMergeable(base)
     try exportMerged(
-      base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: base.tokenizerFiles, to: folder,
-      dtype: options.dtype, threads: session.threads)
+      base.checkpoint, base.decoder, adapter: session.adapter,
+      origin: try session.modelRun.flatMap { try origin(of: $0, in: session.workspace) },
+      tokenizerFiles: base.tokenizerFiles, to: folder, dtype: options.dtype, threads: session.threads)
   }
 }

@@ -2,7 +2,7 @@ import Core
 import Evaluating
 import Files
 import Loading
-import Masking
+import SampleEncoding
 
 /// Raw records as a session's model sees them.
 extension InferenceSession {
@@ -30,27 +30,22 @@ extension InferenceSession {
     guard (2...base.decoder.configuration.contextLength).contains(limit) else {
       throw SFTError(.usage, "--max-length must be from 2 to the model's context")
     }
-    let encoders = RecordEncoders(template: template, tokenizer: base.tokenizer, endOfText: endOfText)
-    var fitted = FittedRecords()
     let input = try MappedFile(input: path)
     let file = input.path
+    let settings = ChatSettings(maxLength: limit, cutsTurns: overlong == .truncate)
+    var fitter = RecordFitter(file: file, maxLength: limit, overlong: overlong)
+    let (ofOthers, ofConversations) = (layout, try layoutOfConversations())
+    let encoders = [ofOthers, ofConversations].map {
+      SampleEncoder(template: $0.template, tokenizer: base.tokenizer, endOfText: endOfText, settings: settings)
+    }
     _ = try loadRecords(from: [input], options: LoadingOptions(threads: threads)) { records in
-      for (record, sample) in zip(records, encoders.samples(records)) {
-        switch Masking.fit(
-          tokens: sample.tokens.count, prompt: sample.promptCount, maxLength: limit, overlong: overlong)
-        {
-        case .kept: fitted.samples.append(sample)
-        case .truncated(let removed):
-          fitted.truncated += 1
-          fitted.samples.append(Masking.truncate(sample, removing: removed))
-        case .dropped: fitted.dropped += 1
-        case .refused:
-          throw SFTError(
-            .badData, "the record has \(sample.tokens.count) tokens, more than the maximum length of \(limit)",
-            file: file, line: record.line, advice: "Use --overlong drop or --overlong truncate")
-        }
+      for record in records {
+        let isConversation = record.form == .messages
+        try fitter.add(
+          record, encoders[isConversation ? 1 : 0], cutsPrompts: !(isConversation ? ofConversations : ofOthers).isChat)
       }
     }
+    let fitted = fitter.fitted
     guard !fitted.samples.isEmpty else {
       throw SFTError(
         .badData, "no record is left: all \(fitted.dropped) are longer than \(limit) tokens", file: file)
@@ -68,5 +63,42 @@ extension InferenceSession {
       pass, count: samples.count, progress: { progress($0, samples.count) }, samples: { samples[$0] })
     return RecordsEvaluation(
       result: result, records: samples.count, truncated: fitted.truncated, dropped: fitted.dropped)
+  }
+}
+
+/// Encodes a file's records one by one and fits their samples into the maximum length.
+private struct RecordFitter {
+  let file: String
+  let maxLength: Int
+  let overlong: OverlongPolicy
+  var fitted = InferenceSession.FittedRecords()
+
+  init(file: String, maxLength: Int, overlong: OverlongPolicy) {
+    (self.file, self.maxLength, self.overlong) = (file, maxLength, overlong)
+  }
+
+  mutating func add(_ record: Conversation, _ encoder: SampleEncoder, cutsPrompts: Bool) throws {
+    let encoded: EncodedRecord
+    do {
+      encoded = try encoder.encode(record)
+    } catch let fault as EncodingFault {
+      throw fault.error(record, files: [file])
+    }
+    for sample in encoded.samples {
+      let fit = FittingOutcome(
+        tokens: sample.tokens.count, prompt: sample.promptCount, maxLength: maxLength, overlong: overlong,
+        cutsPrompts: cutsPrompts)
+      switch fit {
+      case .kept: fitted.samples.append(sample)
+      case .truncated(let removed):
+        fitted.truncated += 1
+        fitted.samples.append(sample.droppingFirst(removed))
+      case .dropped: fitted.dropped += 1
+      case .refused:
+        throw SFTError(
+          .badData, "the record has \(sample.tokens.count) tokens, more than the maximum length of \(maxLength)",
+          file: file, line: record.line, advice: "Use --overlong drop or --overlong truncate")
+      }
+    }
   }
 }

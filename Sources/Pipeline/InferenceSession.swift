@@ -3,6 +3,7 @@ import Evaluating
 import Files
 import Kernels
 import Models
+import SampleEncoding
 import Templating
 import Tokenizing
 import Weights
@@ -18,6 +19,8 @@ public struct InferenceOptions: Sendable {
   public var run: String?
   public var checkpoint: Int?
   public var template: String?
+  /// Whether the session's template is to be used.
+  public var usesTemplate = true
   public var force = false
   public var threads: Int?
   /// nil where the user did not say: then as the run has it.
@@ -29,6 +32,11 @@ public struct InferenceOptions: Sendable {
   public var packs = false
 
   public init() {}
+
+  /// Whether what is wrong with the newest run matters: not where all is named that could be taken from it.
+  fileprivate var needsRun: Bool {
+    model == nil || run != nil || checkpoint != nil || needsAdapter || (usesTemplate && template == nil)
+  }
 }
 
 /// A model with its adapter and template, taken from the options, else from the newest run, else from the newest prepared
@@ -42,11 +50,13 @@ public final class InferenceSession {
   public let modelRun: RecordedRun?
   /// What is used, in words.
   public let description: String
-  public let template: PromptTemplate
+  let layout: RecordLayout
+  /// Whether the user named it, or the data or the run were made with it.
+  private let layoutIsNamed: Bool
   public let maxLength: Int
   public let pass: InferencePass
   let threads: Int
-  private let workspace: Workspace
+  let workspace: Workspace
 
   public init(_ options: InferenceOptions, workspace: Workspace, notice: (String) -> Void) throws {
     self.workspace = workspace
@@ -55,7 +65,8 @@ public final class InferenceSession {
     guard options.adapter == nil || (options.checkpoint == nil && options.run == nil) else {
       throw SFTError(.usage, "--adapter names one adapter, --run and --checkpoint another", advice: "Give one of them")
     }
-    let run = try workspace.recordedRun(options.run)
+    let run =
+      options.needsRun ? try workspace.recordedRun(options.run) : try? workspace.recordedRun(nil, saying: false)
     // Text has no template: a run that is trained from scratch on it says nothing of one. It has no base either.
     let fromScratch = run?.configuration.settings.method == .pretrain
     let prepared = run == nil || fromScratch ? try workspace.preparedSummary() : nil
@@ -86,14 +97,17 @@ public final class InferenceSession {
     let base = try BaseModel(
       model, workspace: workspace, quantization: quantization, packs: options.packs, compute: compute)
     self.base = base
+    layoutIsNamed = options.template != nil || !fromScratch && run != nil || prepared != nil
     if let template = options.template {
-      self.template = try PromptTemplate.named(template)
+      layout = try RecordLayout(named: template, folder: base.folder, date: .today)
     } else if !fromScratch, let recorded = run?.configuration {
-      template = try PromptTemplate(source: recorded.template, name: recorded.templateName)
+      layout = try RecordLayout(
+        recorded.layout, name: recorded.templateName, source: recorded.template, folder: base.folder)
     } else if let prepared {
-      template = try PromptTemplate(source: prepared.template, name: prepared.templateName)
+      layout = try RecordLayout(
+        prepared.layout, name: prepared.templateName, source: prepared.template, folder: base.folder)
     } else {
-      template = try PromptTemplate.named("alpaca")
+      layout = RecordLayout(try PromptTemplate.named(PromptTemplate.shippedNames[0]))
     }
     let context = base.decoder.configuration.contextLength
     maxLength = min(context, (fromScratch ? nil : run?.configuration.maxLength) ?? prepared?.maxLength ?? context)
@@ -145,16 +159,53 @@ public final class InferenceSession {
     }
   }
 
-  /// Ids of a question in the session's template or another, up to where the answer begins.
-  public func prompt(instruction: String, input: String, template: PromptTemplate? = nil) -> [Int32] {
-    var ids: [Int32] = []
-    let segments = (template ?? self.template).renderPrompt(instruction: instruction, input: input)
-    base.tokenizer.makeEncoder().encode(segments.map(TextPiece.init), into: &ids)
-    return base.tokenizer.begin(ids)
+  /// What a model is given, and what ends its answer beside the tokens that end its texts.
+  public struct Prompt: Sendable {
+    public var ids: [Int32]
+    public var endTokens: [Int32]
   }
 
-  /// Ids of a text without a template.
-  public func prompt(text: String) -> [Int32] { base.tokenizer.begin(base.tokenizer.makeEncoder().encode(text)) }
+  /// A question in the session's template, up to where the answer begins.
+  ///
+  /// Throws `badData` where a chat template does not take a lone question.
+  public func prompt(instruction: String, input: String) throws -> Prompt {
+    try prompt([Conversation.Turn(role: Role.user, content: instruction, input: input)], tools: "", layout)
+  }
+
+  /// A conversation in the template of conversations, up to where the answer to it begins.
+  ///
+  /// Throws `badData` where the template does not take it.
+  public func prompt(_ conversation: Conversation) throws -> Prompt {
+    try prompt(conversation.turns, tools: conversation.tools, try layoutOfConversations())
+  }
+
+  private func prompt(_ turns: [Conversation.Turn], tools: String, _ layout: RecordLayout) throws -> Prompt {
+    do {
+      return Prompt(ids: try encoder(layout).prompt(turns, tools: tools), endTokens: endTokens(layout))
+    } catch let fault as EncodingFault {
+      throw SFTError(.badData, fault.message, advice: fault.advice)
+    }
+  }
+
+  /// For prompts, which need no end of text.
+  private func encoder(_ layout: RecordLayout) -> SampleEncoder {
+    SampleEncoder(
+      template: layout.template, tokenizer: base.tokenizer, endOfText: base.tokenizer.endOfText ?? 0)
+  }
+
+  /// What ends an answer in a chat template, beside the tokens that end the model's texts.
+  func endTokens(_ layout: RecordLayout) -> [Int32] { encoder(layout).turnEnd.map { [$0] } ?? [] }
+
+  /// The layout of conversations: the session's, unless nobody has named it and the model has a chat template of its own.
+  func layoutOfConversations() throws -> RecordLayout {
+    guard !layoutIsNamed, let template = try ChatTemplate.of(folder: base.folder) else { return layout }
+    return RecordLayout(.chat(template, .today), name: RecordLayout.modelName)
+  }
+
+  /// A text without a template.
+  public func prompt(text: String) -> Prompt {
+    Prompt(ids: base.tokenizer.begin(base.tokenizer.makeEncoder().encode(text)), endTokens: [])
+  }
 
   /// What a run that trained all weights started from, which no adapter's absence gives; nil where there is no such run.
   /// Throws `usage` where it started from scratch.

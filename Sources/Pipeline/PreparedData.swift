@@ -1,14 +1,13 @@
 import Artifacts
 import Core
 import Files
-import Masking
 
 /// Prepared data, open for use: tokens in memory, samples cut out of them when asked for.
 public final class PreparedData: Sendable {
   public let artifact: Artifact<PreparedSummary>
   public var summary: PreparedSummary { artifact.summary }
   public var reference: ArtifactReference { artifact.reference }
-  /// Kept records in file order, the validation file's last.
+  /// Kept samples in file order, the validation file's last.
   let entries: [PreparedStage.Entry]
   /// Positions in `entries` of the training and of the validation records, in file order.
   public let training: [Int]
@@ -24,8 +23,11 @@ public final class PreparedData: Sendable {
     var artifact: Artifact<TokensStage.Summary>
     var tokens: Tokens
     var index: [TokenEntry]
-    /// Where each record's tokens begin.
+    /// Where each sample's tokens begin.
     var starts: [Int]
+    var ranges: [RangeEntry]
+    /// Where each sample's ranges begin.
+    var rangeStarts: [Int]
   }
 
   /// Opens what `prepare` made. Throws `notFound` where an artifact it needs is gone, `badData` where one is damaged.
@@ -42,8 +44,8 @@ public final class PreparedData: Sendable {
       return try Source(tokens, threads: threads)
     }
     for entry in entries {
-      guard Int(entry.source) < sources.count, Int(entry.record) < sources[Int(entry.source)].index.count,
-        entry.removed < sources[Int(entry.source)].index[Int(entry.record)].tokenCount
+      guard Int(entry.source) < sources.count, Int(entry.sample) < sources[Int(entry.source)].index.count,
+        entry.removed <= sources[Int(entry.source)].index[Int(entry.sample)].promptCount
       else { throw SFTError(.badData, "an entry of the prepared data points outside of its tokens", file: path) }
     }
     self.entries = entries
@@ -53,29 +55,35 @@ public final class PreparedData: Sendable {
 
   public var count: Int { entries.count }
 
-  /// The kept record at `position`, its prompt cut where it was too long.
+  /// The kept sample at `position`, its prompt cut where it was too long.
   public func sample(_ position: Int) -> Sample {
     let entry = entries[position]
     let source = sources[Int(entry.source)]
-    let record = source.index[Int(entry.record)]
-    let start = source.starts[Int(entry.record)] + Int(entry.removed)
-    let end = source.starts[Int(entry.record)] + Int(record.tokenCount)
+    let record = source.index[Int(entry.sample)]
+    let start = source.starts[Int(entry.sample)] + Int(entry.removed)
+    let end = source.starts[Int(entry.sample)] + Int(record.tokenCount)
     let tokens =
       switch source.tokens {
       case .narrow(let tokens): tokens[start..<end].map { Int32($0) }
       case .wide(let tokens): Array(tokens[start..<end])
       }
-    return Sample(tokens: tokens, promptCount: Int(record.promptCount) - Int(entry.removed))
+    let removed = Int(entry.removed)
+    let first = source.rangeStarts[Int(entry.sample)]
+    return Sample(
+      tokens: tokens,
+      supervised: source.ranges[first..<first + Int(record.rangeCount)].map {
+        Int($0.start) - removed..<Int($0.end) - removed
+      })
   }
 
-  /// Where the record at `position` came from, as FILE:LINE.
+  /// Where the sample at `position` came from, as FILE:LINE.
   public func place(_ position: Int) -> String {
-    place(source: Int(entries[position].source), record: Int(entries[position].record))
+    place(source: Int(entries[position].source), sample: Int(entries[position].sample))
   }
 
-  /// The same of any record of a tokens artifact, kept or not.
-  func place(source: Int, record: Int) -> String {
-    let record = sources[source].index[record]
+  /// Where any sample of a tokens artifact came from, kept or not.
+  func place(source: Int, sample: Int) -> String {
+    let record = sources[source].index[sample]
     let files = source == 0 ? summary.files : summary.validationFiles
     return "\(Int(record.file) < files.count ? files[Int(record.file)] : "?"):\(record.line)"
   }
@@ -90,19 +98,35 @@ extension PreparedData.Source {
       ? .narrow(try reader.decompressAll(as: UInt16.self, threads: threads))
       : .wide(try reader.decompressAll(as: Int32.self, threads: threads))
     index = try readEntries(try artifact.file(TokensStage.indexFile), as: TokenEntry.self)
-    starts = []
+    ranges = try readEntries(try artifact.file(TokensStage.rangesFile), as: RangeEntry.self)
+    (starts, rangeStarts) = ([], [])
     starts.reserveCapacity(index.count)
-    var total = 0
+    rangeStarts.reserveCapacity(index.count)
+    var (total, totalRanges) = (0, 0)
     for entry in index {
-      guard entry.promptCount <= entry.tokenCount else {
+      let end = totalRanges + Int(entry.rangeCount)
+      guard end <= ranges.count, Self.areSound(ranges[totalRanges..<end], of: entry) else {
         throw SFTError(.badData, "an entry of the tokens' index is damaged", file: artifact.path)
       }
       starts.append(total)
+      rangeStarts.append(totalRanges)
       total += Int(entry.tokenCount)
+      totalRanges = end
     }
-    guard total * artifact.summary.tokenBytes == reader.rawSize else {
+    guard total * artifact.summary.tokenBytes == reader.rawSize, totalRanges == ranges.count else {
       throw SFTError(.badData, "the tokens and their index do not agree", file: artifact.path)
     }
+  }
+
+  /// Ranges in order, within the tokens, the first where the prompt ends.
+  private static func areSound(_ ranges: ArraySlice<RangeEntry>, of entry: TokenEntry) -> Bool {
+    var end = entry.promptCount
+    guard ranges.first.map({ $0.start == end }) ?? (end == entry.tokenCount) else { return false }
+    for range in ranges {
+      guard range.start >= end, range.end > range.start else { return false }
+      end = range.end
+    }
+    return end <= entry.tokenCount
   }
 }
 

@@ -1,14 +1,14 @@
 import Artifacts
 import Core
 import Files
-import Masking
+import SampleEncoding
 
 /// Stage 3: which records are kept, how far their prompts are cut, and which are for validation. Small: the tokens stay in
 /// the artifacts of stage 2.
 enum PreparedStage {
   static let name = "prepared"
-  /// 2: from records of version 3.
-  static let version = 2
+  /// 4: from tokens of version 4.
+  static let version = 4
   static let indexFile = "index.zst"
 
   /// What decides the outcome, besides the tokens.
@@ -19,15 +19,17 @@ enum PreparedStage {
     var validationShare: Double
     var seed: UInt64
     var removesDuplicates: Bool
+    /// Whether a prompt's start may be cut off: not where a chat template has laid it out.
+    var cutsPrompts: Bool
   }
 
-  /// One kept record.
+  /// One kept sample.
   struct Entry: BitwiseCopyable, Sendable, Equatable {
-    /// Record number in its tokens artifact.
-    var record: UInt32
+    /// Its number in its tokens artifact.
+    var sample: UInt32
     /// Tokens cut from the prompt's left.
     var removed: UInt32
-    /// 0 for the data file's records, 1 for the validation file's.
+    /// 0 for the data file's samples, 1 for the validation file's.
     var source: UInt32
     var isValidation: UInt32
   }
@@ -45,25 +47,25 @@ enum PreparedStage {
     var selection = Selection()
     let held = try validation.map { try fit($0, source: 1, files: validationFiles, settings, &selection.counts) } ?? []
     var kept = try fit(data, source: 0, files: files, settings, &selection.counts)
-    var groups: [Content: Int] = [:]
-    for entry in kept { groups[Content(data[Int(entry.record)]), default: 0] += 1 }
-    selection.counts.duplicates = kept.count - groups.count
-    if settings.removesDuplicates {
-      var seen = Set<Content>()
-      kept = kept.filter { seen.insert(Content(data[Int($0.record)])).inserted }
-    }
+    let contents = Content.each(of: data)
+    func content(_ entry: Entry) -> Content { contents[Int(entry.sample)] }
+    // The first record of each content: the samples of one record are no duplicates of each other.
+    var first: [Content: UInt32] = [:]
+    for entry in kept where first[content(entry)] == nil { first[content(entry)] = data[Int(entry.sample)].record }
+    let records = Set(kept.map { data[Int($0.sample)].record })
+    selection.counts.duplicates = records.count - first.count
+    if settings.removesDuplicates { kept.removeAll { first[content($0)] != data[Int($0.sample)].record } }
     let heldOut: Set<Content>
     if let validation {
-      heldOut = Set(held.map { Content(validation[Int($0.record)]) })
+      let validationContents = Content.each(of: validation)
+      heldOut = Set(held.map { validationContents[Int($0.sample)] })
       let before = kept.count
-      kept.removeAll { heldOut.contains(Content(data[Int($0.record)])) }
+      kept.removeAll { heldOut.contains(content($0)) }
       selection.counts.alsoInValidation = before - kept.count
     } else {
-      heldOut = split(kept.map { Content(data[Int($0.record)]) }, settings)
+      heldOut = split(kept.map(content), settings)
     }
-    for index in kept.indices where heldOut.contains(Content(data[Int(kept[index].record)])) {
-      kept[index].isValidation = 1
-    }
+    for index in kept.indices where heldOut.contains(content(kept[index])) { kept[index].isValidation = 1 }
     selection.entries = kept + held
     return selection
   }
@@ -73,9 +75,20 @@ enum PreparedStage {
     var hash: UInt64
     var otherHash: UInt64
 
-    init(_ entry: TokenEntry) {
-      hash = entry.hash
-      otherHash = entry.otherHash
+    /// Of each sample, the content of its record: of all the record's samples.
+    static func each(of entries: [TokenEntry]) -> [Content] {
+      var contents: [Content] = []
+      contents.reserveCapacity(entries.count)
+      while contents.count < entries.count {
+        let first = entries[contents.count]
+        let samples = entries[contents.count...].prefix { $0.record == first.record }
+        let content = samples.dropFirst().reduce(Content(hash: first.hash, otherHash: first.otherHash)) {
+          Content(
+            hash: SeededGenerator.mix($0.hash ^ $1.hash), otherHash: SeededGenerator.mix($0.otherHash &+ $1.otherHash))
+        }
+        contents += repeatElement(content, count: samples.count)
+      }
+      return contents
     }
   }
 
@@ -103,89 +116,29 @@ enum PreparedStage {
   }
 
   private static func fit(
-    _ records: [TokenEntry], source: UInt32, files: [String], _ settings: Settings,
+    _ samples: [TokenEntry], source: UInt32, files: [String], _ settings: Settings,
     _ counts: inout PreparedSummary.Counts
   ) throws -> [Entry] {
     var kept: [Entry] = []
-    kept.reserveCapacity(records.count)
-    for (index, record) in records.enumerated() {
-      let fit = Masking.fit(
-        tokens: Int(record.tokenCount), prompt: Int(record.promptCount), maxLength: settings.maxLength,
-        overlong: settings.overlong)
+    kept.reserveCapacity(samples.count)
+    for (index, sample) in samples.enumerated() {
+      let fit = FittingOutcome(
+        tokens: Int(sample.tokenCount), prompt: Int(sample.promptCount), maxLength: settings.maxLength,
+        overlong: settings.overlong, cutsPrompts: settings.cutsPrompts)
       switch fit {
-      case .kept: kept.append(Entry(record: UInt32(index), removed: 0, source: source, isValidation: source))
+      case .kept: kept.append(Entry(sample: UInt32(index), removed: 0, source: source, isValidation: source))
       case .truncated(let removed):
         counts.truncated += 1
-        kept.append(Entry(record: UInt32(index), removed: UInt32(removed), source: source, isValidation: source))
+        kept.append(Entry(sample: UInt32(index), removed: UInt32(removed), source: source, isValidation: source))
       case .dropped(.tooLong): counts.droppedTooLong += 1
       case .dropped(.answerTooLong): counts.droppedAnswerTooLong += 1
       case .refused:
         throw SFTError(
-          .badData, "the record has \(record.tokenCount) tokens, more than the maximum length of \(settings.maxLength)",
-          file: Int(record.file) < files.count ? files[Int(record.file)] : nil, line: Int(record.line),
+          .badData, "the record has \(sample.tokenCount) tokens, more than the maximum length of \(settings.maxLength)",
+          file: Int(sample.file) < files.count ? files[Int(sample.file)] : nil, line: Int(sample.line),
           advice: "Use --overlong drop or --overlong truncate, or a larger --max-length")
       }
     }
     return kept
-  }
-}
-
-/// What `prepare` tells of its result, and what later verbs need to know of it.
-public struct PreparedSummary: Codable, Sendable, Equatable {
-  public struct Counts: Codable, Sendable, Equatable {
-    public var loaded = 0
-    public var skippedBad = 0
-    public var droppedWithInput = 0
-    public var droppedTooLong = 0
-    public var droppedAnswerTooLong = 0
-    public var truncated = 0
-    /// Records equal to an earlier one; removed only with `--dedupe`.
-    public var duplicates = 0
-    public var duplicatesRemoved = 0
-    /// Training records removed because the validation file has them.
-    public var alsoInValidation = 0
-  }
-
-  public struct Lengths: Codable, Sendable, Equatable {
-    public var minimum: Int
-    public var median: Int
-    public var p90: Int
-    public var p99: Int
-    public var maximum: Int
-    public var mean: Double
-  }
-
-  public var model: String
-  public var tokenizer: Digest
-  public var templateName: String
-  public var template: String
-  public var endOfText: Int32
-  public var maxLength: Int
-  public var files: [String]
-  public var validationFiles: [String]
-  public var counts: Counts
-  public var skippedMessages: [String]
-  public var training: Int
-  public var validation: Int
-  /// Tokens of all kept records, EOS included.
-  public var tokens: Int
-  public var supervisedTokens: Int
-  public var lengths: Lengths
-  /// Where the tokens are: of the data, and of the validation file.
-  public var sources: [ArtifactReference]
-
-  public var supervisedShare: Double { Double(supervisedTokens) / Double(max(1, tokens)) }
-}
-
-extension PreparedSummary.Lengths {
-  /// Nearest-rank percentiles; `lengths` must not be empty.
-  init(_ lengths: [Int]) {
-    let sorted = lengths.sorted()
-    func percentile(_ share: Double) -> Int {
-      sorted[min(sorted.count - 1, max(0, Int((share * Double(sorted.count)).rounded(.up)) - 1))]
-    }
-    self.init(
-      minimum: sorted[0], median: percentile(0.5), p90: percentile(0.9), p99: percentile(0.99),
-      maximum: sorted[sorted.count - 1], mean: Double(sorted.reduce(0, +)) / Double(sorted.count))
   }
 }

@@ -7,5 +7,5 @@ import Loading
 public func readQuestions(_ path: String) throws -> (questions: [Question], file: String) {
   let file = try MappedFile(input: path)
   if let foreign = ForeignFormat(file) { throw foreign.error(file.path) }
-  return (try loadQuestions(file, advice: conversionAdvice), file.path)
+  return (try loadQuestions(file, conversation: readConversation, advice: conversionAdvice), file.path)
 }

@@ -7,7 +7,7 @@ final class RecordTexts {
   private let paths: [String]
   /// Kept in use for as long as they are read.
   private let artifacts: [Artifact<RecordsStage.Summary>]
-  private var latest: (source: Int, frame: Int, records: [Record])?
+  private var latest: (source: Int, frame: Int, records: [Conversation])?
 
   /// Throws `notFound` where the records the tokens were made from are gone.
   init(_ data: PreparedData, store: ArtifactStore) throws {
@@ -24,14 +24,15 @@ final class RecordTexts {
     }
     paths = try artifacts.map { try $0.file(RecordsStage.dataFile) }
     readers = try paths.map { try ShardReader($0) }
-    for (reader, source) in zip(readers, data.sources) where reader.itemCount != source.index.count {
+    for (reader, source) in zip(readers, data.sources)
+    where source.index.contains(where: { Int($0.record) >= reader.itemCount }) {
       throw SFTError(.badData, "the records and their tokens do not agree", file: data.artifact.path)
     }
   }
 
   /// `transform` of every record of a source, in order, on several threads; few frames are in memory at once.
   func map<Result: Sendable>(
-    _ source: Int, threads: Int, _ transform: @Sendable (Record) -> Result
+    _ source: Int, threads: Int, _ transform: @Sendable (Conversation) -> Result
   ) throws -> [Result] {
     let (reader, path) = (readers[source], paths[source])
     var results: [Result] = []
@@ -49,7 +50,7 @@ final class RecordTexts {
   }
 
   /// One record of a source.
-  func record(_ number: Int, source: Int) throws -> Record {
+  func record(_ number: Int, source: Int) throws -> Conversation {
     let reader = readers[source]
     guard let frame = reader.frames.lastIndex(where: { $0.firstItem <= number && $0.items > 0 }) else {
       throw SFTError(.internalError, "there is no record \(number)", file: paths[source])

@@ -106,7 +106,9 @@ struct ReportedSettings {
   }
 
   private static let names: [(key: String, name: String)] = [
-    ("model", "model"), ("templateName", "template"), ("maxLength", "maximum length in tokens"),
+    ("model", "model"), ("templateName", "template"), ("layout.kind", "kind of template"),
+    ("layout.date", "day that the template writes"), ("layout.trainOn", "turns trained on"),
+    ("maxLength", "maximum length in tokens"),
     ("prepared", "prepared data"), ("pretrained.files", "text files"),
     ("pretrained.configuration", "the model's configuration"), ("pretrained.tokenizer", "tokenizer"),
     ("pretrained.vocabularySize", "tokens of the vocabulary"), ("pretrained.stride", "tokens from window to window"),

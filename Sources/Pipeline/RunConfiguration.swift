@@ -17,6 +17,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   public var tokenizer: Digest
   public var templateName: String
   public var template: String
+  /// How the template lays records out; nil for a prompt template.
+  public var layout: RecordedLayout?
   public var maxLength: Int
   public var prepared: ArtifactReference
   public var settings: TrainingSettings

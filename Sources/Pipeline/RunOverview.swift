@@ -44,10 +44,10 @@ public struct RunOverview: Sendable, Encodable {
     (method, r) = (configuration.settings.method, configuration.settings.lora?.rank)
     learningRate = configuration.settings.schedule.learningRate
     steps = configuration.settings.steps
-    checkpoints = folder.checkpointSteps()
+    checkpoints = try folder.checkpointSteps()
     hasBest = try directoryExists(folder.best)
     let mark = try? FinishedMark.read(folder)
-    let saved = folder.newestState
+    let saved = try folder.newestState()
     (bestLoss, bestStep) = (mark?.best_loss ?? saved?.bestLoss, mark?.best_step ?? saved?.bestStep)
     (finished, stoppedEarly) = (mark != nil, mark?.stopped_early ?? false)
     if folder.isTrained {

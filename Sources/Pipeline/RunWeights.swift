@@ -14,7 +14,7 @@ extension Workspace {
     if let checkpoint {
       let path = folder.checkpoint(checkpoint)
       guard try directoryExists(path) else {
-        let steps = folder.checkpointSteps().map(String.init).joined(separator: ", ")
+        let steps = try folder.checkpointSteps().map(String.init).joined(separator: ", ")
         throw SFTError(
           .notFound, "run \(name) has no checkpoint of step \(checkpoint)",
           advice: steps.isEmpty ? nil : "It has \(steps)")
@@ -39,7 +39,7 @@ extension Workspace {
 
   /// Puts a run's folder into the state that its newest sound checkpoint implies, if nobody trains it.
   private func settle(_ run: RunFolder) throws {
-    guard !run.isSettled, let lock = try FileLock.attempt(run.lock, .exclusive) else { return }
+    guard try !run.isSettled(), let lock = try FileLock.attempt(run.lock, .exclusive) else { return }
     defer { withExtendedLifetime(lock) {} }
     try run.settle(thorough: false, notice: notice)
   }

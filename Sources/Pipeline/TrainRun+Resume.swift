@@ -12,7 +12,7 @@ extension TrainRun {
     try refuseChanges(configuration, folder.name)
     let outcome = try workspace.resume(recorded, charts: options.tensorboard, event: event) {
       let (data, base) = try open(configuration, folder.name)
-      if configuration.settings.initialAdapter != nil, folder.checkpointSteps().isEmpty {
+      if configuration.settings.initialAdapter != nil, try folder.checkpointSteps().isEmpty {
         throw SFTError(
           .notFound, "run \(folder.name) started from another adapter and has no checkpoint to go on from",
           advice: "Start a new run with --init-adapter")

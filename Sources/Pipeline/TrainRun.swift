@@ -81,11 +81,12 @@ public struct TrainRun {
       start.settings.trunkLayer = decision.layer
       if let note = decision.note { event(.note(note)) }
     }
-    try options.planValidation(&start.settings, trainingData(data), try start.decoder(), start.trained)
+    try options.planValidation(&start.settings, trainingData(data, base), try start.decoder(), start.trained)
     let configuration = RunConfiguration(
       format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
       tokenizer: base.tokenizer.digest, templateName: data.summary.templateName, template: data.summary.template,
-      maxLength: data.summary.maxLength, prepared: data.reference, settings: start.settings,
+      layout: data.summary.layout.kind == .prompt ? nil : data.summary.layout, maxLength: data.summary.maxLength,
+      prepared: data.reference, settings: start.settings,
       quantization: base.quantization,
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
       epochs: options.recordedEpochs, tensorboard: charts, linearAlgebra: LinearAlgebra.report())
@@ -125,18 +126,21 @@ public struct TrainRun {
         baseModel: base.reference, baseDigest: configuration.baseDigest,
         quantization: configuration.quantization?.description, modelFolder: base.folder,
         tokenizerFiles: try base.tokenizerFiles),
-      data: trainingData(data), shouldStop: shouldStop, event: event, profile: options.profile,
+      data: trainingData(data, base), shouldStop: shouldStop, event: event, profile: options.profile,
       checkModel: { try base.checkpoint.checkFinite() },
       trunk: { profiler in try trunk(folder, configuration, data, base, profiler) })
   }
 
-  private func trainingData(_ data: PreparedData) -> TrainingData {
+  private func trainingData(_ data: PreparedData, _ base: BaseModel) -> TrainingData {
     let first = data.validation.first.map(data.sample)
+    // The first trained turn ends in it, where it is a turn that ends.
+    let end = first.flatMap { sample in sample.supervised.first.map { sample.tokens[$0.upperBound - 1] } }
     return TrainingData(
       count: data.training.count, sample: { data.sample(data.training[$0]) },
       place: { data.place(data.training[$0]) }, validationCount: data.validation.count,
       validationSample: { data.sample(data.validation[$0]) },
-      samplePrompt: first.map { Array($0.tokens.prefix($0.promptCount)) } ?? [])
+      samplePrompt: first.map { Array($0.tokens.prefix($0.promptCount)) } ?? [],
+      sampleEnds: end.map { base.tokenizer.isSpecial($0) ? [$0] : [] } ?? [])
   }
 
   /// What the frozen blocks below the adapters give, where the run's settings say that it is stored.

@@ -42,6 +42,8 @@ struct TrainingData {
   var validationSample: (Int) -> Sample
   /// What is continued after each validation.
   var samplePrompt: [Int32]
+  /// What ends its answer, beside the tokens that end the model's texts.
+  var sampleEnds: [Int32] = []
 }
 
 /// The training itself, with everything at hand: the loop with validation, sample texts, metrics and checkpoints.
@@ -167,7 +169,7 @@ struct TrainingJob {
   private func sampleText(_ inference: InferencePass) throws -> (prompt: String, text: String) {
     let text = try tokenizer.decode(data.samplePrompt, skipSpecialTokens: false)
     guard (1..<decoder.configuration.contextLength).contains(data.samplePrompt.count) else { return (text, "") }
-    let generator = try Generator(inference, tokenizer)
+    let generator = try Generator(inference, tokenizer, endTokens: data.sampleEnds)
     let limit = configuration.settings.sampleLimit
     var done = 0
     let answer = try generator.generate(data.samplePrompt, GenerationSettings(maxNewTokens: limit)) { _ in

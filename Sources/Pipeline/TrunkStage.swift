@@ -47,7 +47,8 @@ enum TrunkStage {
       var summary = Summary(records: data.training.count, rows: 0, width: width)
       var done = 0
       try overBatches(
-        data.training.count, tokenBudget: batchTokens, sharesPrefixes: true, samples: { data.sample(data.training[$0]) }
+        data.training.count, tokenBudget: batchTokens, sharesPrefixes: true, for: base.decoder,
+        samples: { data.sample(data.training[$0]) }
       ) { batch, samples in
         let stream = pass.stream(batch, entering: layer)
         for sample in samples {

@@ -34,7 +34,7 @@ extension TrainingData {
     var records = 0.0
     let plain = settings.engine == .plain
     try overBatches(
-      used, tokenBudget: plain ? 0 : 512, sharesPrefixes: !plain,
+      used, tokenBudget: plain ? 0 : 512, sharesPrefixes: !plain, for: decoder,
       // From all over the data, which may be sorted.
       samples: { validationSample($0 * validationCount / used) }
     ) { batch, _ in records += ValidationCost.forward(batch, decoder) }

@@ -13,10 +13,11 @@ public struct TextPiece: Sendable, Equatable {
   }
 }
 
-/// Byte-level BPE (GPT-2's scheme) read from a Hugging Face model folder.
+/// BPE over bytes (GPT-2's scheme) or over characters (SentencePiece's), read from a Hugging Face model folder.
 ///
 /// Immutable and cheap to copy: copies share one storage. Encoding and decoding give what Hugging Face's fast tokenizer
-/// gives with `split_special_tokens=True, add_special_tokens=False` and `clean_up_tokenization_spaces=False`.
+/// gives with `split_special_tokens=True, add_special_tokens=False` and `clean_up_tokenization_spaces=False`, and the
+/// file as it is, whatever class `tokenizer_config.json` names.
 public struct Tokenizer: Sendable {
   let model: TokenizerModel
   /// The id that ends a text, where the folder's files name one or the vocabulary has one of the usual names.
@@ -44,50 +45,25 @@ public struct Tokenizer: Sendable {
   /// Special tokens by their text.
   public var specialTokens: [String: Int32] { model.specialTokens }
 
-  /// Reads `tokenizer.json`, else `vocab.json` and `merges.txt`, and the special tokens' names beside them.
+  /// Reads `tokenizer.json`, else `vocab.json` and `merges.txt`, else `tokenizer.model`, and the special tokens' names beside
+  /// them.
   ///
   /// Throws `.notFound` where neither is there, `.badData` that names the file and the part where a file is broken or
   /// asks for what is not supported.
   public init(folder: String) throws {
     let names = try SpecialTokenNames(folder: folder)
-    var description = try Self.read(folder)
-    description.add(names.addedTokens)
-    description.addSpecialTokens(named: names.all)
-    if let addPrefixSpace = names.addPrefixSpace { description.split.addPrefixSpace = addPrefixSpace }
+    let description = try TokenizerDescription(folder: folder, names)
     model = try TokenizerModel(description)
     endOfText = try Self.endOfText(names, description, model)
     let listed = names.endOfTextIDs.compactMap { Int32(exactly: $0) }
     endTokens = [endOfText].compactMap(\.self) + listed.filter { [model] in model.withToken($0) { _ in true } ?? false }
   }
 
-  private static func read(_ folder: String) throws -> TokenizerDescription {
-    let whole = "\(folder)/tokenizer.json"
-    let vocabulary = "\(folder)/vocab.json"
-    let merges = "\(folder)/merges.txt"
-    if try fileExists(whole) { return try TokenizerJSON.read(whole) }
-    switch (try fileExists(vocabulary), try fileExists(merges)) {
-    case (true, true): return try VocabularyFiles.read(vocabulary: vocabulary, merges: merges)
-    case (true, false):
-      throw SFTError(.notFound, "has a vocab.json, but neither its merges.txt nor a tokenizer.json", file: folder)
-    case (false, true):
-      throw SFTError(.notFound, "has a merges.txt, but neither its vocab.json nor a tokenizer.json", file: folder)
-    case (false, false):
-      throw SFTError(
-        .notFound, "has no tokenizer: neither tokenizer.json nor vocab.json with merges.txt is there", file: folder,
-        advice: "Give a Hugging Face model folder")
-    }
-  }
-
   private static func endOfText(
     _ names: SpecialTokenNames, _ description: TokenizerDescription, _ model: TokenizerModel
   ) throws -> Int32? {
-    func id(_ content: String) -> Int32? {
-      func isIt(_ text: String) -> Bool { text.utf8.elementsEqual(content.utf8) }
-      return description.addedTokens.first { isIt($0.content) }?.id
-        ?? description.vocabulary.first { isIt($0.text) }.map { Int32(truncatingIfNeeded: $0.id) }
-    }
     if let named = names.endOfText {
-      guard let id = id(named.content) else {
+      guard let id = description.id(of: named.content) else {
         throw SFTError(.badData, "its eos_token \"\(named.content)\" is not in the vocabulary", file: named.file)
       }
       return id
@@ -95,11 +71,12 @@ public struct Tokenizer: Sendable {
     for number in names.endOfTextIDs {
       if let id = Int32(exactly: number), model.withToken(id, { _ in true }) == true { return id }
     }
-    return ["<|endoftext|>", "</s>", "<|end_of_text|>"].lazy.compactMap(id).first
+    let usual = ["<|endoftext|>", "</s>", "<|end_of_text|>"]
+    return ([description.endOfText].compactMap(\.self) + usual).lazy.compactMap(description.id).first
   }
 
-  /// The bytes that a token decodes to; nil where `id` is not in the vocabulary.
-  public func token(_ id: Int32) -> [UInt8]? { model.withToken(id) { Array($0) } }
+  /// The bytes that a token decodes to where others stand before it; nil where `id` is not in the vocabulary.
+  public func token(_ id: Int32) -> [UInt8]? { model.withToken(id) { model.decoder.bytes(of: $0) } }
 
   /// Whether `skipSpecialTokens` leaves `id` out.
   public func isSpecial(_ id: Int32) -> Bool { model.specialIDs.contains(id) }
@@ -117,7 +94,14 @@ public struct Tokenizer: Sendable {
   /// Throws `.badData` for an id that is not in the vocabulary.
   public func decode(_ ids: [Int32], skipSpecialTokens: Bool = true) throws -> String {
     var bytes: [UInt8] = []
-    for id in ids { try model.append(id, skipSpecialTokens: skipSpecialTokens, to: &bytes) }
+    guard var chain = model.makeDecoderChain() else {
+      for id in ids { try model.visit(id, skipSpecialTokens: skipSpecialTokens) { bytes += $0 } }
+      return String(decoding: bytes, as: UTF8.self)
+    }
+    for id in ids {
+      try model.visit(id, skipSpecialTokens: skipSpecialTokens) { chain.push(Array($0), into: &bytes) }
+    }
+    chain.finish(into: &bytes)
     return String(decoding: bytes, as: UTF8.self)
   }
 
@@ -125,7 +109,7 @@ public struct Tokenizer: Sendable {
   public static func files(in folder: String) throws -> [String] {
     try [
       "added_tokens.json", "chat_template.jinja", "merges.txt", "special_tokens_map.json", "tokenizer.json",
-      "tokenizer_config.json", "vocab.json",
+      "tokenizer.model", "tokenizer_config.json", "vocab.json",
     ].filter { try FileStatus("\(folder)/\($0)")?.kind == .file }
   }
 }

@@ -9,7 +9,7 @@ extension RunFolder {
   /// `checkpoints/best-N/`: the weights after a validation that was the best so far.
   func bestWeights(_ step: Int) -> String { "\(checkpoints)/best-\(step)" }
 
-  private var bestSteps: [Int] { numbers("best-") }
+  private var bestSteps: [Int] { get throws { try numbers("best-") } }
 
   private func lastWeights(_ manifest: FolderManifest) -> String {
     manifest.files.contains { $0.name == AdapterFolder.weightsFile } ? adapter : model
@@ -24,8 +24,8 @@ extension RunFolder {
   }
 
   /// What the newest checkpoint says that can be read.
-  public var newestState: (step: Int, bestLoss: Double?, bestStep: Int?)? {
-    for step in checkpointSteps().reversed() {
+  public func newestState() throws -> (step: Int, bestLoss: Double?, bestStep: Int?)? {
+    for step in try checkpointSteps().reversed() {
       if let state = try? Checkpoint(checkpoint(step)).state { return (state.step, state.bestLoss, state.bestStep) }
     }
     return nil
@@ -33,9 +33,9 @@ extension RunFolder {
 
   /// Whether the folder is as its newest checkpoint, or the mark of its end, says. Reads only what is small, and changes
   /// nothing.
-  public var isSettled: Bool {
+  public func isSettled() throws -> Bool {
     if let mark = try? FinishedMark.read(self) { return holds(mark, thorough: false) }
-    for step in checkpointSteps().reversed() {
+    for step in try checkpointSteps().reversed() {
       guard let newest = try? Checkpoint(checkpoint(step)) else { continue }
       return holds(newest, thorough: false)
     }
@@ -79,7 +79,7 @@ extension RunFolder {
 
   /// What `body` makes of the newest checkpoint that it finds sound; nil where there is none.
   func newestSound<Result>(notice: (String) -> Void, _ body: (Checkpoint) throws -> Result) throws -> Result? {
-    for step in checkpointSteps().reversed() {
+    for step in try checkpointSteps().reversed() {
       do {
         return try body(Checkpoint(checkpoint(step)))
       } catch let error as SFTError where error.kind == .badData || error.kind == .notFound {
@@ -127,9 +127,9 @@ extension RunFolder {
   /// Removes all but the newest checkpoints up to `step`, and the best weights that none of these names.
   func prune(upTo step: Int, keeping count: Int) throws {
     // Those of later steps were passed over when the run was resumed, and do not count among the kept.
-    let sound = checkpointSteps().filter { $0 <= step }
+    let sound = try checkpointSteps().filter { $0 <= step }
     for old in sound.dropLast(max(1, count)) { try removeTree(checkpoint(old)) }
     let named = sound.suffix(max(1, count)).compactMap { try? Checkpoint(checkpoint($0)).state.bestStep }
-    for best in bestSteps where !named.contains(best) { try removeTree(bestWeights(best)) }
+    for best in try bestSteps where !named.contains(best) { try removeTree(bestWeights(best)) }
   }
 }

@@ -49,11 +49,12 @@ public struct RunFolder: Sendable, Equatable {
     }
   }
 
-  /// Steps that have a checkpoint, in order.
-  public func checkpointSteps() -> [Int] { numbers("step-") }
+  /// Steps that have a checkpoint, in order. Throws where there may be some that cannot be seen.
+  public func checkpointSteps() throws -> [Int] { try numbers("step-") }
 
-  func numbers(_ prefix: String) -> [Int] {
-    ((try? directoryEntries(checkpoints)) ?? []).compactMap { name in
+  func numbers(_ prefix: String) throws -> [Int] {
+    guard try fileExists(checkpoints) else { return [] }
+    return try directoryEntries(checkpoints).compactMap { name in
       name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count)) : nil
     }.sorted()
   }

@@ -70,7 +70,7 @@ public final class Trainer {
     let start = clock.now
     var saved = state.step
     // A fresh adapter is a function of the seed, but one that was read need not be there when the run is resumed.
-    if settings.initialAdapter != nil, state.step == 0, run.checkpointSteps().isEmpty { try save(log) }
+    if settings.initialAdapter != nil, state.step == 0, try run.checkpointSteps().isEmpty { try save(log) }
     while state.step < settings.steps, !state.stoppedEarly {
       let began = clock.now
       var metric = try nextUpdate()
@@ -91,7 +91,7 @@ public final class Trainer {
       }
       if stop, !isLast, !state.stoppedEarly { return outcome(interrupted: true) }
     }
-    if saved != state.step || run.checkpointSteps().isEmpty { try save(log) }
+    if try saved != state.step || run.checkpointSteps().isEmpty { try save(log) }
     return outcome(interrupted: false)
   }
 
@@ -117,7 +117,7 @@ public final class Trainer {
     try hooks.checkModel()
     hooks.diverged(step)
     let rate = settings.schedule.rate(at: step - 1, of: settings.steps)
-    return Divergence(place: place, step: step, rate: rate, kept: run.checkpointSteps().last).error
+    return try Divergence(place: place, step: step, rate: rate, kept: run.checkpointSteps().last).error
   }
 
   private func validate(_ log: MetricsLog) throws {

@@ -20,7 +20,7 @@ extension ValidationCost {
     let ways: Double = settings.lora == nil ? 2 : 1
     let again: Double = settings.gradientCheckpointing ? 1 : 0
     let blocks = (settings.trunkLayer == nil ? 1 : trained) + trained * (ways + again)
-    let updates = UpdateQueue(settings, count: count, cost: decoder.batchCost, trunk: nil, samples: samples)
+    let updates = UpdateQueue(settings, count: count, for: decoder, trunk: nil, samples: samples)
     let taken = min(settings.steps, examples)
     let total = (0..<taken).reduce(0.0) { sum, step in
       updates.take(step).batches.reduce(sum) { sum, batch in

@@ -21,6 +21,7 @@ final class UpdateQueue: @unchecked Sendable {
   private let settings: TrainingSettings
   private let samples: @Sendable (Int) -> Sample
   private let cost: Packer.Cost
+  private let shortLength: Int?
   private let trunk: TrunkOutputs?
   /// Signalled once the next update is ready; until then all that follows is the thread's that makes it.
   private let done = DispatchSemaphore(value: 0)
@@ -29,12 +30,13 @@ final class UpdateQueue: @unchecked Sendable {
   private var ready: (step: Int, update: Update)?
 
   init(
-    _ settings: TrainingSettings, count: Int, cost: Packer.Cost, trunk: TrunkOutputs?,
+    _ settings: TrainingSettings, count: Int, for decoder: Decoder, trunk: TrunkOutputs?,
     samples: @escaping @Sendable (Int) -> Sample
   ) {
     self.settings = settings
     self.samples = samples
-    self.cost = cost
+    cost = decoder.batchCost
+    shortLength = decoder.configuration.shortLength
     self.trunk = trunk
     let lengths = settings.batchTokens == nil ? [] : (0..<count).map { samples($0).tokens.count }
     order = DataOrder(count: count, seed: settings.shuffle ? settings.seed : nil, lengths: lengths)
@@ -59,7 +61,9 @@ final class UpdateQueue: @unchecked Sendable {
     let records = indices.map(samples)
     let shares = settings.sharesPrefixes
     let groups = groups(records, sharesPrefixes: shares)
-    let batches = groups.map { group in Packer.pack(group.map { records[$0] }, sharesPrefixes: shares) }
+    let batches = groups.map { group in
+      Packer.pack(group.map { records[$0] }, sharesPrefixes: shares, shortLength: shortLength)
+    }
     return Update(
       records: indices, tokens: records.reduce(0) { $0 + $1.tokens.count },
       supervised: records.reduce(0) { $0 + $1.supervisedCount },

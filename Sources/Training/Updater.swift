@@ -19,7 +19,7 @@ final class Updater {
     optimizer = OptimizerState(
       settings.optimizer, parts.trained.tensors, decaysMatricesOnly: settings.method.decaysMatricesOnly)
     updates = UpdateQueue(
-      settings, count: parts.count, cost: parts.decoder.batchCost, trunk: parts.trunk, samples: parts.samples)
+      settings, count: parts.count, for: parts.decoder, trunk: parts.trunk, samples: parts.samples)
     self.settings = settings
     self.profiler = profiler
   }

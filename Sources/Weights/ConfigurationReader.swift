@@ -87,6 +87,12 @@ struct ConfigurationReader {
     }
   }
 
+  /// Throws where a list has not one entry for each layer.
+  func check(_ key: String, has count: Int, forLayers layers: Int) throws {
+    guard count != layers else { return }
+    throw failure(key, "has \(count) \(count == 1 ? "entry" : "entries") for \(counted(layers, "layer"))")
+  }
+
   /// nil where absent or null.
   func strings(_ key: String) throws -> [String]? {
     guard let value = value(key) else { return nil }

@@ -20,6 +20,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   public enum Activation: Sendable, Equatable {
     /// GELU by its tanh form (`gelu_new`).
     case geluTanh
+    /// GELU by its definition, x · Φ(x) (`gelu`).
+    case gelu
     /// x · sigmoid(x)
     case silu
   }
@@ -107,6 +109,10 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var quantizationMethod: String?
 
   public var layers: Int { blocks.count }
+
+  /// Sequences of more tokens than this rotate otherwise than shorter ones, from their first token on, so that the two share no
+  /// rows; nil where length has no part in it.
+  public var shortLength: Int? { rotaries.compactMap(\.shortLength).min().flatMap { $0 < contextLength ? $0 : nil } }
 
   /// Dimensions of the queries, and of the keys or values.
   public var queryWidth: Int { heads * headWidth }

@@ -3,8 +3,8 @@ import Glibc
 
 /// Rotary position embedding (RoPE, Su et al. 2021) in the half-split form: dimensions i and i + width/2 of a head are a pair.
 ///
-/// Only `width` of the head's dimensions rotate; the others pass through. What is scaled is a fact of the model, the same for
-/// every sequence: kinds that choose by a sequence's length are kept to lengths at which there is no choice.
+/// Only `width` of the head's dimensions rotate; the others pass through. What is scaled is a fact of the model and, with
+/// LongRoPE, of a sequence's own length; never of what is computed beside it. (transformers takes the longest of a batch.)
 public struct RotaryConfiguration: Sendable, Equatable {
   /// How frequencies are stretched for contexts longer than those of pretraining.
   public enum Scaling: Sendable, Equatable {
@@ -15,8 +15,9 @@ public struct RotaryConfiguration: Sendable, Equatable {
     case llama3(factor: Double, low: Double, high: Double, original: Int)
     /// YaRN (Peng et al. 2023): a ramp between the dimensions that turn `fast` and `slow` times over `original` positions.
     case yarn(factor: Double, fast: Double, slow: Double, original: Int, truncates: Bool)
-    /// Each frequency divided by a factor of its own (LongRoPE, Ding et al. 2024), those for short sequences.
-    case each(factors: [Double])
+    /// Each frequency divided by a factor of its own (LongRoPE, Ding et al. 2024): one for sequences of `original` tokens at
+    /// most, another for all of a longer sequence.
+    case each(short: [Double], long: [Double], original: Int)
   }
 
   /// Rotated dimensions of a head, an even number.
@@ -33,6 +34,22 @@ public struct RotaryConfiguration: Sendable, Equatable {
     self.amplitude = amplitude
   }
 
+  /// The longest sequence, in tokens, that the `longFrequencies` are not for.
+  public var shortLength: Int? {
+    if case .each(_, _, let original) = scaling { original } else { nil }
+  }
+
+  /// Those of longer sequences than `shortLength`; nil where length has no part in it.
+  public var longFrequencies: [Float]? {
+    if case .each(_, let factors, _) = scaling { divided(by: factors) } else { nil }
+  }
+
+  private func divided(by factors: [Double]) -> [Float] {
+    factors.enumerated().map { index, factor in
+      1 / (Float(factor) * powf(Float(theta), Float(2 * index) / Float(width)))
+    }
+  }
+
   /// Radians a position, one for each pair: [width / 2]. In float32 where transformers computes them so.
   public var frequencies: [Float] {
     let base = (0..<width / 2).map { 1 / powf(Float(theta), Float(2 * $0) / Float(width)) }
@@ -44,10 +61,7 @@ public struct RotaryConfiguration: Sendable, Equatable {
     case .yarn(let factor, let fast, let slow, let original, let truncates):
       let ramp = yarnRamp(fast, slow, Double(original), truncates)
       return zip(base, ramp).map { $0 / Float(factor) * $1 + $0 * (1 - $1) }
-    case .each(let factors):
-      return factors.enumerated().map { index, factor in
-        1 / (Float(factor) * powf(Float(theta), Float(2 * index) / Float(width)))
-      }
+    case .each(let factors, _, _): return divided(by: factors)
     }
   }
 

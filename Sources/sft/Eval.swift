@@ -1,8 +1,8 @@
 import ArgumentParser
 import Core
 import Evaluating
-import Masking
 import Pipeline
+import SampleEncoding
 
 struct Eval: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -60,11 +60,15 @@ struct Eval: ParsableCommand {
 
 extension InferenceOptions {
   init(_ options: ModelOptions) {
+    self.init(options.weights)
+    template = options.template
+  }
+
+  init(_ options: WeightsOptions) {
     self.init()
     model = options.model
     run = options.run
     checkpoint = options.checkpoint
-    template = options.template
     force = options.force
     threads = options.threads
     quantized = options.quantization.quantized

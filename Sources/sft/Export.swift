@@ -62,7 +62,7 @@ struct Export: ParsableCommand {
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {
-    if target.format == .model, source.adapter != nil || model.checkpoint != nil {
+    if target.format == .model, source.adapter != nil || model.weights.checkpoint != nil {
       throw ValidationError("--format model writes the model alone: --adapter and --checkpoint have no part in it.")
     }
   }
@@ -113,9 +113,9 @@ struct Export: ParsableCommand {
     var options = ExportOptions(target.format, to: target.to)
     options.replacing = target.overwrite
     options.dtype = target.dtype
-    options.modelIsNamed = model.model != nil
-    options.reportsRequantization = target.report ?? (model.quantization.quantized == false ? false : nil)
-    options.quantization = model.quantization.options
+    options.modelIsNamed = model.weights.model != nil
+    options.reportsRequantization = target.report ?? (model.weights.quantization.quantized == false ? false : nil)
+    options.quantization = model.weights.quantization.options
     return options
   }
 

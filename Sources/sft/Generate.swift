@@ -1,7 +1,9 @@
 import ArgumentParser
 import Core
 import Evaluating
+import Files
 import Glibc
+import Loading
 import Pipeline
 
 struct Generate: ParsableCommand {
@@ -25,10 +27,16 @@ struct Generate: ParsableCommand {
     @Option(name: .long, help: .takes("TEXT", "A text to continue as it is, without a template."))
     var prompt: String?
 
+    @Option(
+      name: .long,
+      help: .takes("FILE", "A conversation to answer: JSON with messages, perhaps tools; - for standard input."))
+    var messages: String?
+
     func validate() throws {
-      guard [question, instruction, prompt].count(where: { $0 != nil }) == 1 else {
-        throw ValidationError("Give an instruction, or --prompt for a text without a template.")
+      guard [question, instruction, prompt, messages].count(where: { $0 != nil }) == 1 else {
+        throw ValidationError("Give an instruction, --messages, or --prompt for a text without a template.")
       }
+      if messages != nil, input != nil { throw ValidationError("--input goes with an instruction.") }
       if prompt != nil, input != nil { throw ValidationError("--input goes with an instruction.") }
     }
   }
@@ -50,13 +58,18 @@ struct Generate: ParsableCommand {
     options.baseOnly = choice.base
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("\(session.base.name) with \(session.description)")
-    let ids =
-      question.prompt == nil
-      ? session.prompt(instruction: asked, input: input) : session.prompt(text: asked)
-    let generator = try Generator(session.pass, session.base.tokenizer)
+    let prompt =
+      if let file = question.messages {
+        try session.prompt(try readConversation(try MappedFile(input: file)))
+      } else if question.prompt != nil {
+        session.prompt(text: asked)
+      } else {
+        try session.prompt(instruction: asked, input: input)
+      }
+    let generator = try Generator(session.pass, session.base.tokenizer, endTokens: prompt.endTokens)
     let clock = ContinuousClock()
     let start = clock.now
-    let generation = try generator.generate(ids, settings) { text in
+    let generation = try generator.generate(prompt.ids, settings) { text in
       if common.json { return }
       print(Terminal.outputIsTerminal ? printable(text) : text, terminator: "")
       fflush(nil)

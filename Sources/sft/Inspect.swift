@@ -10,8 +10,9 @@ import Weights
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look into prepared data, a model or an adapter.", usage: "sft inspect <data|model|adapter> [options]",
-    subcommands: [InspectData.self, InspectModel.self, InspectAdapter.self])
+    abstract: "Look into prepared data, a model, an adapter, or what a model computes.",
+    usage: "sft inspect <data|model|adapter|activations> [options]",
+    subcommands: [InspectData.self, InspectModel.self, InspectAdapter.self, InspectActivations.self])
 }
 
 struct InspectData: ParsableCommand {
@@ -120,12 +121,19 @@ struct InspectData: ParsableCommand {
     }
   }
 
-  /// The text with its trained part in green on a terminal, in ⟦brackets⟧ elsewhere.
+  /// The text with its trained parts in green on a terminal, in ⟦brackets⟧ elsewhere.
   private static func marked(_ sample: Sample, _ tokenizer: Tokenizer) throws -> String {
-    let prompt = try tokenizer.decode(Array(sample.tokens[..<sample.promptCount]), skipSpecialTokens: false)
-    let trained = try tokenizer.decode(Array(sample.tokens[sample.promptCount...]), skipSpecialTokens: false)
-    let safe = printable(trained)
-    return printable(prompt) + (Terminal.outputIsTerminal ? Terminal.style(safe, "32") : "⟦\(safe)⟧")
+    func text(_ range: Range<Int>) throws -> String {
+      printable(try tokenizer.decode(Array(sample.tokens[range]), skipSpecialTokens: false))
+    }
+    var (marked, shown) = ("", 0)
+    for range in sample.supervised {
+      let trained = try text(range)
+      marked += try text(shown..<range.lowerBound)
+      marked += Terminal.outputIsTerminal ? Terminal.style(trained, "32") : "⟦\(trained)⟧"
+      shown = range.upperBound
+    }
+    return marked + (try text(shown..<sample.tokens.count))
   }
 }
 

@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// Ctrl-C or `kill` ends the process at once, with 128 + the signal's number as exit code; while training, the first asks
-/// for an orderly stop and only the second does that.
+/// for an orderly stop and only the second does that, and in a conversation it ends an answer.
 enum Interrupt {
   private static let count = Atomic<Int>(0)
   /// The first signal that asked to stop.
@@ -23,6 +23,14 @@ enum Interrupt {
     for number in [SIGINT, SIGTERM] { sigaddset(&set, number) }
     sigprocmask(SIG_UNBLOCK, &set, nil)
   }
+
+  private static let noted = Atomic<Bool>(false)
+
+  /// From now on Ctrl-C is only noted, for what it ends to look.
+  static func notes() { signal(SIGINT) { _ in Interrupt.noted.store(true, ordering: .relaxed) } }
+
+  /// Whether Ctrl-C was pressed since this was last asked.
+  static func takeNoted() -> Bool { noted.exchange(false, ordering: .relaxed) }
 
   static func stopsOrderly() {
     for number in [SIGINT, SIGTERM] {

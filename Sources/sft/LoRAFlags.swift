@@ -14,7 +14,9 @@ struct LoRAFlags: ParsableArguments {
 
   @Option(
     name: .customLong("lora-targets"),
-    help: .takes("NAMES", "all-linear, or module names: c_attn,attn.c_proj,… (default: all-linear)."))
+    help: .takes(
+      "NAMES",
+      "all-linear, or module names: q_proj,v_proj,… (default: all-linear, whatever PEFT's default for the model is)."))
   var targets: String?
 
   @Option(

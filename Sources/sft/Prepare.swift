@@ -1,10 +1,17 @@
 import ArgumentParser
 import Core
 import Kernels
-import Masking
+import Loading
 import Pipeline
+import SampleEncoding
 
 extension OverlongPolicy: ExpressibleByArgument {}
+extension TrainedTurns: ExpressibleByArgument {}
+extension DataFormat: ExpressibleByArgument {}
+
+extension PinnedDate: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}
 
 struct Prepare: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -19,15 +26,36 @@ struct Prepare: ParsableCommand {
     @Option(name: .long, help: .takes("DIR|NAME", "\(modelWords) (default: embedded)."))
     var model: String?
 
-    @Option(name: .long, help: .takes("NAME|FILE", "Shipped template (alpaca, short, chat, qa) or template file."))
-    var template = "alpaca"
+    @Option(
+      name: .long,
+      help: .takes(
+        "NAME|FILE",
+        """
+        model: the model's own chat template (default for conversations); a shipped prompt template (alpaca, short, chat, \
+        qa; default for instructions: alpaca) or a file of one; a built-in chat template; none (default for texts).
+        """))
+    var template: String?
+
+    @Option(
+      name: .long,
+      help: .takes(
+        "WHICH", "Of conversations: loss on every turn of the assistant, on the last, or on all that is written."))
+    var trainOn: TrainedTurns = .assistant
+
+    @Option(
+      name: .long,
+      help: .takes(
+        "DAY", "Today's date for templates that write it, as 2024-07-26 (default: the day of the first run)."))
+    var date: PinnedDate?
 
     @Option(name: .long, help: .takes("N", "Longest record in tokens (default: the model's context)."))
     var maxLength: Int?
 
     @Option(
       name: .long,
-      help: .takes("POLICY", "What to do with longer records; truncate cuts the prompt from its left."))
+      help: .takes(
+        "POLICY",
+        "What to do with longer records; truncate cuts the prompt from its left, of conversations whole turns."))
     var overlong: OverlongPolicy = .error
   }
 
@@ -47,6 +75,13 @@ struct Prepare: ParsableCommand {
   }
 
   struct Selection: ParsableArguments {
+    @Option(
+      name: .long,
+      help: .takes(
+        "NAME", "What the records are: messages, sharegpt, completion, alpaca, qa or text (default: by their members).")
+    )
+    var dataFormat: DataFormat?
+
     @Flag(name: .long, help: "Keep only the first of equal records.")
     var dedupe = false
 
@@ -57,7 +92,7 @@ struct Prepare: ParsableCommand {
     var onlyEmptyInput = false
   }
 
-  @Argument(help: .takes("FILE", "Alpaca-style JSONL files or JSON arrays; - for standard input."))
+  @Argument(help: .takes("FILE", "JSONL files or JSON arrays of instructions or conversations; - for standard input."))
   var files: [String]
 
   @OptionGroup(title: "Model and template") var form: Form
@@ -70,7 +105,8 @@ struct Prepare: ParsableCommand {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace) { progress.note($0) }
     let options = PrepareOptions(
-      files: files, model: form.model, template: form.template, maxLength: form.maxLength, overlong: form.overlong,
+      files: files, model: form.model, template: form.template, format: selection.dataFormat,
+      trainOn: form.trainOn, date: form.date, maxLength: form.maxLength, overlong: form.overlong,
       validationShare: split.share ?? 0.05, validationFile: split.file, seed: split.seed, dedupe: selection.dedupe,
       skipBad: selection.skipBad, onlyEmptyInput: selection.onlyEmptyInput,
       threads: computing.threads ?? Compute.availableThreads)
@@ -101,12 +137,21 @@ struct Prepare: ParsableCommand {
       "records     \(grouped(counts.loaded)) read: \(grouped(summary.training)) for training, "
         + "\(grouped(summary.validation)) for validation"
     ]
+    let formats = DataFormat.allCases.filter(summary.formats.contains).map(\.words).joined(separator: ", ")
+    let samples = summary.training + summary.validation
+    lines.append(
+      "data        \(formats)"
+        + (counts.conversations == 0
+          ? "" : ": \(counted(counts.turns, "message")), \(counted(samples, "sample")), \(summary.layout.words)"))
     let dropped = [
       (counts.skippedBad, "bad"), (counts.droppedWithInput, "with an input"), (counts.droppedTooLong, "too long"),
       (counts.droppedAnswerTooLong, "whose answer does not fit"), (counts.duplicatesRemoved, "duplicates"),
       (counts.alsoInValidation, "that are in the validation file too"),
     ].filter { $0.0 > 0 }.map { "\(grouped($0.0)) \($0.1)" }
     if !dropped.isEmpty { lines.append("dropped     " + dropped.joined(separator: ", ")) }
+    if counts.turnsCut > 0 {
+      lines.append("truncated   \(counted(counts.turnsCut, "conversation")), by whole turns from the start")
+    }
     if counts.truncated > 0 { lines.append("truncated   \(grouped(counts.truncated)) prompts, from their left") }
     if counts.duplicates > counts.duplicatesRemoved {
       lines.append("duplicates  \(grouped(counts.duplicates)), kept (--dedupe removes them)")
@@ -118,7 +163,9 @@ struct Prepare: ParsableCommand {
     lines.append(
       "supervised  \(grouped(summary.supervisedTokens)) tokens (\(fixed(100 * summary.supervisedShare, 1)) %), EOS included"
     )
-    lines.append("template    \(summary.templateName), maximum length \(grouped(summary.maxLength))")
+    lines += summary.remarks.warnings.map { "warning     \($0)" }
+    let date = summary.layout.date.map { ", on \($0)" } ?? ""
+    lines.append("template    \(summary.templateName)\(date), maximum length \(grouped(summary.maxLength))")
     lines.append("model       \(summary.model)" + (modelIsNamed ? "" : ", as no --model was given"))
     return lines.joined(separator: "\n")
   }

@@ -18,8 +18,8 @@ struct CommonOptions: ParsableArguments {
   var json = false
 }
 
-/// Which model, adapter and template to use.
-struct ModelOptions: ParsableArguments {
+/// Which weights to use, and how.
+struct WeightsOptions: ParsableArguments {
   @Option(
     name: .long,
     help: .takes("DIR|NAME", "\(modelWords) (default: the newest run's, else the prepared data's, else embedded)."))
@@ -31,11 +31,6 @@ struct ModelOptions: ParsableArguments {
   @Option(name: .long, help: .takes("N", "Use the run's checkpoint of step N instead of its best or last weights."))
   var checkpoint: Int?
 
-  @Option(
-    name: .long,
-    help: .takes("NAME|FILE", "Shipped template or template file (default: the newest run's, else alpaca)."))
-  var template: String?
-
   @OptionGroup var quantization: QuantizationFlags
 
   @Flag(name: .long, help: "Use an adapter although it was trained on another base.")
@@ -43,6 +38,16 @@ struct ModelOptions: ParsableArguments {
 
   @Option(name: .long, help: .threads)
   var threads: Int?
+}
+
+/// Which weights and which template to use.
+struct ModelOptions: ParsableArguments {
+  @OptionGroup var weights: WeightsOptions
+
+  @Option(
+    name: .long,
+    help: .takes("NAME|FILE", "Shipped template or template file (default: the newest run's, else alpaca)."))
+  var template: String?
 }
 
 /// An adapter for the model, or none.

@@ -27,6 +27,19 @@ struct Tokenize: ParsableCommand {
 
     @Flag(name: .long, help: "Recognise the text of special tokens; otherwise it stays text.")
     var special = false
+
+    @Flag(name: .long, help: "Write what the tokenizer writes before and after a text, such as <s>.")
+    var addSpecialTokens = false
+
+    @Flag(name: .long, help: "With --decode, leave special tokens out.")
+    var skipSpecialTokens = false
+
+    func validate() throws {
+      if decode, special || addSpecialTokens {
+        throw ValidationError("--special and --add-special-tokens are for encoding, not for --decode.")
+      }
+      if skipSpecialTokens, !decode { throw ValidationError("--skip-special-tokens is for --decode.") }
+    }
   }
 
   @Argument(help: .takes("FILE", "JSONL file; - for standard input."))
@@ -43,19 +56,23 @@ struct Tokenize: ParsableCommand {
     let input = try MappedFile(input: file)
     try forEachJSONLine(input) { value, line in
       let place = (file: input.path, line: line)
-      print((coding.decode ? try text(value, tokenizer, place) : try ids(value, encoder, place)).serialized)
+      let result = coding.decode ? try text(value, tokenizer, place) : try ids(value, tokenizer, encoder, place)
+      print(result.serialized)
     }
     progress.close()
   }
 
   private typealias Place = (file: String, line: Int)
 
-  private func ids(_ value: JSONValue, _ encoder: TokenEncoder, _ place: Place) throws -> JSONValue {
+  private func ids(
+    _ value: JSONValue, _ tokenizer: Tokenizer, _ encoder: TokenEncoder, _ place: Place
+  ) throws -> JSONValue {
     guard let text = value["text"]?.string else {
       throw SFTError(.badData, "has no string 'text'", file: place.file, line: place.line)
     }
     var ids: [Int32] = []
     encoder.encode([TextPiece(text: text, recognisesSpecialTokens: coding.special)], into: &ids)
+    if coding.addSpecialTokens { ids = tokenizer.beginning + ids + tokenizer.ending }
     return .object(JSONObject([("ids", .array(ids.map { .integer(Int($0)) }))]))
   }
 
@@ -70,7 +87,8 @@ struct Tokenize: ParsableCommand {
       return id
     }
     do {
-      return .object(JSONObject([("text", .string(try tokenizer.decode(ids, skipSpecialTokens: false)))]))
+      return .object(
+        JSONObject([("text", .string(try tokenizer.decode(ids, skipSpecialTokens: coding.skipSpecialTokens)))]))
     } catch let error as SFTError {
       throw SFTError(error.kind, error.message, file: place.file, line: place.line)
     }

@@ -21,8 +21,8 @@ samples.sort(key=lambda s: len(s[0]))
 batches = [samples[i:i + size] for i in range(0, len(samples) - size + 1, size)]
 random.seed(0); random.shuffle(batches); batches = [batches[i % len(batches)] for i in range(steps)]
 model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
-model = get_peft_model(model, LoraConfig(r=16, lora_alpha=16, lora_dropout=0.0, target_modules=["c_attn", "c_proj", "c_fc"],
-                                         task_type="CAUSAL_LM", fan_in_fan_out=True))
+model = get_peft_model(model, LoraConfig(r=16, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear",
+                                         task_type="CAUSAL_LM", fan_in_fan_out=model.config.model_type == "gpt2"))
 if mode == "compile": model = torch.compile(model, dynamic=True)
 optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-4)
 times, tokens = [], []

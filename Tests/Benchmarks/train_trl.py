@@ -18,13 +18,14 @@ tokenizer = AutoTokenizer.from_pretrained(model); tokenizer.pad_token = tokenize
 times = []
 class Clock(TrainerCallback):
     def on_step_end(self, args, state, control, **_): times.append(time.time())
+network = AutoModelForCausalLM.from_pretrained(model, dtype="float32")
 trainer = SFTTrainer(
-    model=AutoModelForCausalLM.from_pretrained(model, dtype="float32"), train_dataset=data, processing_class=tokenizer,
+    model=network, train_dataset=data, processing_class=tokenizer,
     args=SFTConfig(output_dir=tempfile.mkdtemp(), per_device_train_batch_size=batch, max_steps=steps, learning_rate=2e-4,
                    logging_steps=10**6, save_strategy="no", report_to="none", max_length=1024, completion_only_loss=True,
                    use_cpu=True, bf16=False, gradient_checkpointing=False, dataloader_pin_memory=False, seed=42),
-    peft_config=LoraConfig(r=16, lora_alpha=16, lora_dropout=0.0, target_modules=["c_attn", "c_proj", "c_fc"],
-                           task_type="CAUSAL_LM", fan_in_fan_out=True), callbacks=[Clock()])
+    peft_config=LoraConfig(r=16, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear",
+                           task_type="CAUSAL_LM", fan_in_fan_out=network.config.model_type == "gpt2"), callbacks=[Clock()])
 batches = iter(trainer.get_train_dataloader())
 tokens = [int(next(batches)["attention_mask"].sum()) for _ in range(steps)]
 trainer.train()

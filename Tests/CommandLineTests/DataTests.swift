@@ -28,6 +28,7 @@ import TestSupport
       #expect(
         outcome.output == """
           records     20 read: 16 for training, 4 for validation
+          data        instructions (Alpaca)
           tokens      1,304; a record has 44 to 105, median 63, 90 % up to 92, 99 % up to 105
           supervised  269 tokens (20.6 %), EOS included
           template    alpaca, maximum length 256

@@ -337,11 +337,12 @@ import TestSupport
           + "from transformers import AutoModelForCausalLM; AutoModelForCausalLM.from_pretrained(\"m\")"
           + ".save_pretrained(\"NEW_FOLDER\", safe_serialization=True).", "inspect", "model", "m")
       let tokenizer = String(decoding: try readFile(SFTBinary.model + "/tokenizer.json"), as: UTF8.self)
-      try copy(sft, "m", "tokenizer.json", Array(tokenizer.replacing("\"ByteLevel\"", with: "\"Metaspace\"").utf8))
+      let foreign = tokenizer.replacing("\"ByteLevel\"", with: "\"BertPreTokenizer\"")
+      try copy(sft, "m", "tokenizer.json", Array(foreign.utf8))
       try sft.fail(
         65,
-        "m/tokenizer.json: the pre-tokenizer \"Metaspace\" is not supported. Use a model with a byte-level BPE tokenizer, "
-          + "as GPT-2 and LLaMA 3 have.", "prepare", SFTBinary.records, "--model", "m")
+        "m/tokenizer.json: the pre-tokenizer \"BertPreTokenizer\" is not supported. Use a model whose tokenizer is BPE, as "
+          + "those of GPT-2, LLaMA, Qwen, Gemma and Mistral are.", "prepare", SFTBinary.records, "--model", "m")
       let configuration = String(decoding: try readFile(SFTBinary.model + "/config.json"), as: UTF8.self)
       try copy(
         sft, "m", "config.json", Array(configuration.replacing("\"vocab_size\": 512", with: "\"vocab_size\": 100").utf8)

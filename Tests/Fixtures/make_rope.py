@@ -4,8 +4,8 @@
     python3 make_rope.py rope.json
 
 Writes for each name the members of a config.json in transformers 4's spelling, the frequencies of the rotated pairs
-(float32), and what sines and cosines are multiplied by. Ways that choose by length are given at lengths within the
-original context.
+(float32), and what sines and cosines are multiplied by. Ways that choose by length are given at a length within the
+original context, and one of them beyond it.
 """
 import json, os, sys
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -42,6 +42,10 @@ CASES = {
                                        partial_rotary_factor=0.75,
                                        rope_scaling=dict(type="longrope", short_factor=[1.0] * 48,
                                                          long_factor=[1.0 + 0.9 * i for i in range(48)])), 4096),
+    "phi4-mini-long": ("phi3", dict(LONG, hidden_size=3072, num_attention_heads=24, num_key_value_heads=8,
+                                    partial_rotary_factor=0.75,
+                                    rope_scaling=dict(type="longrope", short_factor=[1.0] * 48,
+                                                      long_factor=[1.0 + 0.9 * i for i in range(48)])), 4097),
 }
 out = {}
 for name, (kind, members, length) in CASES.items():

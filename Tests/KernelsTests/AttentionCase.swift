@@ -74,8 +74,9 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
     let attention = Attention(
       heads: heads, keyValueHeads: keyValueHeads, headWidth: headWidth, scale: scale, cap: cap, window: window)
     var inputs = inputs
-    let scratch = FloatBuffer(attention.scratchCount(compute))
-    scratch.pointer.update(repeating: .nan, count: attention.scratchCount(compute))
+    let scratchCount = attention.backwardScratchCount(rows: past + rows, compute)
+    let scratch = FloatBuffer(scratchCount)
+    scratch.pointer.update(repeating: .nan, count: scratchCount)
     let (output, logSumExp) = (FloatBuffer(rows * heads * headWidth), FloatBuffer(heads * rows))
     let gradients = [Float](repeating: 0.5, count: inputs.count).changed { gradients in
       inputs.withUnsafeMutableBufferPointer { inputs in
@@ -83,10 +84,12 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
         let buffers = AttentionBuffers(
           queries: base + past * stride, queryStride: stride, output: output.pointer, logSumExp: logSumExp.pointer,
           rows: rows, dropout: dropout)
-        attention.forward(runs(base, nil), buffers, scratch: scratch.pointer, compute)
+        attention.forward(runs(base), buffers, scratch: scratch.pointer, compute)
         attention.backward(
-          runs(base, gradients), buffers, upstream: upstream, queryGradients: gradients + past * stride,
-          scratch: scratch.pointer, compute)
+          runs(base), buffers, upstream: upstream,
+          AttentionGradients(
+            queries: gradients + past * stride, keys: gradients + keyColumn, values: gradients + valueColumn,
+            stride: stride), rows: past + rows, scratch: scratch.pointer, compute)
       }
     }
     return Result(
@@ -96,14 +99,12 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
 
   private var dropout: AttentionDropout? { hasDropout ? AttentionDropout(probability: 0.3, seed: 77) : nil }
 
-  private func runs(_ base: MutableFloats, _ gradients: MutableFloats?) -> [AttentionRun] {
+  private func runs(_ base: MutableFloats) -> [AttentionRun] {
     func span(_ rows: Range<Int>, _ causalOffset: Int) -> KeySpan {
       let first = rows.lowerBound * stride
       return KeySpan(
         keys: base + first + keyColumn, values: base + first + valueColumn,
-        keyGradients: gradients.map { $0 + first + keyColumn },
-        valueGradients: gradients.map { $0 + first + valueColumn }, count: rows.count, stride: stride,
-        causalOffset: causalOffset, firstRow: rows.lowerBound)
+        count: rows.count, stride: stride, causalOffset: causalOffset, firstRow: rows.lowerBound)
     }
     return segments.map { segment in
       // A window counts positions; without one all keys above are seen.

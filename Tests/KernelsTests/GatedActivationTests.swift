@@ -4,13 +4,14 @@ import TestSupport
 import Testing
 
 @Suite struct GatedActivationTests {
-  static let activations: [GatedActivation] = [.silu, .geluTanh]
+  static let activations: [GatedActivation] = [.silu, .geluTanh, .geluErf]
   static let sizes = [(1, 1), (3, 15), (2, 16), (5, 17), (4, 64), (7, 100), (30, 768)]
 
   private static func value(_ activation: GatedActivation, _ x: Double) -> Double {
     switch activation {
     case .silu: x / (1 + exp(-x))
     case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    case .geluErf: 0.5 * x * erfc(-x / 2.0.squareRoot())
     }
   }
 

@@ -16,16 +16,17 @@ struct Layer: Equatable {
 enum Layers {
   /// May be imported by all.
   static let foundations: Set = ["Core", "Files", "JSON"]
-  /// Files → records → segments → ids → labels → batches: strangers to one another and to the weights.
-  static let dataStages: Set = ["Loading", "Templating", "Tokenizing", "Masking", "Packing"]
+  /// Files → records → segments → ids → batches: strangers to one another and to the weights.
+  static let dataStages: Set = ["Loading", "Templating", "Tokenizing", "Packing"]
 
   /// The internal modules each may import, besides the foundations. Pipeline and sft stand above them all.
   static let allowed: [String: Set<String>] = [
-    "Core": [], "Files": [], "JSON": [], "Loading": [], "Jinja": [], "Templating": ["Jinja"], "Tokenizing": [], "Masking": [],
-    "Packing": [], "Artifacts": ["CZstd"], "Weights": [], "Kernels": ["CKernels", "COpenBLAS"],
+    "Core": [], "Files": [], "JSON": [], "Loading": [], "Jinja": [], "Templating": ["Jinja"], "Tokenizing": [],
+    "Packing": [], "SampleEncoding": ["Templating", "Tokenizing"], "Artifacts": ["CZstd"], "Weights": [],
+    "Kernels": ["CKernels", "COpenBLAS"],
     "Quantizing": ["Kernels", "Weights"], "Models": ["Kernels", "Quantizing", "Weights"],
     "Training": ["Kernels", "Models", "Packing"],
-    "Evaluating": ["Kernels", "Masking", "Models", "Packing", "Templating", "Tokenizing"],
+    "Evaluating": ["Kernels", "Models", "Packing", "Tokenizing"],
     "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": [],
     "Auditing": [], "TensorBoard": [], "SmallWorld": [], "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
   ]

@@ -68,35 +68,18 @@ import Testing
 
   static let records: [(record: String, message: String)] = [
     (
-      #"{"prompt": "a", "completion": "b"}"#,
-      "the record has no \"instruction\"; it has \"prompt\" and \"completion\". Rename its fields: "
-        + "jq -c '{instruction: .prompt, output: .completion}' FILE > NEW.jsonl."
-    ),
-    (
       #"{"Instruction": "a", "Input": "", "Output": "b"}"#,
       "the record has no \"instruction\"; it has \"Instruction\", \"Input\" and \"Output\". Rename its fields: "
         + "jq -c '{instruction: .Instruction, input: .Input, output: .Output}' FILE > NEW.jsonl."
     ),
     (
-      #"{"instruction": "a", "response": "b", "context": null}"#,
-      "the record has no \"output\"; it has \"instruction\", \"response\" and \"context\". Rename its fields: "
-        + "jq -c '{instruction: .instruction, input: .context, output: .response}' FILE > NEW.jsonl."
+      #"{"id": 1, "dialog": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#,
+      "the record has no \"instruction\"; it has \"id\" and \"dialog\". It is a conversation: take "
+        + "jq -c '{messages: .dialog}' FILE > NEW.jsonl."
     ),
     (
-      #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#,
-      "the record has no \"instruction\"; it has \"messages\". It is a conversation, and a record has one question and "
-        + "its answer: for the last two turns take jq -c "
-        + "'{instruction: .messages[-2].content, output: .messages[-1].content}' FILE > NEW.jsonl."
-    ),
-    (
-      #"{"id": 1, "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}"#,
-      "the record has no \"instruction\"; it has \"id\" and \"conversations\". It is a conversation, and a record has one "
-        + "question and its answer: for the last two turns take jq -c "
-        + "'{instruction: .conversations[-2].value, output: .conversations[-1].value}' FILE > NEW.jsonl."
-    ),
-    (
-      #"{"a'b": 1, "text": "x"}"#,
-      "the record has no \"instruction\"; it has \"a'b\" and \"text\". A record needs \"instruction\" and \"output\", and "
+      #"{"a'b": 1, "note": "x"}"#,
+      "the record has no \"instruction\"; it has \"a'b\" and \"note\". A record needs \"instruction\" and \"output\", and "
         + "perhaps \"input\"."
     ),
   ]

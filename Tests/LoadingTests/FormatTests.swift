@@ -56,7 +56,7 @@ import Testing
     try writeAtomically(Self.lines[0] + "\n" + Self.lines[1], to: files[0])
     try writeAtomically("[\n" + Self.lines[2] + "]", to: files[1])
     var records: [Record] = []
-    let report = try loadRecords(from: try files.map { try MappedFile($0) }) { records += $0 }
+    let report = try loadRecords(from: try files.map { try MappedFile($0) }) { records += $0.map(\.lastExchange) }
     #expect(report.records == 3)
     #expect(records.map(\.file) == [0, 0, 1])
     #expect(records.map(\.line) == [1, 2, 2])
@@ -118,7 +118,7 @@ import Testing
     let stop = SFTError(.interrupted, "enough")
     #expect(throws: stop) {
       _ = try loadRecords(from: [MappedFile(path)], options: options(chunkBytes: 1, threads: 2)) { records in
-        seen += records.map(\.instruction)
+        seen += records.map(\.lastExchange.instruction)
         if seen.count >= 50 { throw stop }
       }
     }

@@ -5,7 +5,9 @@ import Loading
 
 /// What loading some bytes gave.
 struct Loaded {
-  var records: [Record] = []
+  var conversations: [Conversation] = []
+  /// As instructions with their answers.
+  var records: [Record] { conversations.map(\.lastExchange) }
   var report: LoadingReport?
   /// The error that ended it, the path replaced by "F".
   var failure: String?
@@ -25,9 +27,9 @@ func load(_ bytes: [UInt8], _ options: LoadingOptions = LoadingOptions(), name: 
   defer { try? removeTree(loaded.path) }
   try writeAtomically(bytes, to: loaded.path)
   do {
-    var records: [Record] = []
-    defer { loaded.records = records }
-    loaded.report = try loadRecords(from: [MappedFile(loaded.path)], options: options) { records += $0 }
+    var conversations: [Conversation] = []
+    defer { loaded.conversations = conversations }
+    loaded.report = try loadRecords(from: [MappedFile(loaded.path)], options: options) { conversations += $0 }
   } catch {
     loaded.failure = "\(error)".replacing(loaded.path, with: "F")
   }

@@ -33,11 +33,18 @@ import Testing
     return model
   }
 
+  /// Trained in turns, the shared beginning too.
+  private static func inTurns(_ sample: Sample) -> Sample {
+    let starts = stride(from: 2, to: sample.tokens.count, by: 5)
+    return Sample(tokens: sample.tokens, supervised: starts.map { $0..<min($0 + 3, sample.tokens.count) })
+  }
+
   @Test(arguments: 0..<12 as Range<UInt64>) func everyWayOfCuttingGivesTheSame(_ seed: UInt64) throws {
     let model = Self.model(seed)
     let decoder = try model.decoder()
     let adapter = try model.adapter(LoRAConfiguration(rank: 2 + Int(seed % 3)), for: decoder)
-    let samples = model.samples(1 + Int(seed), seed: seed, longest: seed % 4 == 1 ? 95 : 30)
+    var samples = model.samples(1 + Int(seed), seed: seed, longest: seed % 4 == 1 ? 95 : 30)
+    if seed % 2 == 1 { samples = samples.map(Self.inTurns) }
     func packed(_ size: Int, _ shares: Bool) -> [Batch] {
       stride(from: 0, to: samples.count, by: size).map {
         Packer.pack(Array(samples[$0..<min($0 + size, samples.count)]), sharesPrefixes: shares)
@@ -53,8 +60,8 @@ import Testing
         for tensor in adapter.tensors {
           // Each tensor for itself, so that a small one is not judged by the size of others.
           let range = tensor.offset..<tensor.offset + tensor.count
-          // The wide model's sums are longer.
-          let bound = model.width > 16 ? 2e-5 : 1e-5
+          // The wide model's sums are longer, and so are those over more trained tokens.
+          let bound = model.width > 16 || seed % 2 == 1 ? 2e-5 : 1e-5
           #expect(largestError(Array(otherGradient[range]), Array(gradient[range])) < bound, "\(tensor.name)")
         }
       }

@@ -10,7 +10,7 @@ import Testing
     var samples = (0..<1 + generator.below(12)).map { _ in
       let own = (0..<generator.below(9)).map { _ in Int32(generator.below(3)) }
       let tokens = preamble + own
-      return Sample(tokens: tokens, promptCount: generator.below(tokens.count + 1))
+      return Sample(tokens: tokens, supervised: ranges(of: tokens.count, &generator))
     }
     // One that stands twice, and one that is the beginning of another.
     samples.append(samples[0])
@@ -18,6 +18,18 @@ import Testing
     let half = longest.tokens.count / 2
     samples.append(Sample(tokens: Array(longest.tokens.prefix(half)), promptCount: min(half, 1)))
     return samples
+  }
+
+  /// Some of `count` positions, in runs.
+  private static func ranges(of count: Int, _ generator: inout SeededGenerator) -> [Range<Int>] {
+    var ranges: [Range<Int>] = []
+    var start = generator.below(count + 1)
+    while start < count {
+      let end = start + 1 + generator.below(count - start)
+      ranges.append(start..<end)
+      start = end + 1 + generator.below(3)
+    }
+    return ranges
   }
 
   /// The child that goes on with `token`, or a root for nil.
@@ -53,7 +65,7 @@ import Testing
       #expect(rows.count == sample.tokens.count - 1)
       for (position, row) in rows.enumerated() {
         #expect(batch.positions[row] == position)
-        if position + 1 >= sample.promptCount { weights[row][sample.tokens[position + 1], default: 0] += 1 }
+        if sample.labels[position + 1] >= 0 { weights[row][sample.tokens[position + 1], default: 0] += 1 }
       }
     }
     // Each target is there once, in order, with the number of sequences that have it.

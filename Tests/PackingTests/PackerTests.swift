@@ -40,6 +40,17 @@ import Testing
     #expect(batch.ancestors(of: 0) == [] && batch.ancestors(of: 2) == [0])
   }
 
+  /// Of five tokens at most, and longer: the preamble stands once for either kind.
+  @Test func longSequencesShareNothingWithShortOnes() {
+    let batch = Packer.pack(pair, sharesPrefixes: true, shortLength: 5)
+    #expect(batch.tokens == [1, 2, 3, 5, /**/ 1, 2, 3, 7, 8])
+    #expect(batch.segments.map(\.rows) == [0..<4, 4..<9] && batch.segments.map(\.isLong) == [false, true])
+    #expect(batch.areLong == [false, false, false, false, true, true, true, true, true])
+    #expect(batch.path(of: [1, 2, 3, 5]) == [0] && batch.path(of: [1, 2, 3, 7, 8]) == [1])
+    #expect(Packer.pack(pair, sharesPrefixes: true, shortLength: 6).segments.count == 3)
+    #expect(Packer.pack(pair, sharesPrefixes: true).areLong == nil)
+  }
+
   @Test func identicalRecordsWeighTwice() {
     let sample = Sample(tokens: [1, 2, 3, 0], promptCount: 2)
     #expect(
@@ -68,6 +79,28 @@ import Testing
     let samples = [Sample(tokens: [1, 2, 3, 0], promptCount: 3), Sample(tokens: [1, 2, 3, 0], promptCount: 1)]
     #expect(
       Packer.pack(samples, sharesPrefixes: true).targets == [target(0, 2), target(1, 3), target(2, 0, 2)])
+  }
+
+  /// Turns of two conversations that begin alike: what both train within the common beginning counts for each.
+  @Test func whatIsTrainedInASharedPrefixCountsForEachSample() {
+    let samples = [
+      Sample(tokens: [1, 2, 9, 3, 4, 9], supervised: [1..<3, 4..<6]),
+      Sample(tokens: [1, 2, 9, 3, 5, 9], supervised: [1..<3, 4..<6]),
+      // Its own last turn only, after the same one.
+      Sample(tokens: [1, 2, 9, 3, 6, 9], supervised: [4..<6]),
+    ]
+    #expect(
+      Packer.pack(samples, sharesPrefixes: true)
+        == Batch(
+          tokens: [1, 2, 9, 3, /**/ 4, /**/ 5, /**/ 6],
+          segments: [
+            segment(0..<4, at: 0), segment(4..<5, at: 4, parent: 0), segment(5..<6, at: 4, parent: 0),
+            segment(6..<7, at: 4, parent: 0),
+          ],
+          targets: [
+            target(0, 2, 2), target(1, 9, 2), target(3, 4), target(3, 5), target(3, 6), target(4, 9), target(5, 9),
+            target(6, 9),
+          ], recordTokens: 18))
   }
 
   @Test(arguments: [false, true]) func oneRecord(_ sharesPrefixes: Bool) {

@@ -19,6 +19,8 @@ public struct RandomModel: Sendable {
   public var seed: UInt64 = 1
   /// Tokens whose embedding is NaN.
   public var brokenTokens: [Int] = []
+  /// Tensors [4] that belong to another part of the model, such as its vision tower.
+  public var otherParts: [String] = []
 
   public init() {}
 
@@ -43,7 +45,8 @@ public struct RandomModel: Sendable {
     let outputs = configuration.expectedTensors.enumerated().map { index, tensor in
       TensorOutput(tensor.name, tensor.shape, values(tensor, index, configuration.norm))
     }
-    try writeSafetensors(outputs, to: folder + "/model.safetensors")
+    let others = otherParts.map { TensorOutput($0, [4], [1, 2, 3, 4.5]) }
+    try writeSafetensors(outputs + others, to: folder + "/model.safetensors")
   }
 
   private var gpt2Configuration: String {

@@ -30,12 +30,18 @@ import Tokenizing
     }
   }
 
-  @Test func aTokenInTheirPlaceIsNotSupported() throws {
-    do {
-      try withMissing({ $0.replacing(#""unk_token":null"#, with: #""unk_token":"<|endoftext|>""#) }) { _ in }
-      Issue.record("loaded")
-    } catch {
-      #expect("\(error)".contains("for the byte 4, and \"unk_token\" \"<|endoftext|>\" is not supported"), "\(error)")
+  @Test func aTokenInTheirPlace() throws {
+    let whole = try fixture("gpt2")
+    let end = try #require(whole.endOfText)
+    let a = whole.makeEncoder().encode("a")
+    for fuses in [false, true] {
+      try withMissing({
+        $0.replacing(#""unk_token":null"#, with: #""unk_token":"<|endoftext|>""#)
+          .replacing(#""fuse_unk":false"#, with: "\"fuse_unk\":\(fuses)")
+      }) { tokenizer in
+        let expected = a + (fuses ? [end] : [end, end]) + a
+        #expect(tokenizer.makeEncoder().encode("a\u{4}\u{6}a") == expected)
+      }
     }
   }
 }

@@ -29,34 +29,54 @@ import Tokenizing
       from: #""end_of_word_suffix":null"#, to: #""end_of_word_suffix":"</w>""#,
       message: #""end_of_word_suffix" "</w>" is not supported"#),
     Change(
-      from: #""byte_fallback":false"#, to: #""byte_fallback":true"#, message: #""byte_fallback" is not supported"#),
-    Change(
-      from: #""normalizer":null"#, to: #""normalizer":{"type":"NFC"}"#,
-      message: #"the normalizer "NFC" is not supported"#),
+      from: #""byte_fallback":false"#, to: #""byte_fallback":"yes""#,
+      message: #"its "byte_fallback" is not true or false"#),
     Change(
       from: #""normalizer":null"#, to: #""normalizer":{"type":"Sequence","normalizers":[{"type":"Lowercase"}]}"#,
       message: #"the normalizer "Lowercase" is not supported"#),
     Change(
-      from: byteLevel, to: #""pre_tokenizer":null"#, message: "a tokenizer without a pre-tokenizer is not supported"),
+      from: #""normalizer":null"#, to: #""normalizer":{"type":"Precompiled","precompiled_charsmap":""}"#,
+      message: #"the normalizer "Precompiled" is not supported"#),
     Change(
-      from: byteLevel, to: #""pre_tokenizer":{"type":"Metaspace"}"#,
-      message: #"the pre-tokenizer "Metaspace" is not supported"#),
+      from: #""normalizer":null"#, to: #""normalizer":{"type":"Replace","pattern":{"Regex":" +"},"content":"x"}"#,
+      message: #"the normalizer "Replace" without a "String" pattern is not supported"#),
+    Change(
+      from: #""normalizer":null"#, to: #""normalizer":{"type":"Prepend"}"#, message: #"its "Prepend" has no "prepend""#),
+    Change(
+      from: byteLevel, to: #""pre_tokenizer":null"#, message: #"the decoder "ByteLevel" is not supported"#),
+    Change(
+      from: byteLevel, to: #""pre_tokenizer":{"type":"Metaspace"}"#, message: #"its "Metaspace" has no "replacement""#),
+    Change(
+      from: byteLevel, to: #""pre_tokenizer":{"type":"Metaspace","replacement":"ab"}"#,
+      message: #"the "replacement" of its "Metaspace" is not one character"#),
+    Change(
+      from: byteLevel, to: #""pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"last"}"#,
+      message: #"the "prepend_scheme" of its "Metaspace" is not always, first or never"#),
+    Change(
+      from: byteLevel,
+      to: #""pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","add_prefix_space":false}"#,
+      message: #"contradicts its "add_prefix_space""#),
     Change(
       from: byteLevel,
       to: #""pre_tokenizer":{"type":"Sequence","pretokenizers":[\#(regex),{"type":"ByteLevel","use_regex":false}]}"#,
       message: #"the pre-tokenizer "Split" with the regular expression \w+ is not supported"#),
     Change(
+      from: byteLevel, to: #""pre_tokenizer":{"type":"Split","pattern":{"String":" "},"behavior":"Kept"}"#,
+      message: #"the pre-tokenizer "Split" with the behavior "Kept" is not supported"#),
+    Change(
+      from: byteLevel, to: #""pre_tokenizer":{"type":"Split","behavior":"Isolated"}"#,
+      message: #"its "Split" has neither a "String" nor a "Regex" pattern"#),
+    Change(
       from: byteLevel,
       to: #""pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Whitespace"},{"type":"ByteLevel"}]}"#,
-      message: #"the pre-tokenizer "Whitespace" before "ByteLevel" is not supported"#),
+      message: #"the pre-tokenizer "Whitespace" is not supported"#),
     Change(
       from: byteLevel,
-      to: #""pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},"#
-        + #"{"type":"ByteLevel","add_prefix_space":true}]}"#,
-      message: #""add_prefix_space" after another pre-tokenizer is not supported"#),
+      to: #""pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]}"#,
+      message: #"a pre-tokenizer after "ByteLevel" is not supported"#),
     Change(
       from: #""decoder":{"type":"ByteLevel""#, to: #""decoder":{"type":"WordPiece""#,
-      message: #"the decoder "WordPiece" is not supported"#),
+      message: #"the decoder "WordPiece" of byte-level tokens is not supported"#),
     Change(
       from: #""post_processor":null"#, to: #""post_processor":{"type":"BertProcessing"}"#,
       message: #"the post-processor "BertProcessing" is not supported"#),
@@ -96,6 +116,26 @@ import Tokenizing
     #expect(error.file?.hasSuffix("/tokenizer.json") == true)
   }
 
+  /// What only a tokenizer over characters has, in one of that kind.
+  @Test(arguments: [
+    Change(
+      from: #""unk_token": "<unk>""#, to: #""unk_token": "<un>""#, message: #"its "unk_token" "<un>" is not in the"#),
+    Change(from: #""start": 1"#, to: #""start": -1"#, message: #"its decoder "Strip" is not of one character"#),
+    Change(from: #""type": "Fuse""#, to: #""type": "CTC""#, message: #"the decoder "CTC" is not supported"#),
+    Change(
+      from: #""type": "Strip","#, to: #""type": "Replace", "pattern": {"String": "ab"},"#,
+      message: #"the decoder "Replace" of several characters after "Fuse" is not supported"#),
+    Change(from: #""type": "ByteFallback""#, to: #""type": "ByteLevel""#, message: #"the decoder "ByteLevel" is not"#),
+  ])
+  func refusesInPipelines(change: Change) throws {
+    let text = try fileText(fixturePath("pipelines/llama2") + "/tokenizer.json")
+    let changed = text.replacing(change.from, with: change.to, maxReplacements: 1)
+    try #require(changed != text, "the fixture does not hold \(change.from)")
+    let error = try loadingError(["tokenizer.json": changed])
+    #expect(error.kind == .badData)
+    #expect(error.message.contains(change.message), "\(error)")
+  }
+
   @Test func brokenJSON() throws {
     let text = try fileText(fixturePath("gpt2") + "/tokenizer.json")
     for content in ["", "{", "[]", "null", String(text.prefix(text.count / 2)), text + "x"] {
@@ -108,7 +148,9 @@ import Tokenizing
   @Test func nothingThere() throws {
     let error = try loadingError([:])
     #expect(error.kind == .notFound)
-    #expect(error.message == "has no tokenizer: neither tokenizer.json nor vocab.json with merges.txt is there")
+    #expect(
+      error.message
+        == "has no tokenizer: neither tokenizer.json nor vocab.json with merges.txt nor tokenizer.model is there")
     #expect(throws: SFTError.self) { try Tokenizer(folder: "/nonexistent") }
     #expect(try loadingError(["vocab.json": "{}"]).message.contains("merges.txt"))
     #expect(try loadingError(["merges.txt": ""]).message.contains("vocab.json"))

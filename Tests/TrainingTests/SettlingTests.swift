@@ -1,3 +1,4 @@
+import Core
 import Files
 import TestSupport
 import Testing
@@ -23,16 +24,17 @@ import Training
       let run = RunFolder(folder + "/run")
       try Self.bench(run).run(run, stop: 7)
       let whole = try bytes(run)
-      #expect(whole[0] != whole[1] && run.isSettled)
+      #expect(whole[0] != whole[1])
+      #expect(try run.isSettled())
       for lost in [run.adapter, run.best, run.best + "/manifest.json", run.adapter + "/adapter_config.json"] {
         try removeTree(lost)
-        #expect(!run.isSettled)
+        #expect(try !run.isSettled())
         #expect(try run.settle(thorough: false) { _ in } == 7)
-        #expect(try run.isSettled && bytes(run) == whole)
+        #expect(try run.isSettled() && bytes(run) == whole)
       }
       // A changed bit is found by who reads all.
       try damage(run.best + "/adapter_model.safetensors")
-      #expect(try run.isSettled && run.settle(thorough: false) { _ in } == 7 && bytes(run) != whole)
+      #expect(try run.isSettled() && run.settle(thorough: false) { _ in } == 7 && bytes(run) != whole)
       #expect(try run.settle(thorough: true) { _ in } == 7 && bytes(run) == whole)
     }
   }
@@ -44,12 +46,25 @@ import Training
       try Self.bench(run).run(run, stop: 7)
       for step in [6, 7] { try damage(run.checkpoint(step) + "/adapter_model.safetensors", cutting: 1) }
       var notices = 0
-      #expect(!run.isSettled)
+      #expect(try !run.isSettled())
       #expect(try run.settle(thorough: false) { _ in notices += 1 } == 4 && notices == 2)
       #expect(try bytes(run) == bytes(older))
       // Without any, nothing is known, and nothing is touched.
       try removeTree(run.checkpoints)
-      #expect(try run.isSettled && run.settle(thorough: true) { _ in } == nil && bytes(run) == bytes(older))
+      #expect(try run.isSettled() && run.settle(thorough: true) { _ in } == nil && bytes(run) == bytes(older))
+    }
+  }
+
+  /// Not as though there were none, after which a run would begin anew.
+  @Test func checkpointsThatCannotBeListedAreAnError() throws {
+    try withTemporaryFolder { folder in
+      let run = RunFolder(folder + "/run")
+      try Self.bench(run).run(run, stop: 7)
+      try removeTree(run.checkpoints)
+      try writeAtomically("in the way", to: run.checkpoints)
+      #expect(throws: SFTError.self) { try run.checkpointSteps() }
+      #expect(throws: SFTError.self) { try run.settle(thorough: false) { _ in } }
+      #expect(throws: SFTError.self) { try run.newestState() }
     }
   }
 

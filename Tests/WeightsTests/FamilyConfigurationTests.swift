@@ -160,6 +160,15 @@ import Weights
       Refusal(
         "phi3", ["rope_scaling": #"{"type": "longrope", "short_factor": [1, 2], "long_factor": [1, 2, 3, 4]}"#],
         "'short_factor' has 2 numbers, expected 4"),
+      Refusal(
+        "phi3",
+        [
+          "rope_scaling": #"{"type": "longrope", "short_factor": [1, 1, 1, 1], "long_factor": [1, 2, 3, 4]}"#,
+          "original_max_position_embeddings": "1",
+        ], "'original_max_position_embeddings' is 1, which gives LongRoPE no scale"),
+      Refusal(
+        "llama", ["rope_theta": "1", "rope_scaling": #"{"type": "yarn", "factor": 2}"#],
+        "'rope_theta' is 1, with which YaRN"),
       Refusal("phi3", ["partial_rotary_factor": "0.4"], "'partial_rotary_factor' gives 3 of 8 dimensions"),
       Refusal("phi3", ["attention_bias": "true"], "'attention_bias' is true"),
       Refusal(
@@ -170,7 +179,7 @@ import Weights
       Refusal("llama", ["hidden_size": "36"], "'head_dim' is 9, which cannot be rotated: it is odd"),
       Refusal("llama", ["hidden_act": "\"relu\""], "'hidden_act' is 'relu'; supported:"),
       Refusal("mistral", ["sliding_window": "0"], "'sliding_window' is 0, expected 1"),
-      Refusal("gemma2", ["layer_types": "[\(full)]"], "'layer_types' has 1 entries for 4 layers"),
+      Refusal("gemma2", ["layer_types": "[\(full)]"], "'layer_types' has 1 entry for 4 layers"),
       Refusal(
         "gemma2", ["layer_types": "[\(full), \(full), \(full), \"linear_attention\"]"],
         "'layer_types' holds 'linear_attention'"),

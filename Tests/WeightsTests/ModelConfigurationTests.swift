@@ -73,7 +73,7 @@ import Weights
     refused("model_type", "\"mamba\"", "model_type 'mamba' is not supported; supported: gpt2, llama")
     refused("model_type", nil, "'model_type' is missing")
     refused("model_type", "3", "'model_type' is not a string")
-    refused("activation_function", "\"gelu\"", "'activation_function' is 'gelu'; supported: gelu_new")
+    refused("activation_function", "\"relu\"", "'activation_function' is 'relu'; supported: gelu, gelu_new")
     refused("scale_attn_weights", "false", "'scale_attn_weights' is false")
     refused("scale_attn_by_inverse_layer_idx", "true", "'scale_attn_by_inverse_layer_idx' is true")
     refused("add_cross_attention", "true", "'add_cross_attention' is true")

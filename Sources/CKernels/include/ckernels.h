@@ -14,6 +14,9 @@
 void sft_gelu_forward(const float *x, float *y, size_t n);
 // dx = dy · gelu'(x). dx may be dy.
 void sft_gelu_backward(const float *x, const float *dy, float *dx, size_t n);
+// The same of x · Φ(x), the form with the error function.
+void sft_gelu_erf_forward(const float *x, float *y, size_t n);
+void sft_gelu_erf_backward(const float *x, const float *dy, float *dx, size_t n);
 
 // rows × width; mean and rstd: one a row.
 void sft_layer_norm_forward(const float *x, const float *weight, const float *bias, float epsilon, float *y, float *mean,
@@ -46,6 +49,8 @@ void sft_silu_gate_forward(const float *x, float *y, size_t rows, size_t width);
 void sft_silu_gate_backward(const float *x, const float *dy, float *dx, size_t rows, size_t width);
 void sft_gelu_gate_forward(const float *x, float *y, size_t rows, size_t width);
 void sft_gelu_gate_backward(const float *x, const float *dy, float *dx, size_t rows, size_t width);
+void sft_gelu_erf_gate_forward(const float *x, float *y, size_t rows, size_t width);
+void sft_gelu_erf_gate_backward(const float *x, const float *dy, float *dx, size_t rows, size_t width);
 
 // 16-bit floats to float32, exactly; and y[rows] (+)= W · x with W in rows of w_row.
 void sft_bfloat16_decode(const uint16_t *x, size_t n, float *y);
@@ -54,6 +59,11 @@ void sft_bfloat16_row_products(const uint16_t *w, size_t w_row, size_t rows, siz
                                int accumulate);
 void sft_half_row_products(const uint16_t *w, size_t w_row, size_t rows, size_t width, const float *x, float *y,
                            int accumulate);
+// A panel of W, panel[rows][SFT_PANEL], or of scale · Wᵀ, panel[width][SFT_PANEL]; its columns beyond W's are zero.
+void sft_bfloat16_pack(const uint16_t *w, size_t w_row, size_t rows, size_t width, float *panel);
+void sft_half_pack(const uint16_t *w, size_t w_row, size_t rows, size_t width, float *panel);
+void sft_bfloat16_pack_transposed(const uint16_t *w, size_t w_row, size_t rows, size_t width, float scale, float *panel);
+void sft_half_pack_transposed(const uint16_t *w, size_t w_row, size_t rows, size_t width, float scale, float *panel);
 
 // y = cap · tanh(x / cap), in place, and dy ← dy · (1 − (y / cap)²).
 void sft_soft_cap(float *x, size_t n, float cap);
@@ -68,8 +78,9 @@ void sft_row_softmax_scaled(float *logits, size_t width, float log_sum_exp, floa
 // window, j > i + causal_offset - window.
 typedef struct {
   const float *keys, *values;
-  float *key_gradients, *value_gradients;  // backward only; rows have the same stride as keys
   size_t count, stride;                    // rows, and floats between rows
+  float *key_gradients, *value_gradients;  // backward only
+  size_t gradient_stride;
   int64_t causal_offset;
   uint64_t first_row;  // by which dropout counts the keys
 } sft_key_span;

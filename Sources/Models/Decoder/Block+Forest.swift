@@ -4,18 +4,14 @@ import Kernels
 extension Block {
   /// What the rows of a forest attend to inside the block's own [N, Q] activations: a run for each segment, or for each
   /// group of neighbours among a segment's selected rows.
-  func forestRuns(
-    _ batch: Batch, _ activations: Activations, selected: [Int]?, gradients: MutableFloats?
-  ) -> [AttentionRun] {
+  func forestRuns(_ batch: Batch, _ activations: Activations, selected: [Int]?) -> [AttentionRun] {
     let stride = attention.columns
     let base = activations.attention.queriesKeysValues.pointer
     func span(_ rows: Range<Int>, causalOffset: Int) -> KeySpan {
       let offset = rows.lowerBound * stride
       return KeySpan(
         keys: base + offset + attention.keyOffset, values: base + offset + attention.valueOffset,
-        keyGradients: gradients.map { $0 + offset + attention.keyOffset },
-        valueGradients: gradients.map { $0 + offset + attention.valueOffset }, count: rows.count, stride: stride,
-        causalOffset: causalOffset, firstRow: rows.lowerBound)
+        count: rows.count, stride: stride, causalOffset: causalOffset, firstRow: rows.lowerBound)
     }
     var runs: [AttentionRun] = []
     var firstRow = 0

@@ -110,7 +110,7 @@ struct Block: Sendable {
   /// lowest linear is computed, and `gradient` is spent.
   func backward(
     _ activations: Activations, _ gradient: MutableFloats, rows: Int, selected: [Int]?, scratch: Scratch,
-    needsInputGradient: Bool, _ context: PassContext, runs: (_ gradients: MutableFloats) -> [AttentionRun]
+    needsInputGradient: Bool, _ context: PassContext, _ runs: [AttentionRun]
   ) {
     let rank = context.adapter?.configuration.rank ?? 0
     let compute = context.compute
@@ -121,7 +121,6 @@ struct Block: Sendable {
 
     let dqkv = scratch.queriesKeysValuesGradient.ensure(rows * attention.columns)
     Elementwise.clear(dqkv, count: rows * attention.columns, compute)
-    let runs = runs(dqkv)
     let attended = attention.buffers(activations.attention, rows: outputs, scratch, context)
     if activations.attention.attended == nil { attention.attend(runs, attended, scratch, context) }
     let dattended = scratch.attendedGradient.ensure(outputs * attention.output.inputWidth)
@@ -131,8 +130,11 @@ struct Block: Sendable {
         of: attention.output, gradient, rows: outputs, selected, activations.attentionBranch, scratch, context),
       dx: dattended, rows: outputs, context)
     attention.kernel.backward(
-      runs, attended, upstream: dattended, queryGradients: dqkv,
-      scratch: scratch.attention.ensure(attention.kernel.scratchCount(compute)), compute)
+      runs, attended, upstream: dattended,
+      AttentionGradients(
+        queries: dqkv, keys: dqkv + attention.keyOffset, values: dqkv + attention.valueOffset,
+        stride: attention.columns), rows: rows,
+      scratch: scratch.attention.ensure(attention.kernel.backwardScratchCount(rows: rows, compute)), compute)
     let entering = attentionBranch.enter(
       activations.input, activations.attentionBranch, rows: rows, width: width, scratch, context)
     let dentering = scratch.normed.ensure(rows * width)

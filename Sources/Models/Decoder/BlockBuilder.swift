@@ -41,12 +41,20 @@ struct BlockBuilder {
 
   private mutating func mlp(_ layer: Int) throws -> MLPLayer {
     guard configuration.gatedMLP else {
-      return MLPLayer(input: LinearGroup([try linear(.up, layer)]), output: try linear(.mlpOutput, layer), gate: nil)
+      return MLPLayer(
+        input: LinearGroup([try linear(.up, layer)]), output: try linear(.mlpOutput, layer),
+        activation: .plain(configuration.activation == .gelu ? .erf : .tanh))
     }
     let kinds: [TensorRole.BlockLinear] = configuration.fusedProjections ? [.gateUp] : [.gate, .up]
-    let gate: GatedActivation = configuration.activation == .silu ? .silu : .geluTanh
+    let gate: GatedActivation =
+      switch configuration.activation {
+      case .silu: .silu
+      case .geluTanh: .geluTanh
+      case .gelu: .geluErf
+      }
     return MLPLayer(
-      input: LinearGroup(try kinds.map { try linear($0, layer) }), output: try linear(.mlpOutput, layer), gate: gate)
+      input: LinearGroup(try kinds.map { try linear($0, layer) }), output: try linear(.mlpOutput, layer),
+      activation: .gated(gate))
   }
 
   private mutating func linear(_ kind: TensorRole.BlockLinear, _ layer: Int) throws -> Linear {

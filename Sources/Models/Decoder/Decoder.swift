@@ -57,7 +57,9 @@ public final class Decoder: Sendable {
     default: tokenEmbedding = try source.embedding()
     }
     positionEmbedding = try source.tensor(.positionEmbedding)
-    rotaries = configuration.rotaries.map { Rotary(frequencies: $0.frequencies, amplitude: $0.amplitude) }
+    rotaries = configuration.rotaries.map {
+      Rotary(frequencies: $0.frequencies, long: $0.longFrequencies, amplitude: $0.amplitude)
+    }
     var builder = BlockBuilder(source, linears)
     blocks = try (0..<configuration.layers).map { try builder.block($0) }
     finalNorm = try builder.norm(.finalNorm(.weight), .finalNorm(.bias))
@@ -100,8 +102,13 @@ public final class Decoder: Sendable {
   }
 
   /// What the rows at these positions turn by, for each of the model's rotations.
-  func angles(_ positions: [Int], _ buffers: [FloatBuffer]) -> [RotaryAngles] {
-    zip(rotaries, buffers).map { $0.angles(positions, into: $1) }
+  func angles(_ positions: [Int], isLong: [Bool]?, _ buffers: [FloatBuffer]) -> [RotaryAngles] {
+    zip(rotaries, buffers).map { $0.angles(positions, isLong: isLong, into: $1) }
+  }
+
+  func angles(_ batch: Batch, _ buffers: [FloatBuffer]) -> [RotaryAngles] {
+    precondition(batch.shortLength == configuration.shortLength, "the batch was packed for another model")
+    return angles(batch.positions, isLong: batch.areLong, buffers)
   }
 
   /// logits[rows, V] = h[rows, C] · headᵀ, before any cap.

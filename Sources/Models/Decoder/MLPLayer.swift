@@ -6,8 +6,15 @@ struct MLPLayer: Sendable {
   /// One linear, C → F; or gate and up side by side, C → 2 F, as two linears or one.
   var input: LinearGroup
   var output: Linear
-  /// nil for a plain MLP, whose activation is GELU in its tanh form.
-  var gate: GatedActivation?
+  var activation: Activation
+
+  enum Activation: Sendable {
+    /// Of a plain MLP.
+    case plain(GELU)
+    case gated(GatedActivation)
+  }
+
+  var isGated: Bool { if case .gated = activation { true } else { false } }
 
   var linears: [Linear] { input.linears + [output] }
 
@@ -15,10 +22,9 @@ struct MLPLayer: Sendable {
   func activate(_ inner: Floats, rows: Int, into buffer: FloatBuffer, _ compute: Compute) -> MutableFloats {
     let width = output.inputWidth
     let activated = buffer.ensure(rows * width)
-    if let gate {
-      gate.forward(inner, activated, rows: rows, width: width, compute)
-    } else {
-      GELU.forward(inner, activated, count: rows * width, compute)
+    switch activation {
+    case .plain(let function): function.forward(inner, activated, count: rows * width, compute)
+    case .gated(let gate): gate.forward(inner, activated, rows: rows, width: width, compute)
     }
     return activated
   }
@@ -28,12 +34,14 @@ struct MLPLayer: Sendable {
     _ inner: Floats, _ gradient: MutableFloats, rows: Int, _ scratch: Block.Scratch, _ compute: Compute
   ) -> Floats {
     let width = output.inputWidth
-    guard let gate else {
-      GELU.backward(inner, dy: gradient, dx: gradient, count: rows * width, compute)
+    switch activation {
+    case .plain(let function):
+      function.backward(inner, dy: gradient, dx: gradient, count: rows * width, compute)
       return Floats(gradient)
+    case .gated(let gate):
+      let both = scratch.gatedGradient.ensure(rows * 2 * width)
+      gate.backward(inner, dy: gradient, dx: both, rows: rows, width: width, compute)
+      return Floats(both)
     }
-    let both = scratch.gatedGradient.ensure(rows * 2 * width)
-    gate.backward(inner, dy: gradient, dx: both, rows: rows, width: width, compute)
-    return Floats(both)
   }
 }

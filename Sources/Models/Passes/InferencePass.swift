@@ -8,8 +8,8 @@ public final class InferencePass {
   /// nil for the bare base; may be exchanged between calls.
   public var adapter: Adapter?
   public let compute: Compute
-  private let memory: PassMemory
-  private let scores = FloatBuffer()
+  let memory: PassMemory
+  let scores = FloatBuffer()
 
   public init(_ decoder: Decoder, _ adapter: Adapter?, _ compute: Compute, memory: PassMemory = PassMemory()) {
     self.decoder = decoder
@@ -61,12 +61,12 @@ public final class InferencePass {
     let input = activations.input.ensure(rows * width)
     decoder.embed(batch.tokens, positions: batch.positions, input)
     var context = memory.context(compute, adapter)
-    context.angles = decoder.angles(batch.positions, memory.angles)
+    context.angles = decoder.angles(batch, memory.angles)
     for block in decoder.blocks[..<layer] {
       activations.resize(rows: rows, outputs: rows, block, rank: adapter?.configuration.rank ?? 0)
       block.forward(
         activations, output, rows: rows, selected: nil, scratch: memory.scratch, context
-      ) { block.forestRuns(batch, activations, selected: nil, gradients: nil) }
+      ) { block.forestRuns(batch, activations, selected: nil) }
       input.update(from: output, count: rows * width)
     }
     return Floats(input)
@@ -80,17 +80,22 @@ public final class InferencePass {
 
   /// Appends to each cache its tokens, at least one, in one pass, and returns the logits [caches.count, V] after each
   /// one's last, valid until the next call. A cache stands once in `caches`, and none continues another of them.
-  public func extend(_ caches: [KeyValueCache], with tokens: [[Int32]]) -> UnsafeBufferPointer<Float> {
-    precondition(caches.count == tokens.count)
+  ///
+  /// A sequence that becomes a long one for a model to which that makes a difference is computed anew from its first token, as
+  /// transformers does: its result is what it would be had it been given whole.
+  public func extend(_ caches: [KeyValueCache], with added: [[Int32]]) -> UnsafeBufferPointer<Float> {
+    precondition(caches.count == added.count)
+    let tokens = zip(caches, added).map { $0.admit($1) }
     var ranges: [Range<Int>] = []
-    for (cache, tokens) in zip(caches, tokens) {
-      precondition(!tokens.isEmpty && cache.count + tokens.count <= cache.capacity)
+    for tokens in tokens {
       let first = ranges.last?.upperBound ?? 0
       ranges.append(first..<first + tokens.count)
     }
     let positions = zip(caches, tokens).flatMap { cache, tokens in cache.count..<cache.count + tokens.count }
     let lasts = ranges.map { $0.upperBound - 1 }
-    let x = forward(tokens.flatMap(\.self), positions: positions, rows: lasts) { block, layer, selected in
+    let isLong = zip(caches, tokens).flatMap { Array(repeating: $0.isLong, count: $1.count) }
+    let angles = decoder.angles(positions, isLong: isLong, memory.angles)
+    let x = forward(tokens.flatMap(\.self), positions: positions, angles, rows: lasts) { block, layer, selected in
       let added = memory.activations(0).attention.queriesKeysValues.pointer
       return zip(caches, ranges).enumerated().map { index, sequence in
         let (cache, rows) = sequence
@@ -111,22 +116,25 @@ public final class InferencePass {
   }
 
   private func forward(_ batch: Batch, rows: [Int], _ observer: LinearObserver? = nil) -> Floats {
-    forward(batch.tokens, positions: batch.positions, rows: rows, observer) { block, _, selected in
-      block.forestRuns(batch, memory.activations(0), selected: selected, gradients: nil)
+    forward(
+      batch.tokens, positions: batch.positions, decoder.angles(batch, memory.angles), rows: rows, observer
+    ) { block, _, selected in
+      block.forestRuns(batch, memory.activations(0), selected: selected)
     }
   }
 
   /// The stream after the last block at some of the rows, [rows.count, C]; only they go through the last block, but with
   /// the plain engine, which takes all. One block's activations serve all blocks.
   private func forward(
-    _ tokens: [Int32], positions: [Int], rows wanted: [Int], _ observer: LinearObserver? = nil,
+    _ tokens: [Int32], positions: [Int], _ angles: [RotaryAngles], rows wanted: [Int],
+    _ observer: LinearObserver? = nil,
     runs: (_ block: Block, _ layer: Int, _ selected: [Int]?) -> [AttentionRun]
   ) -> Floats {
     let (rows, width) = (tokens.count, decoder.configuration.width)
     let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
     var context = memory.context(compute, adapter)
     context.observer = observer
-    context.angles = decoder.angles(positions, memory.angles)
+    context.angles = angles
     let sparse = compute.engine == .auto && wanted.count < rows
     activations.input.ensure(rows * width)
     decoder.embed(tokens, positions: positions, activations.input.pointer)

@@ -16,6 +16,7 @@ public final class OutputErrorMeter {
   }
 
   private let pass: InferencePass
+  public var decoder: Decoder { pass.decoder }
   private let context: PassContext
   /// By linear index; nil where a linear is not quantised.
   private var probes: [Probe?]

@@ -46,7 +46,7 @@ public final class TrainingPass {
     let rows = batch.tokens.count
     let width = decoder.configuration.width
     var context = self.context(dropoutSeed)
-    context.angles = decoder.angles(batch.positions, memory.angles)
+    context.angles = decoder.angles(batch, memory.angles)
     let supervised = batch.supervisedRows
     // The plain engine takes all rows through the last block; there is nothing to select where all are supervised.
     let all = supervised.count == rows
@@ -69,10 +69,8 @@ public final class TrainingPass {
       if checkpointing { recompute(layer, batch, context) }
       block.backward(
         activations, gradient, rows: rows, selected: isLast(layer) ? selected : nil, scratch: memory.scratch,
-        needsInputGradient: layer > lowest || reachesEmbeddings, context
-      ) { gradients in
-        block.forestRuns(batch, activations, selected: isLast(layer) ? selected : nil, gradients: gradients)
-      }
+        needsInputGradient: layer > lowest || reachesEmbeddings, context,
+        block.forestRuns(batch, activations, selected: isLast(layer) ? selected : nil))
     }
     if let gradients = context.weightGradients {
       dropEmbeddings(gradient, rows: rows, context)
@@ -129,7 +127,7 @@ public final class TrainingPass {
       blocks[layer].forward(
         activations, next, rows: rows, selected: selected, scratch: memory.scratch, context
       ) {
-        blocks[layer].forestRuns(batch, activations, selected: selected, gradients: nil)
+        blocks[layer].forestRuns(batch, activations, selected: selected)
       }
     }
     return last
@@ -157,7 +155,7 @@ public final class TrainingPass {
     let activations = prepare(layer, rows: batch.tokens.count, nil)
     let block = decoder.blocks[layer]
     block.forward(activations, nil, rows: batch.tokens.count, selected: nil, scratch: memory.scratch, context) {
-      block.forestRuns(batch, activations, selected: nil, gradients: nil)
+      block.forestRuns(batch, activations, selected: nil)
     }
   }
 }

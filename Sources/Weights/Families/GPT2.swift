@@ -4,8 +4,9 @@ import JSON
 /// GPT-2 (Radford et al. 2019) in Hugging Face's words: the keys of its `config.json` (transformers' GPT2Config) and the names of
 /// its tensors (GPT2LMHeadModel). Linears are Conv1D, stored [in, out]; queries, keys and values are one of them.
 enum GPT2: Family {
-  /// GELU's names for its tanh form.
-  private static let tanhForms: Set<String> = ["gelu_new", "gelu_pytorch_tanh"]
+  private static let activations: [String: ModelConfiguration.Activation] = [
+    "gelu": .gelu, "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh,
+  ]
   static let headName = "lm_head.weight"
 
   static func configuration(
@@ -24,6 +25,7 @@ enum GPT2: Family {
       layers: try reader.size("n_layer", limit: 10_000), heads: heads,
       mlpWidth: try reader.integer("n_inner", in: 1...1 << 22),
       tiedHead: try reader.bool("tie_word_embeddings", default: true))
+    configuration.activation = try activation(reader)
     configuration.normEpsilon = Float(try reader.number("layer_norm_epsilon", default: 1e-5, in: 1e-12...1))
     configuration.initializerRange = try reader.number("initializer_range", default: 0.02, in: 0...100)
     for key in ["embd_pdrop", "attn_pdrop", "resid_pdrop"] { _ = try reader.number(key, default: 0.1, in: 0...1) }
@@ -32,13 +34,18 @@ enum GPT2: Family {
     return configuration
   }
 
+  private static func activation(_ reader: ConfigurationReader) throws -> ModelConfiguration.Activation {
+    let name = try reader.string("activation_function") ?? "gelu_new"
+    guard let activation = activations[name] else {
+      throw reader.failure(
+        "activation_function",
+        "is \(quoted(name)); supported: \(activations.keys.sorted().joined(separator: ", "))")
+    }
+    return activation
+  }
+
   /// What changes GPT-2's arithmetic and is not supported, each by its key.
   private static func refuseVariants(_ reader: ConfigurationReader) throws {
-    let activation = try reader.string("activation_function") ?? "gelu_new"
-    guard tanhForms.contains(activation) else {
-      throw reader.failure(
-        "activation_function", "is \(quoted(activation)); supported: \(tanhForms.sorted().joined(separator: ", "))")
-    }
     guard try reader.bool("scale_attn_weights", default: true) else {
       throw reader.failure("scale_attn_weights", "is false, which is not supported")
     }

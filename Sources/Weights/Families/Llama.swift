@@ -58,7 +58,7 @@ enum Llama: Family {
     try reader.refuse(true: "use_bidirectional_attention", "add_cross_attention", "is_encoder_decoder")
     return ModelConfiguration(
       architecture: architecture, vocabularySize: vocabulary,
-      contextLength: try rotary.contextLimit(context), width: width, heads: heads,
+      contextLength: context, width: width, heads: heads,
       keyValueHeads: try reader.integer("num_key_value_heads", in: 1...1 << 16) ?? heads, headWidth: headWidth,
       mlpWidth: try reader.size("intermediate_size", limit: 1 << 22), norm: .rms(unitOffset: false),
       normEpsilon: Float(try reader.number(epsilon, default: standardEpsilon, in: 1e-12...1)), learnedPositions: false,
@@ -98,8 +98,9 @@ enum Llama: Family {
     switch try reader.string(key) ?? "silu" {
     case "silu", "swish": return .silu
     case "gelu_pytorch_tanh", "gelu_new": return .geluTanh
+    case "gelu": return .gelu
     case let other:
-      throw reader.failure(key, "is \(quoted(other)); supported: silu, gelu_pytorch_tanh, gelu_new")
+      throw reader.failure(key, "is \(quoted(other)); supported: silu, gelu, gelu_pytorch_tanh, gelu_new")
     }
   }
 
@@ -122,9 +123,7 @@ enum Llama: Family {
     _ count: Int, _ reader: ConfigurationReader, _ isSliding: (Int) throws -> Bool
   ) throws -> [Bool] {
     guard let types = try reader.strings("layer_types") else { return try (0..<count).map(isSliding) }
-    guard types.count == count else {
-      throw reader.failure("layer_types", "has \(types.count) entries for \(count) layers")
-    }
+    try reader.check("layer_types", has: types.count, forLayers: count)
     return try types.map { type in
       guard ["sliding_attention", "full_attention"].contains(type) else {
         throw reader.failure("layer_types", "holds \(quoted(type)), which is not supported")
@@ -163,9 +162,7 @@ enum Llama: Family {
     var rotates = (0..<count).map { ($0 + 1) % interval != 0 }
     if reader.value("no_rope_layers") != nil {
       rotates = try reader.numbers("no_rope_layers", in: 0...1).map { $0 != 0 }
-      guard rotates.count == count else {
-        throw reader.failure("no_rope_layers", "has \(rotates.count) entries for \(count) layers")
-      }
+      try reader.check("no_rope_layers", has: rotates.count, forLayers: count)
     }
     for layer in 0..<count where !rotates[layer] { configuration.blocks[layer].rotary = nil }
   }

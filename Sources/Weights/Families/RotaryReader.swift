@@ -28,14 +28,6 @@ struct RotaryReader {
     }
   }
 
-  /// Positions up to which the rotation is the same for every sequence.
-  func contextLimit(_ context: Int) throws -> Int {
-    guard let parameters = try reader.nested("rope_scaling") ?? reader.nested("rope_parameters"),
-      try kind(parameters) == "longrope"
-    else { return context }
-    return min(context, try original(parameters))
-  }
-
   private func kind(_ parameters: ConfigurationReader) throws -> String {
     let kind = try parameters.string("rope_type") ?? parameters.string("type") ?? "default"
     return architecture == .phi3 && ["su", "yarn"].contains(kind) ? "longrope" : kind
@@ -97,6 +89,9 @@ struct RotaryReader {
 
   private func useYarn(_ result: inout RotaryConfiguration, _ parameters: ConfigurationReader) throws {
     let factor = try factor(parameters)
+    guard result.theta > 1 else {
+      throw reader.failure("rope_theta", "is 1, with which YaRN cannot tell dimensions apart")
+    }
     result.scaling = .yarn(
       factor: factor, fast: try parameters.number("beta_fast", default: 32, in: 1e-6...1e6),
       slow: try parameters.number("beta_slow", default: 1, in: 1e-6...1e6), original: try original(parameters),
@@ -114,14 +109,21 @@ struct RotaryReader {
   }
 
   private func useLongRope(_ result: inout RotaryConfiguration, _ parameters: ConfigurationReader) throws {
-    for key in ["short_factor", "long_factor"] {
-      let count = try parameters.numbers(key, in: 1e-6...1e6).count
-      guard count == result.width / 2 else {
-        throw parameters.failure(key, "has \(count) numbers, expected \(result.width / 2): one for each rotated pair")
+    let pairs = result.width / 2
+    func factors(_ key: String) throws -> [Double] {
+      let factors = try parameters.numbers(key, in: 1e-6...1e6)
+      guard factors.count == pairs else {
+        throw parameters.failure(
+          key, "has \(counted(factors.count, "number")), expected \(pairs): one for each rotated pair")
       }
+      return factors
     }
-    result.scaling = .each(factors: try parameters.numbers("short_factor", in: 1e-6...1e6))
-    let original = Double(try original(parameters))
+    let length = try original(parameters)
+    result.scaling = .each(short: try factors("short_factor"), long: try factors("long_factor"), original: length)
+    guard length > 1 else {
+      throw reader.failure("original_max_position_embeddings", "is 1, which gives LongRoPE no scale")
+    }
+    let original = Double(length)
     let context = Double(try reader.size("max_position_embeddings", limit: 1 << 30))
     let factor = try parameters.number("factor", in: 1e-6...1e6) ?? context / original
     result.amplitude =

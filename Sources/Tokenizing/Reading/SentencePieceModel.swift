@@ -1,0 +1,169 @@
+import Core
+import Files
+
+/// Reads SentencePiece's `tokenizer.model` (sentencepiece_model.proto), of BPE without normalising.
+struct SentencePieceModel {
+  private enum Kind: Int {
+    case normal = 1
+    case unknown = 2
+    case control = 3
+    case userDefined = 4
+    case unused = 5
+    case byte = 6
+  }
+
+  private struct Piece {
+    var text = ""
+    var score: Float = 0
+    var kind = Kind.normal
+  }
+
+  private static let space = "▁"
+
+  private let file: String
+  private var pieces: [Piece] = []
+  private var modelType = 1
+  private var byteFallback = false
+  private var writesSpaceAfterWords = false
+  private var (beginning, end) = (1, 2)
+  private var charsmap = 0
+  private var (addsPrefix, removesSpaces, escapesSpaces) = (true, true, true)
+
+  /// Ids are places in the list of pieces. `addsBeginning` and `addsEnd` are whether those stand around every text.
+  static func read(_ path: String, addsBeginning: Bool, addsEnd: Bool) throws -> TokenizerDescription {
+    let model = try SentencePieceModel(path)
+    try model.check()
+    return try model.description(addsBeginning, addsEnd)
+  }
+
+  private init(_ path: String) throws {
+    file = path
+    var reader = ProtobufReader(try readFile(path, limit: 256 << 20)[...], file: path)
+    while let (number, value) = try reader.next() {
+      guard let bytes = value.bytes else { continue }
+      let fields = ProtobufReader(bytes, file: path)
+      switch number {
+      case 1: try readPiece(fields)
+      case 2: try readTrainer(fields)
+      case 3: try readNormalizer(fields)
+      default: break
+      }
+    }
+  }
+
+  private mutating func readPiece(_ reader: ProtobufReader) throws {
+    var reader = reader
+    var piece = Piece()
+    while let (number, value) = try reader.next() {
+      switch (number, value) {
+      case (1, .bytes(let bytes)):
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+          throw SFTError(.badData, "its piece \(pieces.count) is not UTF-8", file: file)
+        }
+        piece.text = text
+      case (2, .float(let score)) where score.isFinite: piece.score = score
+      case (3, .integer):
+        guard let kind = value.integer.flatMap(Kind.init) else {
+          throw SFTError(.badData, "its piece \(pieces.count) is of an unknown kind", file: file)
+        }
+        piece.kind = kind
+      default: break
+      }
+    }
+    pieces.append(piece)
+  }
+
+  private mutating func readTrainer(_ reader: ProtobufReader) throws {
+    var reader = reader
+    while let (number, value) = try reader.next() {
+      switch number {
+      case 3: modelType = value.integer ?? 0
+      case 24: writesSpaceAfterWords = value.isTrue
+      case 35: byteFallback = value.isTrue
+      // An int32, which is written as 64 bits where it is negative.
+      case 41: beginning = value.integer ?? -1
+      case 42: end = value.integer ?? -1
+      default: break
+      }
+    }
+  }
+
+  private mutating func readNormalizer(_ reader: ProtobufReader) throws {
+    var reader = reader
+    while let (number, value) = try reader.next() {
+      switch number {
+      case 2: charsmap = value.bytes?.count ?? 0
+      case 3: addsPrefix = value.isTrue
+      case 4: removesSpaces = value.isTrue
+      case 5: escapesSpaces = value.isTrue
+      default: break
+      }
+    }
+  }
+
+  private func check() throws {
+    func refuse(_ what: String) -> SFTError {
+      SFTError(
+        .badData, "\(what) is not supported in a SentencePiece model", file: file,
+        advice: "Convert it with transformers, which writes a tokenizer.json")
+    }
+    let types = [1: "Unigram", 3: "Word", 4: "Char"]
+    guard modelType == 2 else { throw refuse("the model type \(types[modelType] ?? "\(modelType)")") }
+    guard charsmap == 0 else { throw refuse("a normaliser's \"precompiled_charsmap\"") }
+    guard !removesSpaces else { throw refuse("\"remove_extra_whitespaces\"") }
+    guard escapesSpaces else { throw refuse("\"escape_whitespaces\" off") }
+    guard !writesSpaceAfterWords else { throw refuse("\"treat_whitespace_as_suffix\"") }
+    if let piece = pieces.first(where: { $0.kind == .unused }) { throw refuse("the unused piece \"\(piece.text)\"") }
+    // It would have to be found in text with visible spaces.
+    if let piece = pieces.first(where: { $0.kind == .userDefined && $0.text.unicodeScalars.contains("▁") }) {
+      throw refuse("the user-defined piece \"\(piece.text)\"")
+    }
+  }
+
+  private func description(_ addsBeginning: Bool, _ addsEnd: Bool) throws -> TokenizerDescription {
+    var result = TokenizerDescription()
+    (result.vocabularyFile, result.mergesFile) = (file, file)
+    result.vocabulary = pieces.enumerated().map { ($0.element.text, $0.offset) }
+    result.addedTokens = pieces.enumerated().compactMap { id, piece in
+      guard [.control, .unknown, .userDefined].contains(piece.kind) else { return nil }
+      return AddedToken(id: Int32(id), content: piece.text, special: piece.kind != .userDefined)
+    }
+    result.letters = .characters
+    result.byteFallback = byteFallback
+    result.unknownToken = pieces.first { $0.kind == .unknown }?.text
+    result.fusesUnknown = true
+    let (space, sign) = ([UInt8(0x20)], Array(Self.space.utf8))
+    result.normalizer.steps =
+      (addsPrefix ? [.prepend(sign)] : []) + [.replace(Replacement(wanted: space, content: sign))]
+    result.preTokenizer.steps = []
+    result.decoder = .steps(
+      [.replace(Replacement(wanted: sign, content: space)), .byteFallback, .fuse]
+        + (addsPrefix ? [.strip(content: space, start: 1, stop: 0)] : []))
+    addMerges(to: &result)
+    if pieces.indices.contains(end) { result.endOfText = pieces[end].text }
+    if addsBeginning, pieces.indices.contains(beginning) { result.beginning = [Int32(beginning)] }
+    if addsEnd, pieces.indices.contains(end) { result.ending = [Int32(end)] }
+    return result
+  }
+
+  /// Two neighbours merge where both together are a piece, the one of the highest score first: every way of cutting a
+  /// piece in two pieces is a merge.
+  private func addMerges(to result: inout TokenizerDescription) {
+    let normal = pieces.filter { $0.kind == .normal }
+    var table = ByteTable(capacity: normal.count)
+    for piece in normal { _ = table.insert(piece.text) }
+    var ranks: [Int] = []
+    var (rank, score) = (-1, Float.nan)
+    for piece in normal.sorted(by: { $0.score > $1.score }) {
+      if piece.score != score { (rank, score) = (rank + 1, piece.score) }
+      let text = piece.text
+      for cut in text.unicodeScalars.indices.dropFirst() {
+        let (left, right) = (String(text[..<cut]), String(text[cut...]))
+        guard table.find(left) != nil, table.find(right) != nil else { continue }
+        result.merges.append((left, right))
+        ranks.append(rank)
+      }
+    }
+    result.mergeRanks = ranks
+  }
+}
