@@ -51,7 +51,8 @@ let package = Package(
       name: "Templating", dependencies: ["Core", "Files", "JSON", "Jinja"], resources: [.embedInCode("prompts")],
       swiftSettings: swiftSettings),
     .target(
-      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"], exclude: ["Cutting/make_character_classes.py", "Normalizing/make_unicode_tables.py"],
+      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"],
+      exclude: ["Cutting/make_character_classes.py", "Normalizing/make_unicode_tables.py"],
       swiftSettings: kernelSettings),
     target("Packing", ["Core"]),
     // The one room in which a template and a tokenizer meet.

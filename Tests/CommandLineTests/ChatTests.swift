@@ -15,7 +15,7 @@ import Testing
   }
 
   /// What `sft generate` answers to messages, by turns the user's and the assistant's, the system's in front.
-  private static func answer(_ sft: SFTBinary, _ texts: String..., system: String? = nil, adapted: Bool = false) throws
+  private static func answer(_ sft: SFTBinary, _ texts: [String], system: String? = nil, adapted: Bool = false) throws
     -> String
   {
     var messages = texts.enumerated().map { (["user", "assistant"][$0 % 2], $1) }
@@ -31,9 +31,9 @@ import Testing
 
   @Test func aTurnIsAnsweredAfterThoseBeforeIt() throws {
     try withSFT { sft in
-      let first = try Self.answer(sft, "Name a colour.")
-      let second = try Self.answer(sft, "Name a colour.", first, "Another?")
-      let third = try Self.answer(sft, "Name a colour.", first, "Another?", second, "Why?")
+      let first = try Self.answer(sft, ["Name a colour."])
+      let second = try Self.answer(sft, ["Name a colour.", first, "Another?"])
+      let third = try Self.answer(sft, ["Name a colour.", first, "Another?", second, "Why?"])
       let outcome = try Self.chat(sft, "Name a colour.", "", "Another?\r", "Why?")
       #expect(outcome.output == [first, second, third].map { $0 + "\n" }.joined())
       #expect(outcome.code == 0 && !outcome.errors.contains("\u{1b}") && !outcome.errors.contains("> "))
@@ -43,9 +43,9 @@ import Testing
 
   @Test func whoAnswersIsSwitchedWithinTheConversation() throws {
     try withSFT { sft in
-      let tuned = try Self.answer(sft, "Name a colour.", adapted: true)
-      let base = try Self.answer(sft, "Name a colour.", tuned, "Another?")
-      let again = try Self.answer(sft, "Name a colour.", tuned, "Another?", base, "Why?", adapted: true)
+      let tuned = try Self.answer(sft, ["Name a colour."], adapted: true)
+      let base = try Self.answer(sft, ["Name a colour.", tuned, "Another?"])
+      let again = try Self.answer(sft, ["Name a colour.", tuned, "Another?", base, "Why?"], adapted: true)
       let outcome = try Self.chat(
         sft, "Name a colour.", "/base", "Another?", "/tuned", "Why?", options: Self.options + " " + Self.adapter)
       #expect(outcome.output == [tuned, base, again].map { $0 + "\n" }.joined())
@@ -53,12 +53,24 @@ import Testing
     }
   }
 
+  @Test func theModelThatARunMadeAnswersOrWhatItBeganAs() throws {
+    try withSFT { sft in
+      try sft.prepare("--val", "0")
+      try sft.succeed("train", "--full", "--max-steps", "3", "--lr", "1e-2", "--quiet")
+      let alone = try sft.shell("echo Hello | sft chat --max-new-tokens 6 --quiet").output
+      let base = try Self.answer(sft, ["Hello", String(alone.dropLast()), "Why?"])
+      let outcome = try sft.shell("printf 'Hello\\n/base\\nWhy?\\n' | sft chat --max-new-tokens 6 --quiet")
+      #expect(outcome.output == alone + base + "\n" && outcome.errors == "")
+      #expect(try Self.answer(sft, ["Hello"]) + "\n" != alone)
+    }
+  }
+
   @Test func theSystemsTurnIsKeptWhereTheRestIsForgotten() throws {
     try withSFT { sft in
-      let first = try Self.answer(sft, "Hello", system: "Be short.")
-      let second = try Self.answer(sft, "Hello", first, "Why?", system: "Be long.")
-      let last = try Self.answer(sft, "Hello", system: "Be long.")
-      let bare = try Self.answer(sft, "Hello")
+      let first = try Self.answer(sft, ["Hello"], system: "Be short.")
+      let second = try Self.answer(sft, ["Hello", first, "Why?"], system: "Be long.")
+      let last = try Self.answer(sft, ["Hello"], system: "Be long.")
+      let bare = try Self.answer(sft, ["Hello"])
       #expect(Set([first, last, bare]).count > 1)
       let lines = [
         "Hello", "/system  Be long.", "Why?", "/reset", "Hello", "/system", "/reset", "Hello", "/quit", "Hello",
@@ -74,12 +86,21 @@ import Testing
 
   @Test func theOldestTurnsMakeRoom() throws {
     try withSFT { sft in
-      let question = String(repeating: "long question ", count: 6)
-      try sft.write(String(repeating: question + "\n", count: 12), to: "lines")
+      let questions = (1...12).map { "Question number \($0) of a long list" }
+      try sft.write(questions.map { $0 + "\n" }.joined(), to: "lines")
       let outcome = try sft.shell("sft chat \(Self.options) --system 'Be short.' --json < lines")
-      #expect(
-        outcome.code == 0 && outcome.errors.contains("tokens is full: the oldest 2 turns of"), "\(outcome.errors)")
-      #expect(try outcome.json()["messages"]?.array?.count == 25)
+      #expect(outcome.code == 0)
+      let texts = try (outcome.json()["messages"]?.array ?? []).dropFirst().compactMap { $0["content"]?.string }
+      #expect(texts.count == 24)
+      let words = outcome.errors.split(separator: "tokens is full: the oldest ").dropFirst()
+      #expect(words.count > 1)
+      for word in words {
+        // "4 of 6 turns are no longer shown to the model."
+        let numbers = word.split(separator: " ").prefix(3).compactMap { Int($0) }
+        try #require(numbers.count == 2 && numbers[0] < numbers[1], "\(outcome.errors)")
+        let answer = try Self.answer(sft, Array(texts[numbers[0]...numbers[1]]), system: "Be short.")
+        #expect(answer == texts[numbers[1] + 1], "\(word)")
+      }
     }
   }
 
@@ -115,7 +136,7 @@ import Testing
     try withSFT { sft in
       let outcome = try Self.chat(sft, "/help", "//reset", options: Self.options + " --quiet")
       #expect(outcome.errors.contains("/system TEXT") && outcome.code == 0)
-      #expect(outcome.output == (try Self.answer(sft, "/reset")) + "\n")
+      #expect(outcome.output == (try Self.answer(sft, ["/reset"])) + "\n")
     }
   }
 }
