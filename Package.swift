@@ -100,9 +100,8 @@ let package = Package(
       name: "sft",
       dependencies: [
         "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Loading",
-        "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Templating",
-        "Tokenizing", "Training", "Weights",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training",
+        "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
 

@@ -84,9 +84,7 @@ final class Slice: Expression {
       }
     }
     if integers[2] == 0 { throw JinjaError(.runtime, "slice step cannot be zero") }
-    // Python fails, except that jinja2 has worked out a constant beforehand and found nothing.
     guard let slice = try Slicing.slice(value, integers[0], integers[1], integers[2] ?? 1, render) else {
-      if object.isConstant { return .undefined(.element("slice", of: value.type)) }
       throw JinjaError(.runtime, "a '\(value.type.rawValue)' object has no slices")
     }
     return slice

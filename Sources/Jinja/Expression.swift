@@ -1,13 +1,6 @@
 /// Something that has a value. Immutable, so that many renderings may share it.
 protocol Expression: AnyObject, Sendable {
   func evaluate(_ render: Render) throws -> Value
-
-  /// Written out in the template, with nothing in it that a variable decides.
-  var isConstant: Bool { get }
-}
-
-extension Expression {
-  var isConstant: Bool { false }
 }
 
 /// A number, a text, a truth value or none, as the template writes it.
@@ -23,8 +16,6 @@ final class Literal: Expression {
   let content: Content
 
   init(_ content: Content) { self.content = content }
-
-  var isConstant: Bool { true }
 
   func evaluate(_ render: Render) throws -> Value {
     switch content {
@@ -58,8 +49,6 @@ final class ListLiteral: Expression {
 
   init(_ items: [any Expression], isTuple: Bool) { (self.items, self.isTuple) = (items, isTuple) }
 
-  var isConstant: Bool { items.allSatisfy(\.isConstant) }
-
   func evaluate(_ render: Render) throws -> Value {
     let values = try items.map { try render.evaluate($0) }
     return isTuple ? try render.tuple(values) : try render.list(values)
@@ -71,8 +60,6 @@ final class MappingLiteral: Expression {
   let members: [(key: any Expression, value: any Expression)]
 
   init(_ members: [(key: any Expression, value: any Expression)]) { self.members = members }
-
-  var isConstant: Bool { members.allSatisfy { $0.key.isConstant && $0.value.isConstant } }
 
   func evaluate(_ render: Render) throws -> Value {
     try render.mapping(members.map { (try render.evaluate($0.key), try render.evaluate($0.value)) })

@@ -63,15 +63,27 @@ extension Filters {
     return text
   }
 
-  /// Jinja's own: a capital after every space, dash and opening bracket.
+  /// Jinja's own: what follows spaces, dashes and opening brackets begins with a capital, and the rest is small.
   private static func title(_ text: Text) -> Text {
-    var begins = true
-    return text.mapScalars { scalar, _ in
-      let isBreak = isPythonSpace(scalar) || ["-", "(", "{", "[", "<"].contains(scalar)
-      defer { begins = isBreak }
-      if isBreak { return String(scalar) }
-      return begins ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
+    func isBreak(_ scalar: Unicode.Scalar) -> Bool {
+      isPythonSpace(scalar) || ["-", "(", "{", "[", "<"].contains(scalar)
     }
+    var builder = TextBuilder()
+    var start = 0
+    func flush(_ end: Int) {
+      guard start < end else { return }
+      let rest = start + Text.width(text.bytes[start])
+      builder.append(text[start..<rest].uppercased())
+      builder.append(text[rest..<end].lowercased())
+    }
+    text.forEachScalar { scalar, offset in
+      guard isBreak(scalar) else { return }
+      flush(offset)
+      start = offset + Text.width(text.bytes[offset])
+      builder.append(text, offset..<start)
+    }
+    flush(text.bytes.count)
+    return text.isMarkup ? builder.text.markup() : builder.text
   }
 
   private static func indent(_ text: Text, _ bound: [Value?], _ render: Render) throws -> Text {
@@ -130,7 +142,7 @@ extension Filters {
     let pairs: [Value]
     switch value {
     case .mapping(let mapping): pairs = try mapping.members.map { try render.tuple([$0.key, $0.value]) }
-    case .list(let items), .tuple(let items): pairs = items.items
+    case .list, .tuple, .range, .view, .generator, .undefined: pairs = try iterate(value, render)
     default: return try quoted(text(value, render), isQuery: false, render)
     }
     let parts = try pairs.map { pair in

@@ -39,27 +39,25 @@ public struct RenderedRow: Sendable {
 /// Conversations → text → ids, by one model's template and tokenizer. Not for use by two threads at once.
 public struct ConversationRenderer {
   public let template: ChatTemplate
+  public let date: PinnedDate
   private let encoder: TokenEncoder
 
-  /// `chatTemplate` is a built-in template's name or a file; nil for the model's own.
-  ///
-  /// Throws `badData` where the model has none.
-  public init(model: String?, chatTemplate: String?, in workspace: Workspace) throws {
+  /// `template` is what `prepare` takes for conversations: `model`, a built-in template's name, or a file. `date` is what it
+  /// takes for today's; nil for today.
+  public init(model: String?, template: String, date: PinnedDate?, in workspace: Workspace) throws {
     let location = try workspace.tokenizerLocation(model)
     encoder = try Tokenizer(folder: location.folder).makeEncoder()
-    if let chatTemplate {
-      template = try ChatTemplate.named(chatTemplate, folder: location.folder)
-    } else if let own = try ChatTemplate.of(folder: location.folder) {
-      template = own
-    } else {
+    let layout = try RecordLayout(named: template, folder: location.folder, date: date ?? .today)
+    guard case .chat(let chosen, let date) = layout.template else {
       throw SFTError(
-        .badData, "has no chat template", file: location.name,
-        advice: "Give --chat-template: \(ChatTemplate.builtInNames.joined(separator: ", ")), or a Jinja file")
+        .usage, "\"\(template)\" is no chat template",
+        advice: "Give a Jinja file, or one of \(ChatTemplate.builtInNames.joined(separator: ", "))")
     }
+    (self.template, self.date) = (chosen, date)
   }
 
   /// Throws `badData` with the row's file and line where the template refuses or fails.
-  public func render(_ row: RenderedRow, addGenerationPrompt: Bool, date: PinnedDate) throws -> [RenderedPiece] {
+  public func render(_ row: RenderedRow, addGenerationPrompt: Bool) throws -> [RenderedPiece] {
     do {
       return try template.render(
         messages: row.messages, tools: row.tools, addGenerationPrompt: addGenerationPrompt, variables: row.variables,

@@ -20,7 +20,7 @@ struct RecordLayout: Sendable {
     switch template {
     case .plain: ""
     case .prompt(let template): template.source
-    case .chat(let template, _): template.sources.map(\.text).joined(separator: "\n")
+    case .chat(let template, _): template.source
     }
   }
 
@@ -52,7 +52,7 @@ struct RecordLayout: Sendable {
     {
       self.init(.chat(template, date), name: name)
     } else if name.hasSuffix(".jinja") {
-      self.init(.chat(try ChatTemplate.named(name, folder: folder), date), name: name)
+      self.init(.chat(try ChatTemplate(file: name, folder: folder), date), name: name)
     } else {
       self.init(try PromptTemplate.named(name))
     }

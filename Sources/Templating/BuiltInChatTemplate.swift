@@ -25,17 +25,10 @@ extension ChatTemplate {
       source: String(decoding: found.bytes, as: UTF8.self), name: name, specialTokens: specialTokens)
   }
 
-  /// What `--chat-template` takes: a built-in template's name, else the path of a file. The model in `folder` gives the
-  /// special tokens.
+  /// A template's own file, with the special tokens of the model in `folder`.
   ///
-  /// Throws `notFound` with the known names where it is neither.
-  public static func named(_ nameOrPath: String, folder: String) throws -> ChatTemplate {
-    if let found = try builtIn(nameOrPath, folder: folder) { return found }
-    guard try fileExists(nameOrPath) else {
-      throw SFTError(
-        .notFound, "there is no chat template and no file called \"\(nameOrPath)\"",
-        advice: "Give the path of a Jinja file, or one of \(builtInNames.joined(separator: ", "))")
-    }
-    return try ChatTemplate(source: text(nameOrPath), name: nameOrPath, specialTokens: tokens(folder))
+  /// Throws `notFound` where it is not there.
+  public init(file: String, folder: String) throws {
+    try self.init(source: Self.text(file), name: file, specialTokens: Self.tokens(folder))
   }
 }

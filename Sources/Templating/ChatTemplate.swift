@@ -20,7 +20,7 @@ public struct ChatTemplate: Sendable {
     }
   }
 
-  /// As they were written, for digests and records.
+  /// As they were written.
   public let sources: [Source]
   /// Texts by the names that templates know them by (`bos_token`, `eos_token` …).
   public let specialTokens: [String: String]
@@ -73,6 +73,11 @@ public struct ChatTemplate: Sendable {
 
   /// The file that holds the template, or a built-in template's name.
   public var name: String { sources[choice.plain].file }
+
+  /// The text of all of the model's templates, for digests and records.
+  public var source: String {
+    sources.count == 1 ? sources[0].text : sources.map { "\($0.name)\n\($0.text)" }.joined(separator: "\n")
+  }
 
   /// Whether the template may ask for the date, so that a pinned one must be recorded with what is rendered.
   public var asksForDate: Bool { parsed.contains { $0.mentions("strftime_now") } }

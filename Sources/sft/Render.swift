@@ -16,7 +16,7 @@ struct Render: ParsableCommand {
       """,
     examples: [
       "sft render chats.jsonl --model SmolLM2-135M-Instruct --add-generation-prompt",
-      "sft render - --model gpt2 --chat-template chatml --pieces",
+      "sft render - --model gpt2 --template chatml --pieces",
     ])
 
   struct Templating: ParsableArguments {
@@ -29,8 +29,11 @@ struct Render: ParsableCommand {
       name: .long,
       help: .takes(
         "NAME|FILE",
-        "Template instead of the model's: \(ChatTemplate.builtInNames.joined(separator: ", ")), or a Jinja file."))
-    var chatTemplate: String?
+        """
+        The model's own (model), a built-in one (\(ChatTemplate.builtInNames.joined(separator: ", "))) or a Jinja file \
+        (default: model).
+        """))
+    var template = "model"
 
     @Flag(name: .long, help: "End with what the assistant's next turn begins with.")
     var addGenerationPrompt = false
@@ -40,9 +43,9 @@ struct Render: ParsableCommand {
     var variables: String?
 
     @Option(
-      name: .long, help: .takes("YYYY-MM-DD", "What the template takes for today, such as 2024-07-26 (default: today).")
-    )
-    var date: String?
+      name: .long,
+      help: .takes("DAY", "Today's date for templates that write it, as 2024-07-26 (default: today)."))
+    var date: PinnedDate?
 
     @Flag(name: .long, help: "Add the pieces of the text: from the template or which message, trained by the template.")
     var pieces = false
@@ -56,29 +59,20 @@ struct Render: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let date = try pinnedDate()
     let variables = try extraVariables()
     let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     let renderer = try ConversationRenderer(
-      model: templating.model, chatTemplate: templating.chatTemplate, in: workspace)
+      model: templating.model, template: templating.template, date: templating.date, in: workspace)
     if renderer.template.asksForDate, templating.date == nil {
-      progress.note("The template writes the date: \(date). --date pins it.")
+      progress.note("The template writes the date: \(renderer.date). --date pins it.")
     }
     let input = try MappedFile(input: file)
     try forEachJSONLine(input) { value, line in
       let row = try RenderedRow(value, file: input.path, line: line, defaults: variables)
-      let pieces = try renderer.render(row, addGenerationPrompt: templating.addGenerationPrompt, date: date)
+      let pieces = try renderer.render(row, addGenerationPrompt: templating.addGenerationPrompt)
       print(output(pieces, renderer.ids(pieces)).serialized)
     }
     progress.close()
-  }
-
-  private func pinnedDate() throws -> PinnedDate {
-    guard let text = templating.date else { return .now() }
-    guard let date = PinnedDate(text) else {
-      throw SFTError(.usage, "--date \"\(text)\" is no date", advice: "Write it as 2024-07-26")
-    }
-    return date
   }
 
   private func extraVariables() throws -> JSONObject {

@@ -56,7 +56,8 @@ struct Tokenize: ParsableCommand {
     let input = try MappedFile(input: file)
     try forEachJSONLine(input) { value, line in
       let place = (file: input.path, line: line)
-      print((coding.decode ? try text(value, tokenizer, place) : try ids(value, tokenizer, encoder, place)).serialized)
+      let result = coding.decode ? try text(value, tokenizer, place) : try ids(value, tokenizer, encoder, place)
+      print(result.serialized)
     }
     progress.close()
   }

@@ -59,10 +59,11 @@ import Testing
     try withModel(nil) { sft, folder in
       try sft.write(#"{"messages":[{"role":"user","content":"a"}],"tools":"[]"}"#, to: "chats.jsonl")
       let outcome = try sft.run("render", "chats.jsonl", "--model", folder)
-      #expect(outcome.code == 65 && outcome.errors.contains("has no chat template"))
-      let chosen = try sft.run("render", "chats.jsonl", "--model", folder, "--chat-template", "chatml").jsonLines()
+      #expect(outcome.code == 65 && outcome.errors.contains("the model has no chat template"))
+      let chosen = try sft.run("render", "chats.jsonl", "--model", folder, "--template", "chatml").jsonLines()
       #expect(chosen.first?["text"]?.string == "<|im_start|>user\na<|im_end|>\n")
-      #expect(try sft.run("render", "chats.jsonl", "--model", folder, "--chat-template", "nosuch").code == 66)
+      #expect(try sft.run("render", "chats.jsonl", "--model", folder, "--template", "nosuch.jinja").code == 66)
+      #expect(try sft.run("render", "chats.jsonl", "--model", folder, "--template", "alpaca").code == 64)
     }
   }
 

@@ -88,7 +88,7 @@ import Testing
     var limits = JinjaLimits()
     (limits.steps, limits.bytes) = (200_000, 8 << 20)
     let start = ContinuousClock.now
-    var (rendered, failed, slowest) = (0, 0, Duration.zero)
+    var (rendered, failed, slowest, slowestSource) = (0, 0, Duration.zero, "")
     while environment.map({ start.duration(to: .now) < .seconds($0) }) ?? (rendered + failed < 2000) {
       let source = mutated(
         sources.randomElement(using: &random) ?? "", sources.randomElement(using: &random) ?? "", &random)
@@ -108,9 +108,12 @@ import Testing
       } catch is JinjaError {
         failed += 1
       }
-      slowest = max(slowest, began.duration(to: .now))
+      let took = began.duration(to: .now)
+      if took > slowest { (slowest, slowestSource) = (took, source) }
     }
-    if environment != nil { print("\(rendered) rendered, \(failed) failed, the slowest took \(slowest)") }
+    if environment != nil {
+      print("\(rendered) rendered, \(failed) failed; the slowest took \(slowest): \(slowestSource.debugDescription)")
+    }
     #expect(rendered > 100 && failed > 100)
   }
 }

@@ -5,8 +5,8 @@
 
 Expressions and statements are put together at random from pieces that chat templates use, and from others; every case
 is {"source", "variables", "text"} or {"source", "variables", "error"}. What Python prints of objects without a text of
-their own (<generator …>, addresses) is left out, and so are integers beyond 64 bits, complex numbers, and filters that do
-not exist, which jinja2 refuses even where they are not reached.
+their own (<generator …>, addresses) is left out, and so are integers beyond 64 bits, complex numbers, and
+what jinja2 refuses or works out before it renders: filters that do not exist, slices and keys of constants.
 """
 import argparse, json, random, re, warnings
 from datetime import datetime
@@ -107,7 +107,7 @@ def block(depth=2):
 def body(depth): return "".join(pick([lambda: pick(TEXT), lambda: block(depth)])() for _ in range(R.randint(1, 3)))
 
 BAD = re.compile(r"<(generator|function|bound|built-in|Macro|LoopContext|class|jinja2|list_reverse|dict_|reversed|range_|callable|str_|tuple_|method|macro)|0x[0-9a-f]{6,}|object at|_GroupTuple|Undefined|\dj\)", re.I)
-SKIP = re.compile(r"random|pprint|encode\(|casefold|namespace \||[^(] namespace[^(]|\(range\)|range \|")
+SKIP = re.compile(r"random|pprint|encode\(|casefold|\bnamespace\b(?!\()|\brange\b(?!\()|(\d|\}|true|false|none)\[[^\]]*:|\{\{\}:|\{\[\]:|[{ ]\{\}: |, \{\}:")
 def usable(text, source): return not BAD.search(text) and not re.search(r"\d{19,}", text) and len(text) < 3000 and not SKIP.search(source)
 
 made = 0; seen = set()
