@@ -32,8 +32,7 @@ struct Chat: ParsableCommand {
     let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
-    options.adapter = choice.adapter
-    options.baseOnly = choice.base
+    options.apply(choice)
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     let dialogue = try Dialogue(session, settings, system: beginning.system.flatMap { $0.isEmpty ? nil : $0 })
     progress.note("\(session.base.name) with \(session.description)")

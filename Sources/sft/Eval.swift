@@ -30,8 +30,7 @@ struct Eval: ParsableCommand {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     var options = InferenceOptions(model)
-    options.adapter = choice.adapter
-    options.baseOnly = choice.base
+    options.apply(choice)
     options.packs = true
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("evaluating \(session.base.name) with \(session.description)")
@@ -59,6 +58,9 @@ struct Eval: ParsableCommand {
 }
 
 extension InferenceOptions {
+  /// What of a run or a folder goes on top of the base.
+  mutating func apply(_ choice: AdapterChoice) { (adapter, baseOnly) = (choice.adapter, choice.base) }
+
   init(_ options: ModelOptions) {
     self.init(options.weights)
     template = options.template

@@ -54,8 +54,7 @@ struct Generate: ParsableCommand {
     let input = try textArgument(question.input ?? "")
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
-    options.adapter = choice.adapter
-    options.baseOnly = choice.base
+    options.apply(choice)
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("\(session.base.name) with \(session.description)")
     let prompt =

@@ -34,8 +34,7 @@ struct InspectActivations: ParsableCommand {
     let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
     let text = try textArgument(showing.text)
     var options = InferenceOptions(weights)
-    options.adapter = choice.adapter
-    options.baseOnly = choice.base
+    options.apply(choice)
     options.usesTemplate = false
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("\(session.base.name) with \(session.description)")

@@ -35,12 +35,17 @@ final class UnicodeProperties: Sendable {
     func byFirst(_ text: StaticString) -> [UInt32: [UInt32]] {
       Dictionary(entries(text).map { ($0[0], Array($0[1...])) }) { first, _ in first }
     }
-    canonical = byFirst(canonicalDecompositions)
+    let pairs = byFirst(Tokenizing.compositions)
+    var canonical = byFirst(canonicalDecompositions)
+    for point in pairs.keys {
+      var (parts, first) = ([UInt32](), point)
+      while let pair = pairs[first] { (first, parts) = (pair[0], [pair[1]] + parts) }
+      canonical[point] = (canonical[first] ?? [first]) + parts
+    }
+    self.canonical = canonical
     compatible = byFirst(compatibleDecompositions)
     classes = byFirst(combiningClasses).mapValues { UInt8($0[0]) }
-    compositions = Dictionary(
-      byFirst(Tokenizing.compositions).map { (Self.pair($0.value[0], $0.value[1]), $0.key) }
-    ) { first, _ in first }
+    compositions = Dictionary(pairs.map { (Self.pair($0.value[0], $0.value[1]), $0.key) }) { first, _ in first }
     let greatest = [canonical.keys.max(), compatible.keys.max(), classes.keys.max()].compactMap(\.self).max() ?? 0
     count = max(Int(greatest), Int(Hangul.syllables.upperBound)) + 1
   }

@@ -41,7 +41,7 @@ pairs = {}
 for p, text in canonical.items():
     if len(text) > 1 and NFC(text) == chr(p):
         first = NFC(text[:-1])
-        assert len(first) == 1 and NFC(first + text[-1]) == chr(p)
+        assert len(first) == 1 and NFC(first + text[-1]) == chr(p) and NFD(first) == text[:-1]
         pairs[p] = first + text[-1]
 
 
@@ -62,10 +62,10 @@ def show(name, comment, items):
 points = lambda text: " ".join(f"{ord(c):x}" for c in text)
 print(f"// Made by make_unicode_tables.py with tokenizers {tokenizers.__version__}; do not edit.")
 print("// swift-format-ignore-file")
-show("canonicalDecompositions", "Code point and its whole canonical decomposition, a semicolon after each.",
-     [f"{p:x} {points(text)};" for p, text in canonical.items()])
+show("canonicalDecompositions", "Code point and its whole canonical decomposition where it has no composition, a semicolon after each.",
+     [f"{p:x} {points(text)};" for p, text in canonical.items() if p not in pairs])
 show("compatibleDecompositions", "The same for compatibility, where it differs from the canonical one.",
      [f"{p:x} {points(text)};" for p, text in compatible.items()])
-show("compositions", "Code point and the two that compose to it.", [f"{p:x} {points(text)};" for p, text in pairs.items()])
+show("compositions", "Code point and the two that compose to it, which with the first one's decomposition are its own.", [f"{p:x} {points(text)};" for p, text in pairs.items()])
 show("combiningClasses", "Code point and its combining class where that is not 0.",
      [f"{p:x} {k:x};" for p, k in classes.items()])
