@@ -1,5 +1,7 @@
 import Core
 import Glibc
+import Kernels
+import Models
 import Tokenizing
 
 /// A text being continued: takes the logits after its last token and chooses the next, until the text has ended.
@@ -9,7 +11,7 @@ struct Continuation {
     let tokenizer: Tokenizer
     let endTokens: Set<Int32>
     /// Rows of the head that pad it: ids that stand for no text and end none, so that no answer may hold them.
-    private let padding: [Int]
+    let padding: [Int]
 
     /// `classes` is how many logits the model gives.
     init(_ tokenizer: Tokenizer, endTokens: Set<Int32>, classes: Int) {
@@ -50,10 +52,24 @@ struct Continuation {
   ///
   /// Throws `badData` for logits that are no numbers.
   mutating func advance(_ logits: UnsafeBufferPointer<Float>) throws -> String {
-    let token = Int32(choose(logits))
-    guard logits[Int(token)].isFinite, !logits.contains(where: \.isNaN) else { throw Self.notFinite }
+    let token = choose(logits)
+    guard logits[token].isFinite, !logits.contains(where: \.isNaN) else { throw Self.notFinite }
+    return try take(Int32(token)) { logits }
+  }
+
+  /// As with all the logits, of which only the largest is computed where that is all that matters.
+  mutating func advance(_ logits: NextLogits, _ shortlist: HeadShortlist?) throws -> String {
+    guard settings.sampling.takesLargest, let shortlist, let (token, logit) = logits.largest(shortlist) else {
+      return try advance(logits.all())
+    }
+    guard logit.isFinite else { throw Self.notFinite }
+    return try take(Int32(token), logits.all)
+  }
+
+  /// Appends a token, or ends the text by it.
+  private mutating func take(_ token: Int32, _ logits: () -> UnsafeBufferPointer<Float>) throws -> String {
     if vocabulary.endTokens.contains(token) {
-      endProbability = vocabulary.endProbability(logits)
+      endProbability = vocabulary.endProbability(logits())
       return finish(.endOfText)
     }
     tokens.append(token)

@@ -1,4 +1,5 @@
 import Core
+import Kernels
 import Models
 import Tokenizing
 
@@ -7,6 +8,8 @@ public struct Generator {
   public let pass: InferencePass
   let vocabulary: Continuation.Vocabulary
   private let kept: KeptSequence
+  /// Tokens after which making a shortlist of the head pays.
+  private static let shortlistPays = 16
   /// Rows of a pass that takes in new prompts.
   private static let rowBudget = 512
 
@@ -52,9 +55,13 @@ public struct Generator {
     }
     var continuation = Continuation(prompt, room: context - prompt.count, settings, vocabulary)
     var logits = continuing ? try takeIn(prompt[...], stream) : kept.extend(pass, with: prompt)
+    var shortlist: HeadShortlist?
     while true {
-      guard let row = logits else { throw SFTError(.internalError, "a prompt gave no logits") }
-      try stream(try continuation.advance(row))
+      guard let next = logits else { throw SFTError(.internalError, "a prompt gave no logits") }
+      if continuation.tokens.count == Self.shortlistPays, settings.sampling.takesLargest {
+        shortlist = pass.decoder.shortlist(excluding: vocabulary.padding, pass.compute)
+      }
+      try stream(try continuation.advance(next, shortlist))
       guard continuation.ending == nil, let token = continuation.tokens.last else { return continuation.generation }
       logits = kept.extend(pass, with: [token])
     }
@@ -64,8 +71,8 @@ public struct Generator {
   /// token, nil where all is kept.
   private func takeIn(
     _ prompt: ArraySlice<Int32>, _ stream: (String) throws -> Void
-  ) throws -> UnsafeBufferPointer<Float>? {
-    var logits: UnsafeBufferPointer<Float>?
+  ) throws -> NextLogits? {
+    var logits: NextLogits?
     while kept.count < prompt.count {
       try stream("")
       logits = kept.extend(pass, with: Array(prompt[kept.count..<min(prompt.count, kept.count + Self.rowBudget / 2)]))

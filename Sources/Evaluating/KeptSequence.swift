@@ -15,9 +15,9 @@ package final class KeptSequence {
     tokens.removeLast(tokens.count - cache.count)
   }
 
-  /// The logits [V] after the last of `added`, valid until the next pass.
-  package func extend(_ pass: InferencePass, with added: [Int32]) -> UnsafeBufferPointer<Float> {
+  /// What follows the last of `added`, valid until the next pass.
+  package func extend(_ pass: InferencePass, with added: [Int32]) -> NextLogits {
     tokens += added
-    return pass.extend(cache, with: added)
+    return pass.advance(cache, with: added)
   }
 }

@@ -38,6 +38,9 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
     }
   }
 
+  /// Whether the token with the largest logit is taken, whatever the others have.
+  var takesLargest: Bool { temperature == 0 && repetitionPenalty == 1 }
+
   /// What was given that cannot matter, because the most likely token is taken anyway; by the flags' names.
   public var ineffective: [String] {
     guard temperature == 0 else { return [] }

@@ -51,15 +51,21 @@ public struct HalfMatrix: Sendable {
 
   /// y[outputs] (+)= x[columns] · Wᵀ of some rows: bound by reading them once.
   func multiplyRows(_ rows: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool, _ compute: Compute) {
-    nonisolated(unsafe) let (x, y, first) = (x, y, values + rows.lowerBound * columns)
+    nonisolated(unsafe) let (x, y) = (x, y)
     let some = max(4, (1 << 16) / max(1, columns) / 4 * 4)
     parallelFor((rows.count + some - 1) / some, threads: compute.threads) { part in
-      let start = part * some
-      let (place, count) = (first + start * columns, min(some, rows.count - start))
-      switch format {
-      case .bfloat16: sft_bfloat16_row_products(place, columns, count, columns, x, y + start, accumulate ? 1 : 0)
-      case .float16: sft_half_row_products(place, columns, count, columns, x, y + start, accumulate ? 1 : 0)
-      }
+      let start = rows.lowerBound + part * some
+      multiply(start..<min(start + some, rows.upperBound), x, into: y + part * some, accumulate: accumulate)
+    }
+  }
+
+  /// y[outputs] (+)= x[columns] · Wᵀ of some rows, on the caller's thread. Each is computed by itself: its bits do not depend
+  /// on which others are asked for.
+  func multiply(_ rows: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool) {
+    let place = values + rows.lowerBound * columns
+    switch format {
+    case .bfloat16: sft_bfloat16_row_products(place, columns, rows.count, columns, x, y, accumulate ? 1 : 0)
+    case .float16: sft_half_row_products(place, columns, rows.count, columns, x, y, accumulate ? 1 : 0)
     }
   }
 }

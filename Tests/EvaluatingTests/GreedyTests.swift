@@ -49,6 +49,21 @@ import Weights
     }
   }
 
+  /// One text alone asks a shortlist for the largest logit after some tokens; several in a pass, of which this is the only
+  /// one, compute them all.
+  @Test(arguments: ["llama3-bf16-tiny", "qwen3-bf16-tiny"], [true, false])
+  func aShortlistChangesNothing(_ name: String, _ adapted: Bool) throws {
+    let loaded = try Loaded(name, adapted: adapted)
+    let (decoder, compute) = (loaded.pass.decoder, loaded.pass.compute)
+    #expect(decoder.shortlist(excluding: [], compute) != nil)
+    for prompt in loaded.prompts {
+      let settings = GenerationSettings(maxNewTokens: 60)
+      let alone = try Generator(loaded.pass, loaded.tokenizer, endTokens: []).generate(prompt, settings)
+      let all = try Generator(loaded.pass, loaded.tokenizer).generate([prompt], settings, width: 1)
+      #expect(alone.token_ids == all[0].token_ids && alone.finish_reason == all[0].finish_reason)
+    }
+  }
+
   @Test(arguments: ReferenceCase.gpt2) func streamedPiecesAreTheText(_ name: String) throws {
     let loaded = try Loaded(name, adapted: true)
     let generator = try Generator(loaded.pass, loaded.tokenizer)

@@ -9,6 +9,7 @@
 #include "eight_bit.h"
 #include "four_bit.h"
 #include "panel_product.h"
+#include "shortlist.h"
 
 // y = gelu(x), tanh form. n elements.
 void sft_gelu_forward(const float *x, float *y, size_t n);

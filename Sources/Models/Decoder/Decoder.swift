@@ -18,6 +18,8 @@ public final class Decoder: Sendable {
   /// C → V; its weight is the token embedding where it is tied.
   let head: Linear
 
+  private let shortlists = ShortlistCache()
+
   /// The blocks' linears in the order of the computation.
   public let linears: [LinearDescription]
 
@@ -115,6 +117,13 @@ public final class Decoder: Sendable {
   func project(_ h: Floats, _ logits: MutableFloats, rows: Int, panel: FloatBuffer, _ compute: Compute) {
     ProductSum(m: rows, n: head.outputWidth, head.forwardTerm(h)).profiled(as: .headForward)
       .compute(into: logits, stride: head.outputWidth, scratch: panel, compute)
+  }
+
+  /// For greedy decoding of one sequence, made at the first call and kept; it leaves some tokens out. nil where it does not
+  /// apply: for heads that are not kept in 16 bits, and logits that are capped, as then equals may have come of others.
+  public func shortlist(excluding tokens: [Int], _ compute: Compute) -> HeadShortlist? {
+    guard case .half(let matrix) = head.weight, configuration.logitCap == nil, compute.engine == .auto else { return nil }
+    return shortlists.shortlist(of: matrix, excluding: tokens, compute)
   }
 
   /// dh[rows, C] = dlogits[rows, V] · head.

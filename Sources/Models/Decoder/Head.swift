@@ -78,13 +78,27 @@ final class LossHead {
 
   /// logits[rows, V] of the stream x[rows, C].
   func logits(_ decoder: Decoder, _ x: Floats, rows: Int, into output: MutableFloats, _ compute: Compute) {
-    let normed = self.normed.ensure(rows * decoder.configuration.width)
-    let mean = statistics.ensure(2 * rows)
-    norm(decoder, x, normed, statistics: mean, rows: rows, compute)
+    let normed = norm(decoder, x, rows: rows, compute)
     decoder.project(normed, output, rows: rows, panel: panel, compute)
     if let cap = decoder.configuration.logitCap {
       Elementwise.softCap(output, count: rows * decoder.head.outputWidth, cap: Float(cap), compute)
     }
+  }
+
+  /// The first row of the head with the largest logit of the stream x[C], which is not capped; nil where `shortlist` does
+  /// not find it.
+  func largest(
+    _ decoder: Decoder, _ x: Floats, _ shortlist: HeadShortlist, _ compute: Compute
+  ) -> (row: Int, product: Float)? {
+    let normed = norm(decoder, x, rows: 1, compute)
+    return shortlist.largest(normed, compute)
+  }
+
+  /// What the head gets of the stream x[rows, C].
+  private func norm(_ decoder: Decoder, _ x: Floats, rows: Int, _ compute: Compute) -> Floats {
+    let output = normed.ensure(rows * decoder.configuration.width)
+    norm(decoder, x, output, statistics: statistics.ensure(2 * rows), rows: rows, compute)
+    return Floats(output)
   }
 
   /// What the head gets, multiplied by what logits are multiplied by.

@@ -78,12 +78,32 @@ public final class InferencePass {
     extend([cache], with: [tokens])
   }
 
+  /// Appends `tokens` to the sequence in `cache`, which must have room for them, and returns what the head would make of the
+  /// last of them, valid until the next call.
+  public func advance(_ cache: KeyValueCache, with tokens: [Int32]) -> NextLogits {
+    NextLogits(self, streams([cache], with: [tokens]))
+  }
+
   /// Appends to each cache its tokens, at least one, in one pass, and returns the logits [caches.count, V] after each
   /// one's last, valid until the next call. A cache stands once in `caches`, and none continues another of them.
   ///
   /// A sequence that becomes a long one for a model to which that makes a difference is computed anew from its first token, as
   /// transformers does: its result is what it would be had it been given whole.
   public func extend(_ caches: [KeyValueCache], with added: [[Int32]]) -> UnsafeBufferPointer<Float> {
+    logits(streams(caches, with: added), rows: caches.count)
+  }
+
+  /// [rows, V] of the stream after the last block, [rows, C], valid until the next call.
+  func logits(_ stream: Floats, rows: Int) -> UnsafeBufferPointer<Float> {
+    let count = rows * decoder.configuration.vocabularySize
+    let logits = scores.ensure(count)
+    memory.head.logits(decoder, stream, rows: rows, into: logits, compute)
+    return UnsafeBufferPointer(start: logits, count: count)
+  }
+
+  /// Appends to each cache its tokens, as `extend` does, and returns the stream after the last block at each one's last,
+  /// [caches.count, C].
+  private func streams(_ caches: [KeyValueCache], with added: [[Int32]]) -> Floats {
     precondition(caches.count == added.count)
     let tokens = zip(caches, added).map { $0.admit($1) }
     var ranges: [Range<Int>] = []
@@ -109,10 +129,7 @@ public final class InferencePass {
       }
     }
     for (cache, rows) in zip(caches, ranges) { cache.count += rows.count }
-    let classes = decoder.configuration.vocabularySize
-    let logits = scores.ensure(caches.count * classes)
-    memory.head.logits(decoder, x, rows: caches.count, into: logits, compute)
-    return UnsafeBufferPointer(start: logits, count: caches.count * classes)
+    return x
   }
 
   private func forward(_ batch: Batch, rows: [Int], _ observer: LinearObserver? = nil) -> Floats {

@@ -1,0 +1,17 @@
+// Bounds on the products of a matrix's rows with a vector, from an 8-bit copy of the rows.
+#ifndef SHORTLIST_H
+#define SHORTLIST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// One row: bytes[width] and the step between them; `error` · ‖x‖ bounds what the product of the bytes with any x may differ
+// from the row's own, rounding of either included. 0 where the row holds an infinity or NaN.
+int sft_shortlist_encode(const float *row, size_t width, int8_t *bytes, float *scale, float *error);
+
+// upper[rows]: what the rows' products with x[width] are at most; returns what the largest of them is at least. A row whose
+// error is NaN has no part in it, and NaN as its bound. x_norm is ‖x‖ or somewhat more.
+float sft_shortlist_bounds(const int8_t *bytes, const float *scales, const float *errors, size_t rows, size_t width,
+                           const float *x, float x_norm, float *upper);
+
+#endif
