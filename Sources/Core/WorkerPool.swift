@@ -11,8 +11,8 @@ final class WorkerPool: Sendable {
 
   /// Times that a thread looks for work before it gives way to others, which costs more than what it often waits for.
   private static let looks = 500
-  /// Times that it gives way before it goes to sleep: after some 30 µs in all.
-  private static let patience = 50
+  /// Times that it gives way before it goes to sleep: after some 200 µs in all, as waking it takes tens of them.
+  private static let patience = 300
 
   /// As many as the state has room to count.
   private static let mostThreads = 255

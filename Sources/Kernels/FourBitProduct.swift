@@ -27,21 +27,8 @@ extension FourBit {
         y[index] = accumulate ? y[index] + Float(sum) : Float(sum)
       }
     case .auto:
-      // Nibbles come in pairs, so the vector loop wants the elements of x of even and odd index apart.
-      withUnsafeTemporaryAllocation(byteCount: (width + 1) * 4, alignment: 64) { scratch in
-        let halves = scratch.bindMemory(to: Float.self)
-        guard let even = halves.baseAddress else { return }
-        let odd = even + width / 2
-        if sft_four_bit_splits(width) != 0 { for i in 0..<width { (i % 2 == 0 ? even : odd)[i / 2] = x[i] } }
-        nonisolated(unsafe) let (x, y, first, second) = (x, y, UnsafePointer(even), UnsafePointer(odd))
-        compute.overRanges(outputs.count, grain: max(1, (1 << 17) / max(width, 1))) { range in
-          withUnsafePointer(to: matrix.memory) {
-            sft_four_bit_multiply(
-              level, $0, outputs.lowerBound + range.lowerBound, range.count, width, x, first, second,
-              y + range.lowerBound, accumulate ? 1 : 0)
-          }
-        }
-      }
+      let part = RowProducts.Part(matrix: .fourBit(matrix), outputs: outputs, y: y, accumulate: accumulate)
+      RowProducts(x: x, width: width, parts: [part]).compute(level: level, compute)
     }
   }
 }

@@ -49,16 +49,6 @@ public struct HalfMatrix: Sendable {
     }
   }
 
-  /// y[outputs] (+)= x[columns] · Wᵀ of some rows: bound by reading them once.
-  func multiplyRows(_ rows: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool, _ compute: Compute) {
-    nonisolated(unsafe) let (x, y) = (x, y)
-    let some = max(4, (1 << 16) / max(1, columns) / 4 * 4)
-    parallelFor((rows.count + some - 1) / some, threads: compute.threads) { part in
-      let start = rows.lowerBound + part * some
-      multiply(start..<min(start + some, rows.upperBound), x, into: y + part * some, accumulate: accumulate)
-    }
-  }
-
   /// y[outputs] (+)= x[columns] · Wᵀ of some rows, on the caller's thread. Each is computed by itself: its bits do not depend
   /// on which others are asked for.
   func multiply(_ rows: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool) {

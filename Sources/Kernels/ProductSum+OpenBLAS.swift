@@ -11,6 +11,11 @@ extension ProductSum {
       for row in 0..<m { (c + row * stride).update(from: addend + row * addendStride, count: n) }
     }
     add(first, to: c, stride: stride, beta: addend == nil ? 0 : 1, scratch, compute)
+    addRest(to: c, stride: stride, scratch, compute)
+  }
+
+  /// C += the second term and the bias.
+  func addRest(to c: MutableFloats, stride: Int, _ scratch: FloatBuffer, _ compute: Compute) {
     if let second { add(second, to: c, stride: stride, beta: 1, scratch, compute) }
     guard let bias else { return }
     if stride == n { return Elementwise.addBias(bias, to: c, rows: m, width: n, compute) }
@@ -59,7 +64,9 @@ extension ProductSum {
       FourBit.multiply(matrix, outputs: column..<column + n, term.a, into: c, accumulate: beta != 0, compute)
     case .halfTransposed(let matrix)
     where m == 1 && term.k == matrix.columns && term.scale == 1 && compute.engine == .auto:
-      matrix.multiplyRows(column..<column + n, term.a, into: c, accumulate: beta != 0, compute)
+      let part = RowProducts.Part(
+        matrix: .half(matrix), outputs: column..<column + n, y: c, accumulate: beta != 0)
+      RowProducts(x: term.a, width: term.k, parts: [part]).compute(level: sft_cpu_level(), compute)
     case .fourBitTransposed, .halfTransposed:
       overRows(column..<column + n, of: term.b, scratch, compute) { columns, decoded, ldb in
         multiply(columns: columns, k: 0..<term.k, decoded + row, ldb: ldb, transposeB: true, beta: beta)

@@ -32,6 +32,22 @@ extension Linear {
       addend: addend, context)
   }
 
+  /// As `forward` of each linear on a single row, its outputs from its offset on: their weights are read in one loop.
+  static func forwardRow(
+    _ linears: [(linear: Linear, offset: Int)], _ x: Floats, _ y: MutableFloats, hidden: (Linear) -> MutableFloats,
+    _ context: PassContext
+  ) {
+    let sums = linears.map { linear, offset in
+      let bottleneck = hidden(linear)
+      context.observer?(linear.index, x, 1)
+      linear.forwardHidden(x, hidden: bottleneck, rows: 1, context)
+      let sum = linear.sum(
+        x, hidden: bottleneck, 0..<linear.outputWidth, stride: linear.outputWidth, rows: 1, addend: nil, context)
+      return (sum.profiled(as: .weightsForward), y + offset)
+    }
+    withExtendedLifetime(linears) { ProductSum.computeRows(sums, scratch: context.panel, context.compute) }
+  }
+
   /// The same where some outputs are partial; what is not asked for is left as it is in y.
   func forward(
     _ x: Floats, _ y: MutableFloats, stride: Int, hidden: MutableFloats, rows: Int, partial: PartialOutputs,
@@ -54,6 +70,15 @@ extension Linear {
     _ x: Floats, hidden: Floats?, _ columns: Range<Int>, _ y: MutableFloats, stride: Int, rows: Int,
     addend: Floats? = nil, _ context: PassContext
   ) {
+    let sum = sum(x, hidden: hidden, columns, stride: stride, rows: rows, addend: addend, context)
+    withExtendedLifetime(weight) {
+      sum.profiled(as: .weightsForward).compute(into: y, stride: stride, scratch: context.panel, context.compute)
+    }
+  }
+
+  private func sum(
+    _ x: Floats, hidden: Floats?, _ columns: Range<Int>, stride: Int, rows: Int, addend: Floats?, _ context: PassContext
+  ) -> ProductSum {
     var adapted: ProductTerm?
     if let adapter = context.adapter, let pair = adapter.pair(of: self), let hidden {
       let rank = adapter.configuration.rank
@@ -61,12 +86,9 @@ extension Linear {
         hidden, rowStride: rank, k: rank, .transposed(adapter.parameters.pointer + pair.bOffset, stride: rank),
         firstColumn: columns.lowerBound, scale: adapter.configuration.scale)
     }
-    let sum = ProductSum(
+    return ProductSum(
       m: rows, n: columns.count, forwardTerm(x, firstColumn: columns.lowerBound), adapted, addend: addend,
       addendStride: stride, bias: bias.map { Floats($0.pointer) + columns.lowerBound })
-    withExtendedLifetime(weight) {
-      sum.profiled(as: .weightsForward).compute(into: y, stride: stride, scratch: context.panel, context.compute)
-    }
   }
 
   /// x and `hidden` at the selected rows.

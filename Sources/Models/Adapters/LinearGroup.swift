@@ -38,6 +38,7 @@ struct LinearGroup: Sendable {
     _ x: Floats, _ y: MutableFloats, hidden: (Linear) -> MutableFloats, rows: Int, partial: PartialOutputs?,
     _ context: PassContext
   ) {
+    if rows == 1, partial == nil { return Linear.forwardRow(placed, x, y, hidden: hidden, context) }
     let stride = outputWidth
     for (linear, offset) in placed {
       switch share(partial, linear, offset) {
