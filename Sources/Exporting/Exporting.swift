@@ -68,12 +68,12 @@ public func exportMerged(
   let origin = origin ?? checkpoint
   let linears = Dictionary(
     uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.weightName, $0) })
-  func type(_ name: String) throws -> TensorType {
+  func storedType(_ name: String) throws -> TensorType {
     let stored = try origin.info(name).dtype
     return dtype?.tensorType ?? (stored == .f64 ? .f32 : stored)
   }
   var tensors = try checkpoint.configuration.expectedTensors.map { tensor in
-    TensorOutput(tensor.name, tensor.shape, as: try type(tensor.name)) {
+    TensorOutput(tensor.name, tensor.shape, as: try storedType(tensor.name)) {
       if let adapter, let replaced = decoder.replacedTensor(tensor.name, with: adapter) { return replaced }
       guard let adapter, let linear = linears[tensor.name] else {
         return try checkpoint.tensor(tensor.name, shape: tensor.shape)
@@ -85,7 +85,7 @@ public func exportMerged(
   let unties = adapter.map { decoder.unties(with: $0) } ?? false
   if unties, let adapter {
     tensors.append(
-      TensorOutput(checkpoint.configuration.headName, embedding.shape, as: try type(embedding.name)) {
+      TensorOutput(checkpoint.configuration.headName, embedding.shape, as: try storedType(embedding.name)) {
         decoder.head(with: adapter)
       })
   }

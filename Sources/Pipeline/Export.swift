@@ -57,14 +57,14 @@ extension InferenceSession {
     get throws {
       guard let layout = exportedLayout, case .chat(let template, _) = layout.template else { return nil }
       let tokenizer = base.tokenizer
-      let end = TemplateTokens(layout: layout, tokenizer: tokenizer).turnEnd
+      let turnEnd = TemplateTokens(layout: layout, tokenizer: tokenizer).turnEnd
+      let end = try turnEnd.flatMap { id -> (id: Int32, text: String)? in
+        let text = try tokenizer.decode([id], skipSpecialTokens: false)
+        return tokenizer.endTokens.contains(id) ? nil : (id: id, text: text)
+      }
       let isOwn = layout.name == RecordLayout.modelName
-      let isNew = end.map { !tokenizer.endTokens.contains($0) } ?? false
-      if isOwn, !isNew { return nil }
-      return ExportedTurns(
-        template: isOwn ? nil : template.source,
-        end: isNew ? try end.map { ($0, try tokenizer.decode([$0], skipSpecialTokens: false)) } : nil,
-        oldEnds: tokenizer.endTokens)
+      if isOwn, end == nil { return nil }
+      return ExportedTurns(template: isOwn ? nil : template.source, end: end, oldEnds: tokenizer.endTokens)
     }
   }
 }

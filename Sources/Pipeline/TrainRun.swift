@@ -80,6 +80,9 @@ public struct TrainRun {
         limit: options.trunkCache, freeBytes: workspace.freeBytes)
       start.settings.trunkLayer = decision.layer
       if let note = decision.note { event(.note(note)) }
+      if adapter.trainsEmbedding, options.trunkCache ?? 0 > 0 {
+        event(.note("nothing is stored for --trunk-cache: the embedding below the frozen layers is trained"))
+      }
     }
     try options.planValidation(&start.settings, trainingData(data, base), try start.decoder(), start.trained)
     let configuration = RunConfiguration(
