@@ -51,7 +51,7 @@ struct TemplateTokens {
     tokenizer.makeEncoder().encode([TextPiece(text: text, recognisesSpecialTokens: true)], into: &ids)
     guard ids.count == 1, let id = ids.first else {
       throw SFTError(
-        .usage, "\(quoted(text)) is no token of the vocabulary: it is cut into \(ids.count)",
+        .usage, "\(quotedList([text])) is no token of the vocabulary: it is cut into \(ids.count)",
         advice: "Rows can be trained, not added: name tokens of the tokenizer, or a spare row in its files")
     }
     return id

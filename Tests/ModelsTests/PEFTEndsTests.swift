@@ -25,7 +25,7 @@ import Weights
     let batch = Packer.pack([record], sharesPrefixes: true)
     let logits = inference.logits(batch, rows: [batch.tokens.count - 1])
     #expect(logits.count == fixture.logits.count && largestError(logits, fixture.logits) < 1e-4)
-    let cache = KeyValueCache(decoder)
+    let cache = KeyValueCache(decoder, capacity: 256)
     #expect(largestError(Array(inference.extend(cache, with: record.tokens.dropLast())), fixture.logits) < 1e-4)
 
     let pass = TrainingPass(decoder, .adapter(adapter), Compute(engine: engine))

@@ -30,12 +30,12 @@ extension ModelConfiguration {
     let named = name.isEmpty ? [] : modules.filter { $0.hasSuffix(name) }.sorted()
     let advice = "The modules that can be trained whole are " + ends.map(moduleName).joined(separator: ", ")
     guard let first = named.first else {
-      throw SFTError(.usage, "no module of the model is named \(quoted(name))", advice: advice)
+      throw SFTError(.usage, "no module of the model is named \(quotedList([name]))", advice: advice)
     }
     guard named.count == 1, let end = ends.first(where: { moduleName(of: $0) == first }) else {
       let other = named.first { module in !ends.contains { moduleName(of: $0) == module } } ?? first
       throw SFTError(
-        .usage, "\(quoted(name)) names \(other), which is not trained whole here", advice: advice)
+        .usage, "\(quotedList([name])) names \(other), which is not trained whole here", advice: advice)
     }
     return end
   }
