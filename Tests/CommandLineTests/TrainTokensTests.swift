@@ -152,7 +152,7 @@ import sft
         "--train-tokens", "--quiet")
       try sft.fail(
         64,
-        "\"<|nobody|>\" is no token of the vocabulary: it is cut into 9. Rows can be trained, not added: name tokens "
+        "\"<|nobody|>\" is no token of the vocabulary: it is cut into 10. Rows can be trained, not added: name tokens "
           + "of the tokenizer, or a spare row in its files", "train", "--train-tokens", "auto,<|nobody|>", "--quiet")
       try sft.fail(
         64,

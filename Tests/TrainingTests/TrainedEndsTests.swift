@@ -23,7 +23,8 @@ import Weights
       try bench.run(run, log)
       let adapter = try AdapterFolder.read(run.adapter, for: decoder)
       let inference = InferencePass(decoder, adapter, Compute(engine: engine))
-      let logits = Array(inference.extend(KeyValueCache(decoder, capacity: 256), with: bench.samples[0].tokens.dropLast()))
+      let cache = KeyValueCache(decoder, capacity: 256)
+      let logits = Array(inference.extend(cache, with: bench.samples[0].tokens.dropLast()))
       // Six steps of AdamW at 1e-2 are as far apart as their gradients' rounding makes them.
       #expect(largestError(logits, fixture.trainedLogits) < 5e-2)
     }
