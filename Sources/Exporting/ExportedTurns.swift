@@ -17,7 +17,8 @@ public struct ExportedTurns: Sendable {
   }
 
   /// Changes the files of an export in `folder`, the tokenizer's among them; `model` is the base's folder, whose
-  /// configuration is taken where the export has none.
+  /// configurations say what the export's do not. An adapter gets no `config.json`: transformers would take its folder for a
+  /// whole model's.
   func apply(to folder: String, model: String) throws {
     if let template {
       try writeAtomically(template, to: folder + "/chat_template.jinja")
@@ -28,7 +29,7 @@ public struct ExportedTurns: Sendable {
     try change("tokenizer_config.json", in: folder, orNew: JSONObject()) { Self.setToken(end.text, in: &$0) }
     try change("special_tokens_map.json", in: folder) { Self.setToken(end.text, in: &$0) }
     let base = try Self.object(folder + "/config.json") ?? Self.object(model + "/config.json") ?? JSONObject()
-    try change("config.json", in: folder, orNew: base) { object in
+    try change("config.json", in: folder) { object in
       let old = object["eos_token_id"]?.array?.compactMap(\.int)
       object.set("eos_token_id", old.map { Self.list([Int(end.id)] + $0) } ?? .integer(Int(end.id)))
     }

@@ -40,7 +40,7 @@ public enum WeightType: String, Sendable, CaseIterable {
 /// Writes `adapter` as a PEFT folder with the tokenizer's files beside it. `folder` is created, or replaced, as a whole.
 ///
 /// `baseModel` becomes `base_model_name_or_path`: where AutoPeftModel looks for the base. `modelFolder` is the base's here; with
-/// a new end token its configurations are written beside the adapter.
+/// a new end token its generation configuration is written beside the adapter.
 public func exportAdapter(
   _ adapter: Adapter, for decoder: Decoder, baseModel: String, baseDigest: Digest, quantization: String?,
   modelFolder: String, tokenizerFiles: [String], turns: ExportedTurns? = nil, to folder: String
