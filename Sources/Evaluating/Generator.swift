@@ -59,7 +59,7 @@ public struct Generator {
     while true {
       guard let next = logits else { throw SFTError(.internalError, "a prompt gave no logits") }
       if continuation.tokens.count == Self.shortlistPays, settings.sampling.takesLargest {
-        shortlist = pass.decoder.shortlist(excluding: vocabulary.padding, pass.compute)
+        shortlist = pass.shortlist(excluding: vocabulary.padding)
       }
       try stream(try continuation.advance(next, shortlist))
       guard continuation.ending == nil, let token = continuation.tokens.last else { return continuation.generation }

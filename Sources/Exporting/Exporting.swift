@@ -1,5 +1,6 @@
 import Core
 import Files
+import JSON
 import Models
 import Weights
 
@@ -38,42 +39,55 @@ public enum WeightType: String, Sendable, CaseIterable {
 
 /// Writes `adapter` as a PEFT folder with the tokenizer's files beside it. `folder` is created, or replaced, as a whole.
 ///
-/// `baseModel` becomes `base_model_name_or_path`: where AutoPeftModel looks for the base.
+/// `baseModel` becomes `base_model_name_or_path`: where AutoPeftModel looks for the base. `modelFolder` is the base's here; with
+/// a new end token its generation configuration is written beside the adapter.
 public func exportAdapter(
   _ adapter: Adapter, for decoder: Decoder, baseModel: String, baseDigest: Digest, quantization: String?,
-  tokenizerFiles: [String],
-  to folder: String
+  modelFolder: String, tokenizerFiles: [String], turns: ExportedTurns? = nil, to folder: String
 ) throws {
   try writeDirectoryAtomically(folder) { temporary in
     try AdapterFolder.write(
       adapter, for: decoder, to: temporary, baseModel: baseModel, baseDigest: baseDigest,
       quantization: quantization)
     try copyFiles(tokenizerFiles, to: temporary)
+    try turns?.apply(to: temporary, model: modelFolder)
   }
 }
 
 /// Writes the model with `adapter` merged in (or as it is, for nil), in transformers' names; what belongs to another part of
-/// it, such as a vision tower, as it is. One merged weight is in memory at a time.
+/// it, such as a vision tower, as it is. One merged weight is in memory at a time. A tied head stays tied, unless the adapter
+/// has a matrix of its own for it or for the embedding.
 ///
 /// For nil, `dtype` is each tensor's own in the model's files (float32 for a wider one), and `config.json` stays as it is.
 /// `origin` is what the model was made from where its own files say neither how weights are to be stored nor what belongs to
 /// another part: a training of all weights keeps them in float32, and nothing else.
 public func exportMerged(
   _ checkpoint: ModelCheckpoint, _ decoder: Decoder, adapter: Adapter?, origin: ModelCheckpoint? = nil,
-  tokenizerFiles: [String], to folder: String, dtype: WeightType? = nil, threads: Int
+  tokenizerFiles: [String], turns: ExportedTurns? = nil, to folder: String, dtype: WeightType? = nil, threads: Int
 ) throws {
   let origin = origin ?? checkpoint
   let linears = Dictionary(
     uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.weightName, $0) })
-  let tensors = try checkpoint.configuration.expectedTensors.map { tensor in
-    let stored = try origin.info(tensor.name).dtype
-    let type = dtype?.tensorType ?? (stored == .f64 ? .f32 : stored)
-    return TensorOutput(tensor.name, tensor.shape, as: type) {
+  func storedType(_ name: String) throws -> TensorType {
+    let stored = try origin.info(name).dtype
+    return dtype?.tensorType ?? (stored == .f64 ? .f32 : stored)
+  }
+  var tensors = try checkpoint.configuration.expectedTensors.map { tensor in
+    TensorOutput(tensor.name, tensor.shape, as: try storedType(tensor.name)) {
+      if let adapter, let replaced = decoder.replacedTensor(tensor.name, with: adapter) { return replaced }
       guard let adapter, let linear = linears[tensor.name] else {
         return try checkpoint.tensor(tensor.name, shape: tensor.shape)
       }
       return decoder.mergedWeight(of: linear, with: adapter, threads: threads)
     }
+  }
+  let embedding = checkpoint.configuration.embedding
+  let unties = adapter.map { decoder.unties(with: $0) } ?? false
+  if unties, let adapter {
+    tensors.append(
+      TensorOutput(checkpoint.configuration.headName, embedding.shape, as: try storedType(embedding.name)) {
+        decoder.head(with: adapter)
+      })
   }
   try writeDirectoryAtomically(folder) { temporary in
     try writeSafetensors(tensors + otherParts(of: origin), to: temporary + "/model.safetensors")
@@ -83,8 +97,24 @@ public func exportMerged(
     } else {
       try copyFiles([configuration], to: temporary)
     }
+    if unties { try untieHead(in: temporary + "/config.json") }
     try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
+    try turns?.apply(to: temporary, model: checkpoint.folder)
   }
+}
+
+/// Says in a `config.json` that the head has a matrix of its own.
+private func untieHead(in path: String) throws {
+  guard var object = try parseJSONFile(path).object else {
+    throw SFTError(.badData, "is not a JSON object", file: path)
+  }
+  object.set("tie_word_embeddings", .bool(false))
+  // A model with vision has its language model's apart.
+  if var text = object["text_config"]?.object, text["tie_word_embeddings"] != nil {
+    text.set("tie_word_embeddings", .bool(false))
+    object.set("text_config", .object(text))
+  }
+  try writeAtomically(JSONValue.object(object).serialized + "\n", to: path)
 }
 
 /// What belongs to another part of the model, such as its vision tower, byte for byte.

@@ -12,18 +12,18 @@ public enum Embedding {
     case columns(PackedMatrix)
   }
 
-  /// x[N, C] = scale · words[token] + places[position], [·, C]; nil for no places.
+  /// x[N, C] = scale · words[token] + places[position], [·, C]; nil for no places. `replaced` are vectors [·, C] and which of
+  /// them each row takes instead of its token's; negative for none.
   public static func forward(
-    words: Table, places: Floats?, tokens: [Int32], positions: [Int], scale: Float = 1, _ x: MutableFloats, width: Int
+    words: Table, places: Floats?, tokens: [Int32], positions: [Int], replaced: (vectors: Floats, rows: [Int32])? = nil,
+    scale: Float = 1, _ x: MutableFloats, width: Int
   ) {
     for (row, token) in tokens.enumerated() {
       let output = x + row * width
-      switch words {
-      case .rows(let table): output.update(from: table + Int(token) * width, count: width)
-      case .halfRows(let table): table.decode(row: Int(token), count: width, into: output)
-      case .columns(let matrix):
-        let (word, step) = matrix.column(Int(token))
-        for i in 0..<width { output[i] = word[i * step] }
+      if let replaced, replaced.rows[row] >= 0 {
+        output.update(from: replaced.vectors + Int(replaced.rows[row]) * width, count: width)
+      } else {
+        copy(words, token, to: output, width: width)
       }
       if scale != 1 { for i in 0..<width { output[i] *= scale } }
       if let places {
@@ -33,8 +33,18 @@ public enum Embedding {
     }
   }
 
-  /// dwords[V, C] += scale · and dplaces[·, C] += the rows of dx[N, C] that used them. The threads share out the columns, so that each
-  /// sum is taken in the order of the rows.
+  private static func copy(_ words: Table, _ token: Int32, to output: MutableFloats, width: Int) {
+    switch words {
+    case .rows(let table): output.update(from: table + Int(token) * width, count: width)
+    case .halfRows(let table): table.decode(row: Int(token), count: width, into: output)
+    case .columns(let matrix):
+      let (word, step) = matrix.column(Int(token))
+      for i in 0..<width { output[i] = word[i * step] }
+    }
+  }
+
+  /// dwords[V, C] += scale · and dplaces[·, C] += the rows of dx[N, C] that used them; one of a negative token used no word. The
+  /// threads share out the columns, so that each sum is taken in the order of the rows.
   public static func backward(
     _ dx: Floats, tokens: [Int32], positions: [Int], scale: Float = 1, dwords: MutableFloats, dplaces: MutableFloats?,
     width: Int, _ compute: Compute
@@ -43,8 +53,10 @@ public enum Embedding {
     compute.overRanges(width, grain: 64) { columns in
       for (row, token) in tokens.enumerated() {
         let upstream = dx + row * width
-        let word = dwords + Int(token) * width
-        for i in columns { word[i] += scale * upstream[i] }
+        if token >= 0 {
+          let word = dwords + Int(token) * width
+          for i in columns { word[i] += scale * upstream[i] }
+        }
         guard let dplaces else { continue }
         let place = dplaces + positions[row] * width
         for i in columns { place[i] += upstream[i] }

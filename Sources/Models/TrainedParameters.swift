@@ -14,6 +14,11 @@ public struct ParameterTensor: Sendable, Equatable {
   }
 
   public var count: Int { shape.reduce(1, *) }
+
+  /// Its values as a tensor: what is written to them is seen there.
+  func view(of parameters: FloatBuffer) -> FloatTensor {
+    FloatTensor(viewing: parameters.pointer + offset, shape: shape, keptBy: parameters)
+  }
 }
 
 /// What is trained, in one flat float32 memory: an adapter beside a frozen decoder, or all the weights of one.
@@ -48,7 +53,8 @@ public enum TrainedParameters {
   public var weights: TrainableWeights? { if case .weights(let weights) = self { weights } else { nil } }
 }
 
-/// The gradients of trained weights: each lies in their flat memory where its weight lies in the weights'.
+/// The gradients of trained weights, or of those that an adapter has itself: each lies in their flat memory where its weight
+/// lies in the weights'.
 struct WeightGradients {
   private let weights: Floats
   private let count: Int
@@ -60,9 +66,24 @@ struct WeightGradients {
     count = weights.count
   }
 
+  init(_ adapter: Adapter, _ gradients: MutableFloats) {
+    weights = Floats(adapter.parameters.pointer)
+    self.gradients = gradients
+    count = adapter.count
+  }
+
   func of(_ weight: FloatTensor) -> MutableFloats {
-    let offset = weight.pointer - weights
-    precondition(offset >= 0 && offset + weight.count <= count, "the decoder does not use the weights that are trained")
-    return gradients + offset
+    guard let gradient = ifTrained(weight) else {
+      preconditionFailure("the decoder does not use the weights that are trained")
+    }
+    return gradient
+  }
+
+  /// nil for a weight that is not among the trained ones.
+  func ifTrained(_ weight: FloatTensor) -> MutableFloats? {
+    let (start, memory) = (UInt(bitPattern: weight.pointer), UInt(bitPattern: weights))
+    let size = UInt(MemoryLayout<Float>.stride)
+    guard start >= memory, start + UInt(weight.count) * size <= memory + UInt(count) * size else { return nil }
+    return gradients + Int((start - memory) / size)
   }
 }

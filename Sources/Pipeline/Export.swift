@@ -50,6 +50,25 @@ extension InferenceSession {
   public var exportFormat: ExportFormat { adapter != nil ? .peft : modelRun != nil ? .merged : .model }
 }
 
+extension InferenceSession {
+  /// What the tokenizer's files are to say otherwise than the base's, so that who loads the weights lays conversations out as
+  /// they were trained and stops where they end; nil where that is nothing.
+  var exportedTurns: ExportedTurns? {
+    get throws {
+      guard let layout = exportedLayout, case .chat(let template, _) = layout.template else { return nil }
+      let tokenizer = base.tokenizer
+      let turnEnd = TemplateTokens(layout: layout, tokenizer: tokenizer).turnEnd
+      let end = try turnEnd.flatMap { id -> (id: Int32, text: String)? in
+        let text = try tokenizer.decode([id], skipSpecialTokens: false)
+        return tokenizer.endTokens.contains(id) ? nil : (id: id, text: text)
+      }
+      let isOwn = layout.name == RecordLayout.modelName
+      if isOwn, end == nil { return nil }
+      return ExportedTurns(template: isOwn ? nil : template.source, end: end, oldEnds: tokenizer.endTokens)
+    }
+  }
+}
+
 /// nil where none is asked for.
 private func requantizationReport(
   _ session: InferenceSession, _ options: ExportOptions
@@ -143,8 +162,8 @@ private func write(_ session: InferenceSession, _ options: ExportOptions, format
     }
     try exportAdapter(
       adapter, for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),
-      quantization: base.quantization?.description,
-      tokenizerFiles: base.tokenizerFiles, to: folder)
+      quantization: base.quantization?.description, modelFolder: base.folder, tokenizerFiles: base.tokenizerFiles,
+      turns: try session.exportedTurns, to: folder)
   case .model:
     try exportModel(base.checkpoint, tokenizerFiles: base.tokenizerFiles, to: folder)
   case .merged:
@@ -152,6 +171,7 @@ private func write(_ session: InferenceSession, _ options: ExportOptions, format
     try exportMerged(
       base.checkpoint, base.decoder, adapter: session.adapter,
       origin: try session.modelRun.flatMap { try origin(of: $0, in: session.workspace) },
-      tokenizerFiles: base.tokenizerFiles, to: folder, dtype: options.dtype, threads: session.threads)
+      tokenizerFiles: base.tokenizerFiles, turns: try session.exportedTurns, to: folder, dtype: options.dtype,
+      threads: session.threads)
   }
 }

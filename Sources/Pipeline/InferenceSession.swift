@@ -53,6 +53,8 @@ public final class InferenceSession {
   let layout: RecordLayout
   /// Whether the user named it, or the data or the run were made with it.
   private let layoutIsNamed: Bool
+  /// The layout that the weights were trained with, or that was named for them; nil where neither is known.
+  let exportedLayout: RecordLayout?
   public let maxLength: Int
   public let pass: InferencePass
   let threads: Int
@@ -104,11 +106,12 @@ public final class InferenceSession {
       layout = try RecordLayout(
         recorded.layout, name: recorded.templateName, source: recorded.template, folder: base.folder)
     } else if let prepared {
-      layout = try RecordLayout(
-        prepared.layout, name: prepared.templateName, source: prepared.template, folder: base.folder)
+      layout = try RecordLayout(prepared, folder: base.folder)
     } else {
       layout = RecordLayout(try PromptTemplate.named(PromptTemplate.shippedNames[0]))
     }
+    let isOfRun = wanted != nil || run.map { options.adapter?.isInside($0.folder.path) ?? false } ?? false
+    exportedLayout = options.template != nil || isOfRun && !fromScratch ? layout : nil
     let context = base.decoder.configuration.contextLength
     maxLength = min(context, (fromScratch ? nil : run?.configuration.maxLength) ?? prepared?.maxLength ?? context)
 
@@ -222,5 +225,13 @@ public final class InferenceSession {
     options.threads = threads
     options.engine = pass.compute.engine
     return try InferenceSession(options, workspace: workspace) { _ in }
+  }
+}
+
+extension String {
+  /// Whether a path leads into a folder.
+  fileprivate func isInside(_ folder: String) -> Bool {
+    guard let own = canonicalPath(self), let folder = canonicalPath(folder) else { return false }
+    return own.hasPrefix(folder + "/")
   }
 }

@@ -64,6 +64,11 @@ struct Preparation {
     return try RecordLayout(named: name, folder: location.folder, date: date)
   }
 
+  /// What to know of the template's tokens before an adapter is trained.
+  func warning(_ layout: RecordLayout) throws -> String? {
+    try TemplateTokens(layout: layout, tokenizer: tokenizer).warning(folder: location.folder)
+  }
+
   var validationFiles: [String] { options.validationFile.map { [$0] } ?? [] }
 
   /// Some files, as far as they do not depend on the other settings.

@@ -60,13 +60,16 @@ public struct StageReport: Sendable, Codable, Equatable {
   public var path: String
 }
 
-/// Files → records → tokens → prepared data, each stage an artifact.
+/// Files → records → tokens → prepared data, each stage an artifact. `warn` gets what will happen where only an adapter is
+/// trained on them, as a sentence without a full stop.
 public func prepare(
-  _ options: PrepareOptions, in workspace: Workspace, report: (StageReport) -> Void
+  _ options: PrepareOptions, in workspace: Workspace, warn: (String) -> Void = { _ in },
+  report: (StageReport) -> Void
 ) throws -> Artifact<PreparedSummary> {
   let preparation = try Preparation(options, workspace)
   let records = try preparation.records(preparation.files, workspace.store, report)
   let layout = try preparation.layout(for: records.summary)
+  try preparation.warning(layout).map(warn)
   let data = try preparation.source(records, preparation.options.files, layout, workspace.store, report)
   let validation = try preparation.validationFile.map { file in
     let records = try preparation.records([file], workspace.store, report)

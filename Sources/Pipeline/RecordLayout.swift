@@ -95,6 +95,11 @@ struct RecordLayout: Sendable {
     }
   }
 
+  /// The layout of prepared data.
+  init(_ summary: PreparedSummary, folder: String) throws {
+    try self.init(summary.layout, name: summary.templateName, source: summary.template, folder: folder)
+  }
+
   /// For an artifact's key.
   var settings: [Setting] {
     return [Setting("layout", kind.rawValue), Setting("template", source), Setting("date", date?.description ?? "")]

@@ -16,7 +16,7 @@ struct ReportedSettings {
     return "\(lora.rankStabilized ? "rsLoRA" : "LoRA") r \(lora.rank), alpha \(Self.number(lora.alpha)), on "
       + lora.targets.joined(separator: ", ")
       + (lora.dropout > 0 ? ", dropout \(Self.number(lora.dropout))" : "")
-      + (lora.layers.map { ", layers " + $0.map(String.init).joined(separator: ", ") } ?? "")
+      + (lora.layers.map { ", layers " + $0.map(String.init).joined(separator: ", ") } ?? "") + lora.moreWords
       + (configuration.quantization.map { "; base in \($0.description)" } ?? "")
   }
 
@@ -116,6 +116,8 @@ struct ReportedSettings {
     ("settings.method", "what is trained"), ("settings.lora.rank", "LoRA r"), ("settings.lora.alpha", "LoRA alpha"),
     ("settings.lora.rankStabilized", "LoRA scaled by the root of r"), ("settings.lora.dropout", "LoRA dropout"),
     ("settings.lora.targets", "LoRA on"), ("settings.lora.layers", "LoRA in layers"),
+    ("settings.lora.tokens", "token rows trained"), ("settings.lora.savedModules", "modules trained whole"),
+    ("trainedTokens", "tokens trained, as asked for"),
     ("settings.initialAdapter", "started from the adapter"),
     ("quantization.settings.kind", "base quantised to"),
     ("quantization.settings.doubleQuantization", "double quantisation"),

@@ -28,6 +28,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   public var keepCheckpoints: Int
   /// Epochs asked for, where the steps were worked out from them.
   public var epochs: Double?
+  /// Tokens whose rows are trained beside the adapter, as they were asked for; nil where they were not.
+  public var trainedTokens: [String]?
   /// Folder for TensorBoard's event files; a resumed run may have another.
   public var tensorboard: String?
   /// What the numbers were computed with.

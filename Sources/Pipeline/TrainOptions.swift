@@ -16,6 +16,10 @@ public struct TrainOptions: Sendable {
   public var layers: [Int]?
   public var rankStabilized: Bool?
   public var initialAdapter: String?
+  /// Tokens whose rows are trained beside the adapter, by their text; `auto` among them for the chat template's own.
+  public var trainedTokens: [String]?
+  /// Modules that are trained whole beside the adapter.
+  public var savedModules: [String]?
   /// Train all weights instead of an adapter.
   public var full = false
   /// The base's own dropout.
@@ -63,7 +67,8 @@ extension TrainOptions {
     let given: [(String, Bool)] = [
       ("--lora-r", rank != nil), ("--lora-alpha", alpha != nil), ("--lora-dropout", dropout != nil),
       ("--lora-targets", targets != nil), ("--lora-layers", layers != nil), ("--rslora", rankStabilized != nil),
-      ("--init-adapter", initialAdapter != nil), ("--trunk-cache", trunkCache != nil),
+      ("--init-adapter", initialAdapter != nil), ("--train-tokens", trainedTokens != nil),
+      ("--modules-to-save", savedModules != nil), ("--trunk-cache", trunkCache != nil),
     ]
     return given.filter(\.1).map(\.0)
   }

@@ -17,25 +17,32 @@ extension TrainRun {
 
   /// What is trained, as it is at the start; the adapter's configuration, and the digest of the one that it starts from.
   func newParameters(
-    _ base: BaseModel
+    _ base: BaseModel, _ data: PreparedData
   ) throws -> (lora: LoRAConfiguration?, initial: String?, trained: TrainedParameters) {
     if options.full { return (nil, nil, .weights(try trainable(base))) }
     if let folder = options.initialAdapter {
       let adapter = try base.adapter(folder, force: options.force) { event(.note($0)) }
       let lora = adapter.configuration
       try refuseConflicts(with: lora, folder)
+      try warnOfTokens(lora, base, data)
       event(.note("Starting from the adapter \(folder): r \(lora.rank), alpha \(lora.alpha)."))
       return (lora, try Digest(ofFile: folder + "/" + AdapterFolder.weightsFile).hex, .adapter(adapter))
     }
     let lora = LoRAConfiguration(
       rank: options.rank ?? 16, alpha: options.alpha ?? 16, dropout: options.dropout ?? 0,
       rankStabilized: options.rankStabilized ?? false, targets: options.targets ?? [LoRAConfiguration.allLinear],
-      layers: options.layers)
+      layers: options.layers,
+      tokens: try options.trainedTokens.map {
+        TrainedTokens.all(try tokens(of: data, base).ids($0), of: base.decoder.configuration)
+      }, savedModules: options.savedModules)
+    try warnOfTokens(lora, base, data)
     return (lora, nil, .adapter(try freshAdapter(lora, options.seed ?? TrainOptions.standardSeed, base)))
   }
 
   /// The same for a run whose settings are those of another; it is called `name`.
-  func newParameters(_ settings: TrainingSettings, _ name: String, _ base: BaseModel) throws -> TrainedParameters {
+  func newParameters(
+    _ settings: TrainingSettings, _ name: String, _ base: BaseModel, _ data: PreparedData
+  ) throws -> TrainedParameters {
     guard let lora = settings.lora else { return .weights(try trainable(base)) }
     if settings.initialAdapter == nil { return .adapter(try freshAdapter(lora, settings.seed, base)) }
     guard options.initialAdapter != nil else {
@@ -43,7 +50,7 @@ extension TrainRun {
         .usage, "run \(name) is to start from another adapter, as the others did",
         advice: "Give that again with --init-adapter")
     }
-    let (_, initial, trained) = try newParameters(base)
+    let (_, initial, trained) = try newParameters(base, data)
     guard initial == settings.initialAdapter else {
       throw SFTError(
         .badData, "the adapter to start from is not the one that the other runs started from",
@@ -53,9 +60,30 @@ extension TrainRun {
   }
 
   func freshAdapter(_ lora: LoRAConfiguration, _ seed: UInt64, _ base: BaseModel) throws -> Adapter {
-    let adapter = try Adapter(lora, for: base.decoder.linears)
+    let adapter = try Adapter(lora, for: base.decoder)
     adapter.initialize(seed: seed)
     return adapter
+  }
+
+  private func tokens(of data: PreparedData, _ base: BaseModel) throws -> TemplateTokens {
+    TemplateTokens(layout: try RecordLayout(data.summary, folder: base.folder), tokenizer: base.tokenizer)
+  }
+
+  /// Says what happens to tokens that the base may never have learnt, and what an adapter does to a tied head.
+  private func warnOfTokens(_ lora: LoRAConfiguration, _ base: BaseModel, _ data: PreparedData) throws {
+    let model = base.decoder.configuration
+    let saved = try (lora.savedModules ?? []).map { try model.end(named: $0) }
+    if lora.tokens == nil, !saved.contains(.embedding),
+      let warning = try tokens(of: data, base).warning(folder: base.folder)
+    {
+      event(.note("warning     \(warning)."))
+    }
+    if model.tiedHead, saved.contains(where: { $0 != .finalNorm }) {
+      event(
+        .note(
+          "warning     \(model.moduleName(of: .embedding)) and \(model.moduleName(of: .head)) are one matrix in this model. "
+            + "As in PEFT, what --modules-to-save names of them becomes a matrix of its own."))
+    }
   }
 
   private func refuseConflicts(with lora: LoRAConfiguration, _ folder: String) throws {
@@ -72,6 +100,13 @@ extension TrainRun {
     }
     if let layers = options.layers, layers != lora.layers ?? [] {
       throw refuse("--lora-layers", "\(layers)", lora.layers.map { "\($0)" } ?? "all")
+    }
+    if let tokens = options.trainedTokens {
+      throw refuse("--train-tokens", tokens.joined(separator: ","), lora.tokens == nil ? "none" : "its own")
+    }
+    if let modules = options.savedModules, modules.sorted() != (lora.savedModules ?? []).sorted() {
+      throw refuse(
+        "--modules-to-save", modules.joined(separator: ","), lora.savedModules?.joined(separator: ",") ?? "none")
     }
     if let stabilized = options.rankStabilized, stabilized != lora.rankStabilized {
       throw refuse("--rslora", stabilized, lora.rankStabilized)

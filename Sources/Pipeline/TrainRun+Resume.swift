@@ -63,6 +63,8 @@ extension TrainRun {
       compare("--lora-dropout", options.dropout, lora.dropout)
       compare("--lora-targets", options.targets, lora.targets)
       compare("--lora-layers", options.layers, lora.layers ?? [])
+      compare("--train-tokens", options.trainedTokens, configuration.trainedTokens ?? [])
+      compare("--modules-to-save", options.savedModules, lora.savedModules ?? [])
       compare("--rslora", options.rankStabilized, lora.rankStabilized)
     } else {
       changed += options.loraFlags.map { "\($0) (it trains all weights)" }

@@ -62,7 +62,7 @@ public struct TrainRun {
     let base = try inputs.base(
       options.model ?? data.summary.model, options.quantization, isFrozen: !options.full,
       Compute(engine: options.engine ?? .auto, threads: threads), for: data, workspace)
-    let (lora, initial, trained) = try newParameters(base)
+    let (lora, initial, trained) = try newParameters(base, data)
     let settings = try options.settings(
       options.full ? .full : .adapter, lora: lora, initialAdapter: initial, samples: data.training.count,
       hasValidation: !data.validation.isEmpty, threads: threads,
@@ -80,6 +80,9 @@ public struct TrainRun {
         limit: options.trunkCache, freeBytes: workspace.freeBytes)
       start.settings.trunkLayer = decision.layer
       if let note = decision.note { event(.note(note)) }
+      if adapter.trainsEmbedding, options.trunkCache ?? 0 > 0 {
+        event(.note("nothing is stored for --trunk-cache: the embedding below the frozen layers is trained"))
+      }
     }
     try options.planValidation(&start.settings, trainingData(data, base), try start.decoder(), start.trained)
     let configuration = RunConfiguration(
@@ -89,7 +92,8 @@ public struct TrainRun {
       prepared: data.reference, settings: start.settings,
       quantization: base.quantization,
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
-      epochs: options.recordedEpochs, tensorboard: charts, linearAlgebra: LinearAlgebra.report())
+      epochs: options.recordedEpochs, trainedTokens: options.trainedTokens, tensorboard: charts,
+      linearAlgebra: LinearAlgebra.report())
     return try train(start, configuration)
   }
 
@@ -103,7 +107,7 @@ public struct TrainRun {
     let (data, base) = try open(configuration, name)
     try configuration.moveCharts(to: options.tensorboard)
     configuration.linearAlgebra = LinearAlgebra.report()
-    let trained = try newParameters(configuration.settings, name, base)
+    let trained = try newParameters(configuration.settings, name, base, data)
     return try train(SetUp(data: data, base: base, trained: trained, settings: configuration.settings), configuration)
   }
 

@@ -84,6 +84,32 @@ public final class SampleEncoder: Sendable {
     }
   }
 
+  /// The special tokens that a chat template itself writes around the turns of system, user and assistant, in rising order;
+  /// none for other templates.
+  public var templateTokens: [Int32] {
+    guard case .chat(let template, let date) = template else { return [] }
+    let (system, user, assistant) = (
+      Conversation.Turn(role: Role.system, content: "a"), Conversation.Turn(role: Role.user, content: "b"),
+      Conversation.Turn(role: Role.assistant, content: "c")
+    )
+    let renderer = DatedTemplate(template: template, date: date)
+    return borrowing { encoder in
+      var found = Set<Int32>()
+      for turns in [[system, user, assistant], [user, assistant], [user, assistant, user, assistant]] {
+        // One that the template refuses says nothing.
+        guard
+          let renderer = try? TurnRenderer(
+            Conversation(form: .messages, turns: turns), renderer, tokenizer, encoder)
+        else { continue }
+        for (count, isAsked) in [(turns.count, false), (turns.count - 1, true)] {
+          guard let pieces = try? renderer.pieces(count, addGenerationPrompt: isAsked) else { continue }
+          found.formUnion(renderer.ids(pieces).filter(tokenizer.isSpecial))
+        }
+      }
+      return found.sorted()
+    }
+  }
+
   /// A text, or a prompt and its completion, as they are.
   private func completed(_ conversation: Conversation, isTrained: Bool) -> [TextRun] {
     func run(_ turns: ArraySlice<Conversation.Turn>, isTrained: Bool, endsAnswer: Bool) -> TextRun {

@@ -66,7 +66,7 @@ struct Checkpoint {
     case .adapter(let adapter):
       try check(has: [AdapterFolder.weightsFile, AdapterFolder.configurationFile])
       let stored = try AdapterFolder.read(folder, for: decoder)
-      guard stored.pairs == adapter.pairs else {
+      guard stored.pairs == adapter.pairs, stored.ends == adapter.ends else {
         throw SFTError(.badData, "the checkpoint's adapter is not the run's", file: folder)
       }
       try optimizer.read(folder + "/" + Self.momentsFile)

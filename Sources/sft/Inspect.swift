@@ -240,7 +240,7 @@ struct InspectAdapter: ParsableCommand {
     Terminal.show("adapter     \(path)")
     Terminal.show(
       "LoRA        r \(lora.rank), alpha \(lora.alpha), scale \(lora.scale), dropout \(lora.dropout), on "
-        + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? ""))
+        + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? "") + lora.moreWords)
     Terminal.show("base        \(report.base_model ?? "not named"), digest \(report.base_digest ?? "not recorded")")
     print("parameters  \(grouped(report.parameters)) in \(byteCount(report.bytes))")
     for tensor in report.tensors { Terminal.show("  \(tensor.name)  \(tensor.dtype) \(tensor.shape)") }

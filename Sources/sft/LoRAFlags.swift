@@ -31,6 +31,35 @@ struct LoRAFlags: ParsableArguments {
     help: .takes("DIR", "Start from this adapter folder; it brings its own r, alpha and targets."))
   var initialAdapter: String?
 
+  @Option(
+    name: .customLong("train-tokens"),
+    help: .takes(
+      "TOKENS",
+      """
+      Train the rows of tokens in embedding and head too, as PEFT's trainable_token_indices: auto, or no value, for the \
+      special tokens that the data's chat template writes; else tokens with commas between, auto among them or not \
+      (default: none).
+      """))
+  var trainedTokens: String?
+
+  @Option(
+    name: .customLong("modules-to-save"),
+    help: .takes(
+      "NAMES",
+      """
+      Train these modules whole beside the adapter and store them with it, as PEFT does: embed_tokens,lm_head, or the \
+      final norm (model.norm). Where embedding and head are one matrix, each named becomes its own (default: none).
+      """))
+  var savedModules: String?
+
+  func validate() throws {
+    for (option, value) in [("--train-tokens", trainedTokens), ("--modules-to-save", savedModules)] {
+      if let value, list(value).isEmpty { throw ValidationError("\(option) names nothing.") }
+    }
+  }
+
+  private func list(_ names: String) -> [String] { names.split(separator: ",").map(String.init) }
+
   /// "8-11", "3", "0,2,5-7".
   private func parsedLayers() throws -> [Int]? {
     guard let layers else { return nil }
@@ -49,9 +78,11 @@ struct LoRAFlags: ParsableArguments {
     options.rank = rank
     options.alpha = alpha
     options.dropout = dropout
-    options.targets = targets.map { $0.split(separator: ",").map(String.init) }
+    options.targets = targets.map(list)
     options.layers = try parsedLayers()
     options.rankStabilized = rankStabilized ? true : nil
     options.initialAdapter = initialAdapter
+    options.trainedTokens = trainedTokens.map(list)
+    options.savedModules = savedModules.map(list)
   }
 }

@@ -111,7 +111,7 @@ struct Prepare: ParsableCommand {
       skipBad: selection.skipBad, onlyEmptyInput: selection.onlyEmptyInput,
       threads: computing.threads ?? Compute.availableThreads)
     var stages: [StageReport] = []
-    let artifact = try prepare(options, in: workspace) { stage in
+    let artifact = try prepare(options, in: workspace, warn: { progress.note("warning: \($0).") }) { stage in
       stages.append(stage)
       progress.note("\(stage.stage): \(stage.reused ? "already there, skipped" : "made")  \(stage.path)")
     }

@@ -33,7 +33,7 @@ struct TrainHeader {
     }
     return "adapter     LoRA r \(lora.rank), alpha \(plainNumber(lora.alpha)), dropout "
       + "\(plainNumber(lora.dropout)), on " + lora.targets.joined(separator: ", ")
-      + (lora.layers.map { ", layers \($0)" } ?? "")
+      + (lora.layers.map { ", layers \($0)" } ?? "") + lora.moreWords
   }
 
   private var updates: String {

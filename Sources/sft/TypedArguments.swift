@@ -4,13 +4,17 @@ import Core
 /// What was typed after `sft`, as far as it has to be known before it is parsed, or where it cannot be parsed.
 package struct TypedArguments {
   /// Each negative number is joined to the option before it: `--lr -1` is `--lr=-1`. The parser would take the number for
-  /// an option of its own, and say that the value is missing.
+  /// an option of its own, and say that the value is missing. An option that may stand alone gets its usual value.
   package let arguments: [String]
+
+  /// An option that may be given without its value, which is then the second.
+  private static let bare = (option: "--train-tokens", value: "auto")
 
   package init(_ typed: some Sequence<String>) {
     var joined: [String] = []
     var isLiteral = false
     for argument in typed {
+      if !isLiteral, joined.last == Self.bare.option, argument.hasPrefix("--") { joined.append(Self.bare.value) }
       if !isLiteral, let option = joined.last, Self.isOption(option), Self.isNegativeNumber(argument) {
         joined[joined.count - 1] = option + "=" + argument
       } else {
@@ -18,6 +22,7 @@ package struct TypedArguments {
       }
       isLiteral = isLiteral || argument == "--"
     }
+    if !isLiteral, joined.last == Self.bare.option { joined.append(Self.bare.value) }
     arguments = joined
   }
 

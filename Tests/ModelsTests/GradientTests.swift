@@ -112,7 +112,7 @@ import Testing
     let decoder = try model.decoder()
     let batch = Packer.pack(model.samples(5, seed: 9), sharesPrefixes: true)
     let part = try model.adapter(LoRAConfiguration(rank: 2, layers: layers), for: decoder)
-    let whole = try Adapter(LoRAConfiguration(rank: 2), for: decoder.linears)
+    let whole = try Adapter(LoRAConfiguration(rank: 2), for: decoder)
     for tensor in part.tensors {
       let place = try #require(whole.tensors.first { $0.name == tensor.name })
       _ = whole.values(place).update(fromContentsOf: part.values(tensor))

@@ -174,7 +174,7 @@ import Weights
 
   /// An adapter of which every A is ±1 and every B ±`size`: its product is ±`size` · scale everywhere.
   private static func adapter(_ decoder: Decoder, size: Float) throws -> Adapter {
-    let adapter = try Adapter(LoRAConfiguration(rank: 1, alpha: 1), for: decoder.linears)
+    let adapter = try Adapter(LoRAConfiguration(rank: 1, alpha: 1), for: decoder)
     let signs = noise(adapter.count, seed: 3)
     for tensor in adapter.tensors {
       let magnitude = tensor.name.contains("lora_A") ? 1 : size

@@ -113,7 +113,7 @@ public struct RandomModel: Sendable {
 
   /// An adapter with neither A nor B zero.
   public func adapter(_ configuration: LoRAConfiguration, for decoder: Decoder, seed: UInt64 = 5) throws -> Adapter {
-    let adapter = try Adapter(configuration, for: decoder.linears)
+    let adapter = try Adapter(configuration, for: decoder)
     for (index, value) in noise(adapter.count, seed: seed, scale: 0.2).enumerated() {
       adapter.parameters.pointer[index] = value
     }

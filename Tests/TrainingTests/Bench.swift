@@ -110,7 +110,7 @@ struct Bench {
   }
 
   func fresh() throws -> Adapter {
-    let adapter = try Adapter(settings.lora ?? LoRAConfiguration(), for: decoder.linears)
+    let adapter = try Adapter(settings.lora ?? LoRAConfiguration(), for: decoder)
     adapter.initialize(seed: settings.seed)
     return adapter
   }

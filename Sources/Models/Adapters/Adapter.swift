@@ -2,7 +2,8 @@ import Core
 import Kernels
 import Weights
 
-/// The trainable parameters: every A and B in one flat float32 memory, so that clipping and the optimiser are one loop.
+/// The trainable parameters: every A and B, and what of embedding, head and final norm is trained itself, in one flat float32
+/// memory, so that clipping and the optimiser are one loop.
 public final class Adapter {
   /// Where one linear's pair lies in the flat memory.
   public struct Pair: Sendable, Equatable {
@@ -19,14 +20,20 @@ public final class Adapter {
 
   public let configuration: LoRAConfiguration
   public let pairs: [Pair]
+  /// They lie after the pairs.
+  public let ends: [TrainedEnd]
   /// How many parameters there are.
   public let count: Int
   public let parameters: FloatBuffer
   /// By linear index; nil where a linear is not adapted.
   private let pairOfLinear: [Int?]
+  private let embeddingRows: TokenRows?
+  private let headRows: TokenRows?
 
-  /// Zeros; throws `usage` for targets that the model does not have.
-  public init(_ configuration: LoRAConfiguration, for linears: [LinearDescription]) throws {
+  /// Zeros, and of embedding, head and final norm what the base has. Throws `usage` for targets, tokens and modules that the
+  /// model does not have.
+  public init(_ configuration: LoRAConfiguration, for decoder: Decoder) throws {
+    let linears = decoder.linears
     self.configuration = configuration
     var pairs: [Pair] = []
     var pairOfLinear = [Int?](repeating: nil, count: linears.count)
@@ -43,8 +50,40 @@ public final class Adapter {
     }
     self.pairs = pairs
     self.pairOfLinear = pairOfLinear
-    count = offset
-    parameters = FloatBuffer(offset)
+    let ends = try configuration.ends(of: decoder.configuration, from: offset)
+    count = offset + ends.reduce(0) { $0 + $1.tensor.count }
+    let parameters = FloatBuffer(count)
+    func rows(_ end: ModelEnd) -> TokenRows? {
+      ends.first { $0.end == end && $0.tokens != nil }.flatMap { end in
+        end.tokens.map { TokenRows($0, end.tensor.view(of: parameters)) }
+      }
+    }
+    (self.ends, self.parameters) = (ends, parameters)
+    embeddingRows = rows(.embedding)
+    headRows = decoder.configuration.tiedHead ? rows(.embedding) : rows(.head)
+    let base = decoder.ends(with: nil)
+    for end in ends { base.copy(end, into: parameters.pointer + end.tensor.offset) }
+  }
+
+  /// The ends of a decoder with what this has in the place of the base's; nil where that is nothing.
+  func replacing(_ base: DecoderEnds) -> DecoderEnds? {
+    if ends.isEmpty { return nil }
+    var replaced = base
+    (replaced.embeddingRows, replaced.headRows) = (embeddingRows, headRows)
+    for end in ends where end.tokens == nil {
+      let values = end.tensor.view(of: parameters)
+      switch end.end {
+      case .embedding: replaced.tokenEmbedding = .floats(values)
+      case .head: replaced.head.weight = .outputMajor(values)
+      case .finalNorm:
+        if case .layer = base.finalNorm.kind, end.name.hasSuffix(".bias") {
+          replaced.finalNorm.kind = .layer(bias: values)
+        } else {
+          replaced.finalNorm.weight = values
+        }
+      }
+    }
+    return replaced
   }
 
   /// A uniform in ±1/√in (PyTorch's `kaiming_uniform_` with a = √5, as PEFT initialises), B zero. Each tensor has its own
@@ -65,11 +104,15 @@ public final class Adapter {
   /// The pair of a linear by its place among the decoder's; nil where it is not adapted.
   public func pair(of linear: Int) -> Pair? { pairOfLinear[linear].map { pairs[$0] } }
 
-  /// The lowest block with an adapter: the backward pass stops there, and what enters it depends on the frozen base alone.
-  public var lowestLayer: Int { pairs.map(\.layer).min() ?? 0 }
+  /// The lowest block with an adapter: the backward pass stops there, and what enters it depends on the frozen base alone. The
+  /// first where something of the embedding is trained.
+  public var lowestLayer: Int { trainsEmbedding ? 0 : pairs.map(\.layer).min() ?? 0 }
 
-  /// Every A, [r, in], and B, [out, r], in the order of the memory, by PEFT's names without its prefix:
-  /// `transformer.h.0.attn.c_attn.lora_A.weight`.
+  /// Whether something of the embedding is trained, so that the backward pass goes down to it.
+  public var trainsEmbedding: Bool { ends.contains { $0.end == .embedding } }
+
+  /// Every A, [r, in], and B, [out, r], and what else is trained, in the order of the memory, by PEFT's names without its
+  /// prefix: `transformer.h.0.attn.c_attn.lora_A.weight`.
   public var tensors: [ParameterTensor] {
     let rank = configuration.rank
     return pairs.flatMap { pair in
@@ -77,7 +120,7 @@ public final class Adapter {
         ParameterTensor(name: pair.name + ".lora_A.weight", shape: [rank, pair.inputWidth], offset: pair.aOffset),
         ParameterTensor(name: pair.name + ".lora_B.weight", shape: [pair.outputWidth, rank], offset: pair.bOffset),
       ]
-    }
+    } + ends.map(\.tensor)
   }
 
   public func values(_ tensor: ParameterTensor) -> UnsafeMutableBufferPointer<Float> {

@@ -1,7 +1,8 @@
 import Core
 import Weights
 
-/// Low-rank adaptation (Hu et al. 2021): y += scale · dropout(x) · Aᵀ · Bᵀ beside a frozen linear.
+/// Low-rank adaptation (Hu et al. 2021): y += scale · dropout(x) · Aᵀ · Bᵀ beside a frozen linear; and
+/// what of embedding, head and final norm is trained itself.
 public struct LoRAConfiguration: Sendable, Equatable, Codable {
   /// Inner width r.
   public var rank: Int
@@ -14,12 +15,17 @@ public struct LoRAConfiguration: Sendable, Equatable, Codable {
   public var targets: [String]
   /// Layers to adapt; nil for all.
   public var layers: [Int]?
+  /// Token rows that are trained beside it; nil for none.
+  public var tokens: [TrainedTokens]?
+  /// Modules that are trained whole beside it, by names as PEFT matches them; nil for none.
+  public var savedModules: [String]?
 
   public static let allLinear = "all-linear"
 
   public init(
     rank: Int = 16, alpha: Double = 16, dropout: Double = 0, rankStabilized: Bool = false,
-    targets: [String] = [LoRAConfiguration.allLinear], layers: [Int]? = nil
+    targets: [String] = [LoRAConfiguration.allLinear], layers: [Int]? = nil, tokens: [TrainedTokens]? = nil,
+    savedModules: [String]? = nil
   ) {
     self.rank = rank
     self.alpha = alpha
@@ -27,10 +33,19 @@ public struct LoRAConfiguration: Sendable, Equatable, Codable {
     self.rankStabilized = rankStabilized
     self.targets = targets
     self.layers = layers
+    self.tokens = tokens
+    self.savedModules = savedModules
   }
 
   public var scale: Float {
     Float(rankStabilized ? alpha / Double(rank).squareRoot() : alpha / Double(rank))
+  }
+
+  /// What is trained beside the linears' pairs, to go on a list: ", rows of 2 tokens, all of lm_head"; often empty.
+  public var moreWords: String {
+    let rows = Set((tokens ?? []).flatMap(\.tokens)).count
+    return (rows > 0 ? ", rows of \(counted(rows, "token"))" : "")
+      + (savedModules ?? []).map { ", all of \($0)" }.joined()
   }
 
   /// The linears that this adapts, as indices. Throws `usage` for a target or layer that the model does not have, and

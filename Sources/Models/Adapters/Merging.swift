@@ -15,6 +15,39 @@ extension Decoder {
     }
   }
 
+  /// A tensor of the embedding, the head or the final norm with what an adapter has in the place of the base's; nil where that
+  /// is nothing. `name` is the model's.
+  public func replacedTensor(_ name: String, with adapter: Adapter) -> FloatTensor? {
+    guard let end = adapter.ends.first(where: { $0.name == name }) else { return nil }
+    guard let tokens = end.tokens else { return end.tensor.view(of: adapter.parameters) }
+    let (width, rows) = (configuration.width, end.tensor.view(of: adapter.parameters))
+    let whole = TrainedEnd(
+      end: end.end, tokens: nil,
+      tensor: ParameterTensor(name: name, shape: [configuration.vocabularySize, width], offset: 0), name: name)
+    return FloatTensor(shape: whole.tensor.shape) { values in
+      guard let values = values.baseAddress else { return }
+      ends(with: nil).copy(whole, into: values)
+      for (row, token) in tokens.enumerated() {
+        (values + Int(token) * width).update(from: rows.pointer + row * width, count: width)
+      }
+    }
+  }
+
+  /// Whether an adapter gives a head that is tied to the embedding a matrix of its own.
+  public func unties(with adapter: Adapter) -> Bool {
+    configuration.tiedHead && adapter.ends.contains { $0.tokens == nil && $0.end != .finalNorm }
+  }
+
+  /// The head's weight, [V, C], in float32, with what an adapter has in the place of the base's.
+  public func head(with adapter: Adapter) -> FloatTensor {
+    let shape = configuration.embedding.shape
+    let head = TrainedEnd(
+      end: .head, tokens: nil, tensor: ParameterTensor(name: "", shape: shape, offset: 0), name: configuration.headName)
+    return FloatTensor(shape: shape) {
+      if let values = $0.baseAddress { ends(with: adapter).copy(head, into: values) }
+    }
+  }
+
   /// What an adapter adds to a linear's weight: s · B · A [out, in], however the weight is stored; zeros where the adapter
   /// leaves the linear alone.
   public func delta(of linear: Int, with adapter: Adapter) -> FloatTensor {

@@ -9,6 +9,8 @@ final class LossHead {
   private let normedGradient = FloatBuffer()
   private let logits = FloatBuffer()
   private let capped = FloatBuffer()
+  /// [rows, T]: logits of tokens whose rows an adapter has.
+  private let picked = FloatBuffer()
   private let panel: FloatBuffer
 
   /// `logits`: how many exist at once, about.
@@ -19,13 +21,13 @@ final class LossHead {
 
   /// The loss over the batch's targets from x[S, C], the stream at the S supervised rows. Where `gradientScale` is given,
   /// `gradient` [S, C] is set to gradientScale · ∂loss/∂x, and the norm's and the head's own gradients are added to
-  /// `weightGradients`, where they are trained.
+  /// `gradients`, where they are trained.
   func loss(
-    _ decoder: Decoder, _ batch: Batch, _ x: Floats, gradientScale: Float?, gradient: MutableFloats?,
-    weightGradients: WeightGradients? = nil, _ compute: Compute
+    _ ends: DecoderEnds, _ batch: Batch, _ x: Floats, gradientScale: Float?, gradient: MutableFloats?,
+    gradients: WeightGradients? = nil, _ compute: Compute
   ) -> CrossEntropy.Totals {
-    let width = decoder.configuration.width
-    let classes = decoder.configuration.vocabularySize
+    let configuration = ends.configuration
+    let (width, classes) = (configuration.width, configuration.vocabularySize)
     // Targets are sorted by row; address them by the supervised rows' numbers 0, 1, ….
     var (count, row) = (0, -1)
     let targets = batch.targets.map { target in
@@ -34,7 +36,7 @@ final class LossHead {
     }
     let output = normed.ensure(count * width)
     let mean = statistics.ensure(2 * count)
-    norm(decoder, x, output, statistics: mean, rows: count, compute)
+    norm(ends, x, output, statistics: mean, rows: count, compute)
 
     var totals = CrossEntropy.Totals()
     let dnormed = gradientScale == nil ? nil : normedGradient.ensure(count * width)
@@ -47,8 +49,8 @@ final class LossHead {
       let chunk = min(rows, count - first)
       let end = targets[cursor...].firstIndex { $0.row >= first + chunk } ?? targets.endIndex
       let scores = logits.ensure(rows * classes)
-      decoder.project(output + first * width, scores, rows: chunk, panel: panel, compute)
-      let cap = decoder.configuration.logitCap.map { Float($0) }
+      ends.project(output + first * width, scores, rows: chunk, picked: picked, panel: panel, compute)
+      let cap = configuration.logitCap.map { Float($0) }
       if let cap {
         Elementwise.softCap(scores, count: chunk * classes, cap: cap, compute)
         if dnormed != nil { capped.ensure(rows * classes).update(from: scores, count: chunk * classes) }
@@ -58,55 +60,53 @@ final class LossHead {
         gradientScale: gradientScale, compute)
       if let dnormed {
         if let cap { Elementwise.softCapBack(capped.pointer, scores, count: chunk * classes, cap: cap, compute) }
-        decoder.projectBack(scores, dnormed + first * width, rows: chunk, panel: panel, compute)
-        if let weightGradients {
-          decoder.projectWeights(
-            scores, output + first * width, rows: chunk, gradients: weightGradients, panel: panel, compute)
-        }
+        ends.projectBack(
+          scores, output + first * width, dnormed + first * width, rows: chunk, gradients: gradients, picked: picked,
+          panel: panel, compute)
       }
       cursor = end
     }
     if let dnormed, let gradient {
-      let scale = Float(decoder.configuration.logitScale)
+      let scale = Float(configuration.logitScale)
       if scale != 1 { Elementwise.scale(dnormed, by: scale, into: dnormed, count: count * width, compute) }
       Elementwise.clear(gradient, count: count * width, compute)
-      decoder.finalNorm.backward(
-        x, statistics: mean, dy: dnormed, dx: gradient, rows: count, gradients: weightGradients, compute)
+      ends.finalNorm.backward(
+        x, statistics: mean, dy: dnormed, dx: gradient, rows: count,
+        gradients: gradients.flatMap { $0.ifTrained(ends.finalNorm.weight) == nil ? nil : $0 }, compute)
     }
     return totals
   }
 
   /// logits[rows, V] of the stream x[rows, C].
-  func logits(_ decoder: Decoder, _ x: Floats, rows: Int, into output: MutableFloats, _ compute: Compute) {
-    let normed = norm(decoder, x, rows: rows, compute)
-    decoder.project(normed, output, rows: rows, panel: panel, compute)
-    if let cap = decoder.configuration.logitCap {
-      Elementwise.softCap(output, count: rows * decoder.head.outputWidth, cap: Float(cap), compute)
+  func logits(_ ends: DecoderEnds, _ x: Floats, rows: Int, into output: MutableFloats, _ compute: Compute) {
+    let normed = norm(ends, x, rows: rows, compute)
+    ends.project(normed, output, rows: rows, picked: picked, panel: panel, compute)
+    if let cap = ends.configuration.logitCap {
+      Elementwise.softCap(output, count: rows * ends.head.outputWidth, cap: Float(cap), compute)
     }
   }
 
   /// The first row of the head with the largest logit of the stream x[C], which is not capped; nil where `shortlist` does
   /// not find it.
   func largest(
-    _ decoder: Decoder, _ x: Floats, _ shortlist: HeadShortlist, _ compute: Compute
+    _ ends: DecoderEnds, _ x: Floats, _ shortlist: HeadShortlist, _ compute: Compute
   ) -> (row: Int, product: Float)? {
-    let normed = norm(decoder, x, rows: 1, compute)
-    return shortlist.largest(normed, compute)
+    shortlist.largest(norm(ends, x, rows: 1, compute), compute)
   }
 
   /// What the head gets of the stream x[rows, C].
-  private func norm(_ decoder: Decoder, _ x: Floats, rows: Int, _ compute: Compute) -> Floats {
-    let output = normed.ensure(rows * decoder.configuration.width)
-    norm(decoder, x, output, statistics: statistics.ensure(2 * rows), rows: rows, compute)
+  private func norm(_ ends: DecoderEnds, _ x: Floats, rows: Int, _ compute: Compute) -> Floats {
+    let output = normed.ensure(rows * ends.configuration.width)
+    norm(ends, x, output, statistics: statistics.ensure(2 * rows), rows: rows, compute)
     return Floats(output)
   }
 
   /// What the head gets, multiplied by what logits are multiplied by.
   private func norm(
-    _ decoder: Decoder, _ x: Floats, _ y: MutableFloats, statistics: MutableFloats, rows: Int, _ compute: Compute
+    _ ends: DecoderEnds, _ x: Floats, _ y: MutableFloats, statistics: MutableFloats, rows: Int, _ compute: Compute
   ) {
-    decoder.finalNorm.forward(x, y, statistics: statistics, rows: rows, compute)
-    let scale = Float(decoder.configuration.logitScale)
-    if scale != 1 { Elementwise.scale(y, by: scale, into: y, count: rows * decoder.configuration.width, compute) }
+    ends.finalNorm.forward(x, y, statistics: statistics, rows: rows, compute)
+    let scale = Float(ends.configuration.logitScale)
+    if scale != 1 { Elementwise.scale(y, by: scale, into: y, count: rows * ends.configuration.width, compute) }
   }
 }

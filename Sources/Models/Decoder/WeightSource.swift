@@ -93,6 +93,16 @@ enum EmbeddingRows: Sendable {
   /// The columns of the head, which is the same table.
   case head(PackedMatrix)
 
+  /// The rows of a head's weight; nil for one in a form that no head has.
+  init?(head weight: LinearWeight) {
+    switch weight {
+    case .outputMajor(let weight): self = .floats(weight)
+    case .half(let weight): self = .half(weight)
+    case .packed(let weight): self = .head(weight)
+    case .inputMajor, .quantized: return nil
+    }
+  }
+
   var table: Embedding.Table {
     switch self {
     case .floats(let tensor): .rows(tensor.pointer)

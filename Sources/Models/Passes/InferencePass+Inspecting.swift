@@ -10,6 +10,7 @@ extension InferencePass {
   public func inspect(_ tokens: [Int32], _ body: @escaping (PartOutput) -> Void) {
     let (rows, width) = (tokens.count, decoder.configuration.width)
     let batch = Batch(sequence: tokens, shortLength: decoder.configuration.shortLength)
+    let ends = ends
     var context = memory.context(compute, adapter)
     context.angles = decoder.angles(batch, memory.angles)
     let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
@@ -17,7 +18,7 @@ extension InferencePass {
     func show(_ part: DecoderPart, _ values: Floats, rows: Int, width: Int) {
       body(PartOutput(layer: nil, part: part, values: values, rows: rows, width: width, stride: width))
     }
-    decoder.embed(tokens, positions: batch.positions, input)
+    ends.embed(tokens, positions: batch.positions, input)
     show(.embeddings, input, rows: rows, width: width)
     for (layer, block) in decoder.blocks.enumerated() {
       activations.resize(rows: rows, outputs: rows, block, rank: adapter?.configuration.rank ?? 0)
@@ -32,14 +33,14 @@ extension InferencePass {
       input.update(from: output, count: rows * width)
     }
     let statistics = FloatBuffer(rows * Norm.statisticsWidth)
-    decoder.finalNorm.forward(input, output, statistics: statistics.pointer, rows: rows, compute)
+    ends.finalNorm.forward(input, output, statistics: statistics.pointer, rows: rows, compute)
     show(.finalNorm, output, rows: rows, width: width)
     let classes = decoder.configuration.vocabularySize
     let chunk = memory.head.chunkRows(classes: classes)
     for first in stride(from: 0, to: rows, by: chunk) {
       let count = min(chunk, rows - first)
       let logits = scores.ensure(count * classes)
-      memory.head.logits(decoder, input + first * width, rows: count, into: logits, compute)
+      memory.head.logits(ends, input + first * width, rows: count, into: logits, compute)
       show(.logits, logits, rows: count, width: classes)
     }
   }

@@ -18,11 +18,14 @@ public final class InferencePass {
     self.memory = memory
   }
 
+  /// What stands before and after the blocks.
+  var ends: DecoderEnds { decoder.ends(with: adapter) }
+
   /// Sums over the batch's targets.
   public func loss(_ batch: Batch) -> CrossEntropy.Totals {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
     let x = forward(batch, rows: batch.supervisedRows)
-    return memory.head.loss(decoder, batch, x, gradientScale: nil, gradient: nil, compute)
+    return memory.head.loss(ends, batch, x, gradientScale: nil, gradient: nil, compute)
   }
 
   /// [rows.count, V] logits at rows of the batch, which are in order.
@@ -38,11 +41,11 @@ public final class InferencePass {
   public func forEachLogits(_ batch: Batch, rows: [Int], _ body: (Int, UnsafeBufferPointer<Float>) -> Void) {
     let x = forward(batch, rows: rows)
     let (width, classes) = (decoder.configuration.width, decoder.configuration.vocabularySize)
-    let chunkRows = memory.head.chunkRows(classes: classes)
+    let (ends, chunkRows) = (ends, memory.head.chunkRows(classes: classes))
     for first in stride(from: 0, to: rows.count, by: chunkRows) {
       let count = min(chunkRows, rows.count - first)
       let logits = scores.ensure(count * classes)
-      memory.head.logits(decoder, x + first * width, rows: count, into: logits, compute)
+      memory.head.logits(ends, x + first * width, rows: count, into: logits, compute)
       for row in 0..<count {
         body(first + row, UnsafeBufferPointer(start: logits + row * classes, count: classes))
       }
@@ -59,7 +62,7 @@ public final class InferencePass {
     let (rows, width) = (batch.tokens.count, decoder.configuration.width)
     let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
     let input = activations.input.ensure(rows * width)
-    decoder.embed(batch.tokens, positions: batch.positions, input)
+    ends.embed(batch.tokens, positions: batch.positions, input)
     var context = memory.context(compute, adapter)
     context.angles = decoder.angles(batch, memory.angles)
     for block in decoder.blocks[..<layer] {
@@ -76,6 +79,12 @@ public final class InferencePass {
   /// call. The cache must have room for them.
   public func extend(_ cache: KeyValueCache, with tokens: [Int32]) -> UnsafeBufferPointer<Float> {
     extend([cache], with: [tokens])
+  }
+
+  /// For `NextLogits.largest` as long as the adapter stays the same; it leaves some tokens out. nil where all logits have to be
+  /// computed.
+  public func shortlist(excluding tokens: [Int]) -> HeadShortlist? {
+    decoder.shortlist(adapter, excluding: tokens, compute)
   }
 
   /// Appends `tokens` to the sequence in `cache`, which must have room for them, and returns what the head would make of the
@@ -97,7 +106,7 @@ public final class InferencePass {
   func logits(_ stream: Floats, rows: Int) -> UnsafeBufferPointer<Float> {
     let count = rows * decoder.configuration.vocabularySize
     let logits = scores.ensure(count)
-    memory.head.logits(decoder, stream, rows: rows, into: logits, compute)
+    memory.head.logits(ends, stream, rows: rows, into: logits, compute)
     return UnsafeBufferPointer(start: logits, count: count)
   }
 
@@ -154,7 +163,7 @@ public final class InferencePass {
     context.angles = angles
     let sparse = compute.engine == .auto && wanted.count < rows
     activations.input.ensure(rows * width)
-    decoder.embed(tokens, positions: positions, activations.input.pointer)
+    ends.embed(tokens, positions: positions, activations.input.pointer)
     for (layer, block) in decoder.blocks.enumerated() {
       let isLast = layer == decoder.blocks.count - 1
       let selected = isLast && sparse ? wanted : nil

@@ -12,9 +12,9 @@ public struct NextLogits {
   /// [V], valid until the pass's next call.
   public func all() -> UnsafeBufferPointer<Float> { pass.logits(stream, rows: 1) }
 
-  /// The first token with the largest logit of those that the shortlist of this model's decoder does not leave out, and its
+  /// The first token with the largest logit of those that the pass's shortlist does not leave out, and its
   /// logit, both as `all` has them; nil where they are to be taken from `all`.
   public func largest(_ shortlist: HeadShortlist) -> (token: Int, logit: Float)? {
-    pass.memory.head.largest(pass.decoder, stream, shortlist, pass.compute).map { ($0.row, $0.product) }
+    pass.memory.head.largest(pass.ends, stream, shortlist, pass.compute).map { ($0.row, $0.product) }
   }
 }

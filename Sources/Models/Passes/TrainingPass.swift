@@ -45,6 +45,7 @@ public final class TrainingPass {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
     let rows = batch.tokens.count
     let width = decoder.configuration.width
+    let ends = decoder.ends(with: trained.adapter)
     var context = self.context(dropoutSeed)
     context.angles = decoder.angles(batch, memory.angles)
     let supervised = batch.supervisedRows
@@ -54,15 +55,16 @@ public final class TrainingPass {
     let gathers = selected == nil && !all
     precondition((trunk?.layer ?? 0) <= trained.adapter?.lowestLayer ?? 0, "something is trained below the trunk's end")
     precondition(trunk == nil || dropout == nil, "the base's dropout changes what the trunk gives")
-    let stream = forward(batch, selected, trunk, context)
+    let stream = forward(batch, selected, trunk, ends, context)
     let x = gathers ? gather(supervised, of: stream, width: width, into: streamGradient) : Floats(stream)
     let gradient = gathers ? stream : streamGradient.ensure(rows * width)
+    let endGradients = self.endGradients
     let totals = memory.head.loss(
-      decoder, batch, x, gradientScale: scale, gradient: gradient, weightGradients: context.weightGradients, compute)
+      ends, batch, x, gradientScale: scale, gradient: gradient, gradients: endGradients, compute)
     if gathers { spread(gradient, to: supervised, of: rows, width: width) }
     // Below the weights of the first block there are the embeddings.
     let lowest = trained.adapter?.lowestLayer ?? 0
-    let reachesEmbeddings = context.weightGradients != nil
+    let reachesEmbeddings = trained.adapter?.trainsEmbedding ?? true
     for layer in stride(from: decoder.blocks.count - 1, through: lowest, by: -1) {
       let block = decoder.blocks[layer]
       let activations = activations(layer)
@@ -72,11 +74,19 @@ public final class TrainingPass {
         needsInputGradient: layer > lowest || reachesEmbeddings, context,
         block.forestRuns(batch, activations, selected: isLast(layer) ? selected : nil))
     }
-    if let gradients = context.weightGradients {
+    if reachesEmbeddings, let endGradients {
       dropEmbeddings(gradient, rows: rows, context)
-      decoder.embedBack(gradient, batch.tokens, positions: batch.positions, gradients: gradients, compute)
+      ends.embedBack(gradient, batch.tokens, positions: batch.positions, gradients: endGradients, compute)
     }
     return totals
+  }
+
+  /// The gradients of embeddings, final norm and head; nil where nothing of them is trained.
+  private var endGradients: WeightGradients? {
+    switch trained {
+    case .adapter(let adapter): adapter.ends.isEmpty ? nil : WeightGradients(adapter, gradients.pointer)
+    case .weights(let weights): WeightGradients(weights, gradients.pointer)
+    }
   }
 
   private func context(_ dropoutSeed: UInt64) -> PassContext {
@@ -106,7 +116,8 @@ public final class TrainingPass {
 
   /// The stream after the last block at the selected rows, [S, C], or at all of them; in a buffer of N rows.
   private func forward(
-    _ batch: Batch, _ selected: [Int]?, _ trunk: TrunkStream?, _ context: PassContext
+    _ batch: Batch, _ selected: [Int]?, _ trunk: TrunkStream?, _ ends: DecoderEnds,
+    _ context: PassContext
   ) -> MutableFloats {
     let rows = batch.tokens.count
     let blocks = decoder.blocks
@@ -117,7 +128,7 @@ public final class TrainingPass {
     if let trunk {
       input(of: trunk.layer).pointer.update(from: trunk.values, count: floats)
     } else {
-      decoder.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer)
+      ends.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer)
       dropEmbeddings(input(of: 0).pointer, rows: rows, context)
     }
     for layer in layers {
