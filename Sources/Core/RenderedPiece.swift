@@ -29,4 +29,22 @@ public struct RenderedPiece: Sendable, Equatable {
 extension [RenderedPiece] {
   /// What a user of the template reads: all pieces in a row.
   public var text: String { map(\.text).joined() }
+
+  package var byteCount: Int { reduce(0) { $0 + $1.text.utf8.count } }
+
+  /// The pieces of a range of the text's bytes, whose ends lie between characters.
+  package func bytes(_ range: Range<Int>) -> [RenderedPiece] {
+    var pieces: [RenderedPiece] = []
+    var start = 0
+    for piece in self {
+      let count = piece.text.utf8.count
+      let (low, high) = (Swift.max(range.lowerBound - start, 0), Swift.min(range.upperBound - start, count))
+      start += count
+      if low >= high { continue }
+      var piece = piece
+      if high - low < count { piece.text = String(decoding: [UInt8](piece.text.utf8)[low..<high], as: UTF8.self) }
+      pieces.append(piece)
+    }
+    return pieces
+  }
 }

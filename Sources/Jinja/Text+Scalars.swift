@@ -76,7 +76,7 @@ extension Text {
 }
 
 /// Python's `str.isspace` of one character, which `strip` and `split` follow: bidirectional type WS, B or S, or category Zs.
-func isPythonSpace(_ scalar: Unicode.Scalar) -> Bool {
+package func isPythonSpace(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.value {
   case 0x09...0x0d, 0x1c...0x20, 0x85, 0xa0, 0x1680, 0x2000...0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000: true
   default: false

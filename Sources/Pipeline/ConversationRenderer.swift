@@ -56,11 +56,31 @@ public struct ConversationRenderer {
     (self.template, self.date) = (chosen, date)
   }
 
-  /// Throws `badData` with the row's file and line where the template refuses or fails.
-  public func render(_ row: RenderedRow, addGenerationPrompt: Bool) throws -> [RenderedPiece] {
+  /// What a text ends with.
+  public enum Ending: Sendable {
+    /// What ends its last message.
+    case message
+    /// What the assistant's next turn begins with.
+    case generationPrompt
+    /// What its last message says, for a model to go on with.
+    case text
+  }
+
+  /// Throws `badData` with the row's file and line where the template refuses or fails, or what is to be gone on with is
+  /// not there.
+  public func render(_ row: RenderedRow, to ending: Ending) throws -> [RenderedPiece] {
     do {
+      if ending == .text {
+        guard let continued = ContinuedMessage(row.messages) else {
+          throw SFTError(.badData, "the last message has no text to go on with")
+        }
+        return try continued.cut(
+          try template.render(
+            messages: continued.messages, tools: row.tools, variables: row.variables, date: date))
+      }
       return try template.render(
-        messages: row.messages, tools: row.tools, addGenerationPrompt: addGenerationPrompt, variables: row.variables,
+        messages: row.messages, tools: row.tools, addGenerationPrompt: ending == .generationPrompt,
+        variables: row.variables,
         date: date)
     } catch let failure as ChatTemplateFailure {
       throw failure.error(file: row.file, line: row.line)

@@ -150,6 +150,10 @@ struct Preparation {
     return PreparedSummary(
       model: model, tokenizer: tokenizer.digest, templateName: layout.name, template: layout.source,
       layout: layout.recorded(options.trainOn), formats: all.flatMap(\.records.summary.formats), remarks: remarks,
+      warnings: [
+        data.tokens.summary.lostBytes?.warning(options.files),
+        validation?.tokens.summary.lostBytes?.warning(validationFiles),
+      ].compactMap(\.self),
       endOfText: endOfText, maxLength: settings.maxLength, files: options.files, validationFiles: validationFiles,
       counts: selection.counts,
       skippedMessages: data.skipped(options.files) + (validation?.skipped(validationFiles) ?? []),

@@ -50,10 +50,12 @@ enum PreparedStage {
     let contents = Content.each(of: data)
     func content(_ entry: Entry) -> Content { contents[Int(entry.sample)] }
     // The first record of each content: the samples of one record are no duplicates of each other.
-    var first: [Content: UInt32] = [:]
-    for entry in kept where first[content(entry)] == nil { first[content(entry)] = data[Int(entry.sample)].record }
-    let records = Set(kept.map { data[Int($0.sample)].record })
-    selection.counts.duplicates = records.count - first.count
+    let first = Dictionary(kept.map { (content($0), data[Int($0.sample)].record) }) { first, _ in first }
+    // A record's samples stand together.
+    let records = kept.indices.count { index in
+      index == 0 || data[Int(kept[index].sample)].record != data[Int(kept[index - 1].sample)].record
+    }
+    selection.counts.duplicates = records - first.count
     if settings.removesDuplicates { kept.removeAll { first[content($0)] != data[Int($0.sample)].record } }
     let heldOut: Set<Content>
     if let validation {

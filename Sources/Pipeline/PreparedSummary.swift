@@ -44,6 +44,8 @@ public struct PreparedSummary: Codable, Sendable, Equatable {
   /// Of each file.
   public var formats: [DataFormat]
   public var remarks: TemplateRemarks
+  /// What the vocabulary makes of the text, as sentences without a full stop; nil in data of older versions.
+  public var warnings: [String]?
   public var endOfText: Int32
   public var maxLength: Int
   public var files: [String]

@@ -4,16 +4,28 @@ import Core
 enum RecordCodec {
   static func encode(_ records: [Conversation]) -> [UInt8] {
     var bytes: [UInt8] = []
-    func append(_ numbers: [Int]) {
-      for number in numbers { withUnsafeBytes(of: UInt32(number).littleEndian) { bytes.append(contentsOf: $0) } }
+    // No array of numbers: records are many and short.
+    func append(_ number: Int) {
+      withUnsafeBytes(of: UInt32(number).littleEndian) { bytes.append(contentsOf: $0) }
     }
     for record in records {
-      append([record.file, record.line, Int(record.form.rawValue), record.tools.utf8.count, record.turns.count])
+      append(record.file)
+      append(record.line)
+      append(Int(record.form.rawValue))
+      append(record.tools.utf8.count)
+      append(record.turns.count)
       bytes.append(contentsOf: record.tools.utf8)
       for turn in record.turns {
-        let texts = [turn.role, turn.content ?? "", turn.input, turn.members]
-        append([(turn.content == nil ? 0 : 1) | (turn.isExcluded ? 2 : 0)] + texts.map(\.utf8.count))
-        for text in texts { bytes.append(contentsOf: text.utf8) }
+        let content = turn.content ?? ""
+        append((turn.content == nil ? 0 : 1) | (turn.isExcluded ? 2 : 0))
+        append(turn.role.utf8.count)
+        append(content.utf8.count)
+        append(turn.input.utf8.count)
+        append(turn.members.utf8.count)
+        bytes.append(contentsOf: turn.role.utf8)
+        bytes.append(contentsOf: content.utf8)
+        bytes.append(contentsOf: turn.input.utf8)
+        bytes.append(contentsOf: turn.members.utf8)
       }
     }
     return bytes
@@ -41,29 +53,30 @@ enum RecordCodec {
     private var damaged: SFTError { SFTError(.badData, "a record in it is damaged", file: file) }
 
     mutating func conversation() throws -> Conversation {
-      let head = try numbers(5)
-      guard let form = Conversation.Form(rawValue: UInt8(truncatingIfNeeded: head[2])), head[2] < 256 else {
-        throw damaged
-      }
-      let tools = try text(head[3])
+      let (file, line, formNumber) = (try number(), try number(), try number())
+      guard let form = UInt8(exactly: formNumber).flatMap(Conversation.Form.init) else { throw damaged }
+      let (toolsLength, count) = (try number(), try number())
+      let tools = try text(toolsLength)
       var turns: [Conversation.Turn] = []
-      for _ in 0..<head[4] {
-        let lengths = try numbers(5)
-        let (role, content) = (try text(lengths[1]), try text(lengths[2]))
-        turns.append(
-          Conversation.Turn(
-            role: role, content: lengths[0] & 1 == 0 ? nil : content, input: try text(lengths[3]),
-            members: try text(lengths[4]), isExcluded: lengths[0] & 2 != 0))
-      }
-      return Conversation(form: form, turns: turns, tools: tools, file: head[0], line: head[1])
+      // A turn has five numbers at least.
+      turns.reserveCapacity(min(count, (raw.count - cursor) / 20))
+      for _ in 0..<count { turns.append(try turn()) }
+      return Conversation(form: form, turns: turns, tools: tools, file: file, line: line)
     }
 
-    private mutating func numbers(_ count: Int) throws -> [Int] {
-      guard raw.count - cursor >= 4 * count else { throw damaged }
-      defer { cursor += 4 * count }
-      return (0..<count).map {
-        Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: cursor + 4 * $0, as: UInt32.self)))
-      }
+    private mutating func turn() throws -> Conversation.Turn {
+      let flags = try number()
+      let (role, content, input, members) = (try number(), try number(), try number(), try number())
+      var turn = Conversation.Turn(role: try text(role), content: try text(content), isExcluded: flags & 2 != 0)
+      if flags & 1 == 0 { turn.content = nil }
+      (turn.input, turn.members) = (try text(input), try text(members))
+      return turn
+    }
+
+    private mutating func number() throws -> Int {
+      guard raw.count - cursor >= 4 else { throw damaged }
+      defer { cursor += 4 }
+      return Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: cursor, as: UInt32.self)))
     }
 
     private mutating func text(_ length: Int) throws -> String {

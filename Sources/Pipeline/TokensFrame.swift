@@ -61,6 +61,7 @@ struct TokensFrame: Sendable {
   var recordsCut = 0
   var skipped: [RecordsStage.Skipped] = []
   var remarks = TemplateRemarks()
+  var lostBytes: LostBytes?
 
   /// `first` is the first record's number. With `files` a record that the template does not take is thrown, named by them;
   /// without, it is among the skipped.
@@ -84,6 +85,7 @@ struct TokensFrame: Sendable {
       self.records += 1
       recordsCut += encoded.removedTurns > 0 ? 1 : 0
       remarks += encoded.remarks
+      if encoded.lostBytes > 0 { lostBytes += LostBytes(encoded.lostBytes, of: record) }
     }
     tokenCount = all.reduce(0) { $0 + $1.tokens.count }
     ranges = all.flatMap { $0.supervised.map(RangeEntry.init) }

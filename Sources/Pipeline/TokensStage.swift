@@ -8,8 +8,8 @@ import Tokenizing
 /// Stage 2: records → templated → tokenised. Samples are whole, however long, unless a conversation's turns are cut.
 enum TokensStage {
   static let name = "tokens"
-  /// 4: several samples a record.
-  static let version = 4
+  /// 5: templates that ask for reasoning are taken, and lost bytes counted.
+  static let version = 5
   static let tokensFile = "tokens.zst"
   static let indexFile = "index.zst"
   static let rangesFile = "ranges.zst"
@@ -28,6 +28,7 @@ enum TokensStage {
     /// The first of them.
     var skippedList: [RecordsStage.Skipped]
     var remarks: TemplateRemarks
+    var lostBytes: LostBytes?
   }
 
   /// What decides the samples, besides the records.
@@ -118,5 +119,6 @@ extension TokensStage.Summary {
     skippedBad += frame.skipped.count
     skippedList += frame.skipped.prefix(LoadingReport.listedLimit - skippedList.count)
     remarks += frame.remarks
+    lostBytes += frame.lostBytes
   }
 }

@@ -5,6 +5,8 @@ import Tokenizing
 /// Conversations → samples by a chat template: every trained turn after exactly what the template shows the model when it
 /// asks for that turn.
 ///
+/// How a turn is trained whose template does not go on from what it asks with is told at `TurnRenderer.text`.
+///
 /// Where that is what stands before the turn in the samples so far, the turn is one more trained range; where the template
 /// writes earlier turns otherwise, as one that drops a past turn's reasoning, it begins a sample of its own. The packed
 /// forest computes once what such samples share.
@@ -33,7 +35,7 @@ package struct ChatSampler {
     var record = EncodedRecord([])
     record.removedTurns = removed
     record.remarks.emptyTurns = rest.turns.count { $0.role == Role.assistant && !$0.isExcluded && $0.isEmpty }
-    note(lastContext.pieces, rest, &record.remarks)
+    note(lastContext.text.pieces, rest, &record.remarks)
     if lastContext.tokens.count > settings.maxLength {
       // Too long, whatever comes before it.
       record.samples = [lastContext.sample]
@@ -47,6 +49,8 @@ package struct ChatSampler {
     for index in answers {
       let context = index == rest.turns.count - 1 ? lastContext : try renderer.context(index)
       if !context.hasEnd { record.remarks.turnsWithoutEnd += 1 }
+      if context.text.isAskedOtherwise { record.remarks.turnsAskedOtherwise += 1 }
+      if context.text.losesThought { record.remarks.lostThoughts += 1 }
       join(context.sample, after: context.prompt.count, to: &record.samples)
     }
     record.remarks.doubledBeginnings = record.samples.count(where: beginsTwice)
@@ -129,6 +133,9 @@ package struct ChatSampler {
     supervised.append(done..<ids.count)
     var record = EncodedRecord([Sample(tokens: ids, supervised: supervised)])
     note(pieces, conversation, &record.remarks)
+    for index in answers(conversation) where Thought(renderer.messages[index])?.isMissing(in: pieces) ?? false {
+      record.remarks.lostThoughts += 1
+    }
     record.remarks.doubledBeginnings = record.samples.count(where: beginsTwice)
     return record
   }
@@ -142,17 +149,9 @@ package struct ChatSampler {
     for (turn, text) in zip(conversation.turns, written) where turn.content != nil && !turn.isEmpty {
       if text.isEmpty {
         remarks.lostMessages += 1
-      } else if outerSpaces(turn.text) != outerSpaces(text) {
+      } else if OuterSpaces(turn.text).differsOnlyAround(OuterSpaces(text)) {
         remarks.lostSpaces += 1
       }
     }
-  }
-
-  /// White space before and after all else.
-  private func outerSpaces(_ text: String) -> [String] {
-    let scalars = text.unicodeScalars
-    let start = scalars.prefix(while: \.properties.isWhitespace)
-    let end = scalars.reversed().prefix(while: \.properties.isWhitespace)
-    return [String(start), String(String.UnicodeScalarView(end))]
   }
 }

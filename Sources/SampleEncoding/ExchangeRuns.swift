@@ -3,7 +3,8 @@ import Templating
 
 /// Texts of a sequence that are tokenised each by itself, as a prompt and its answer are.
 struct TextRun {
-  var segments: [Segment]
+  /// Of what a template gives for a record, which is not copied.
+  var segments: ArraySlice<Segment>
   var isTrained: Bool
   /// EOS follows.
   var endsAnswer = false
@@ -16,7 +17,7 @@ extension PromptTemplate {
   /// Throws where the turns are others, or need more than a question and an answer.
   func runs(_ conversation: Conversation, _ trainOn: TrainedTurns) throws(EncodingFault) -> [TextRun] {
     var rest = conversation.turns[...]
-    var before: [Segment] = []
+    var before: ArraySlice<Segment> = []
     func literal(_ text: String) -> Segment { Segment(text: text, trained: false, literal: true) }
     if let system = rest.first, system.role == Role.system {
       rest = rest.dropFirst()
@@ -26,6 +27,7 @@ extension PromptTemplate {
     }
     let lastAnswer = rest.lastIndex { $0.role == Role.assistant }
     var runs: [TextRun] = []
+    runs.reserveCapacity(conversation.turns.count)
     while let question = rest.popFirst() {
       // Nothing is learnt from a question without an answer.
       guard let answer = rest.popFirst() else { break }
@@ -41,9 +43,9 @@ extension PromptTemplate {
       }
       let segments = render(Record(instruction: question.content ?? "", input: question.input, output: text))
       let isTrained = !answer.isExcluded && (trainOn != .last || rest.startIndex - 1 == lastAnswer)
-      runs.append(TextRun(segments: before + segments.prefix { !$0.trained }, isTrained: trainOn == .all))
-      runs.append(
-        TextRun(segments: Array(segments.drop { !$0.trained }), isTrained: isTrained, endsAnswer: true))
+      let prompt = segments.prefix { !$0.trained }
+      runs.append(TextRun(segments: before.isEmpty ? prompt : before + prompt, isTrained: trainOn == .all))
+      runs.append(TextRun(segments: segments[prompt.endIndex...], isTrained: isTrained, endsAnswer: true))
       before = [literal("\n\n")]
     }
     guard runs.contains(where: { $0.endsAnswer && $0.isTrained }) else {

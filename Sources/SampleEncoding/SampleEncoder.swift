@@ -29,6 +29,14 @@ public final class SampleEncoder: Sendable {
   ///
   /// Throws `EncodingFault` where the template does not take it.
   public func encode(_ conversation: Conversation) throws -> EncodedRecord {
+    var record = try encoded(conversation)
+    if tokenizer.losesBytes {
+      record.lostBytes = conversation.turns.reduce(0) { $0 + tokenizer.lostBytes(of: $1.text) }
+    }
+    return record
+  }
+
+  private func encoded(_ conversation: Conversation) throws -> EncodedRecord {
     try borrowing { encoder in
       switch (template, conversation.form) {
       case (_, .text): return EncodedRecord([sample(completed(conversation, isTrained: true), encoder)])
@@ -44,7 +52,8 @@ public final class SampleEncoder: Sendable {
     }
   }
 
-  /// What a model is shown to answer the last of `turns`, up to where the answer begins.
+  /// What a model is shown to answer the last of `turns`, up to where the answer begins; where that is the assistant's own,
+  /// up to its end, so that the model goes on with it.
   ///
   /// Throws `EncodingFault` where the template does not take them.
   public func prompt(_ turns: [Conversation.Turn], tools: String = "") throws -> [Int32] {
@@ -54,12 +63,19 @@ public final class SampleEncoder: Sendable {
       switch template {
       case .chat(let template, let date):
         let renderer = DatedTemplate(template: template, date: date)
+        let isBegun = turns.last?.role == Role.assistant
         let turns = try TurnRenderer(conversation, renderer, tokenizer, encoder)
+        if isBegun { return try turns.continuedIDs() }
         return turns.ids(try turns.pieces(turns.messages.count, addGenerationPrompt: true))
       case .plain:
         encoder.encode(turns.map { TextPiece(text: $0.text, recognisesSpecialTokens: false) }, into: &ids)
         return tokenizer.begin(ids)
       case .prompt(let template):
+        if turns.last?.role == Role.assistant {
+          var runs = try template.runs(conversation, .assistant)
+          runs[runs.count - 1].endsAnswer = false
+          return sample(runs, encoder).tokens
+        }
         // With an answer, which is then left out.
         var answered = conversation
         answered.turns.append(Conversation.Turn(role: Role.assistant, content: ""))
@@ -114,7 +130,7 @@ public final class SampleEncoder: Sendable {
   private func completed(_ conversation: Conversation, isTrained: Bool) -> [TextRun] {
     func run(_ turns: ArraySlice<Conversation.Turn>, isTrained: Bool, endsAnswer: Bool) -> TextRun {
       TextRun(
-        segments: turns.map { Segment(text: $0.text, trained: isTrained, literal: false) }, isTrained: isTrained,
+        segments: turns.map { Segment(text: $0.text, trained: isTrained, literal: false) }[...], isTrained: isTrained,
         endsAnswer: endsAnswer)
     }
     return [
@@ -136,6 +152,9 @@ public final class SampleEncoder: Sendable {
   /// text was put together, but it goes on from the run before. EOS follows an answer, and is trained where the answer is.
   private func sample(_ runs: [TextRun], _ encoder: TokenEncoder) -> Sample {
     var tokens: [Int32] = []
+    // Most text has three bytes a token or more, and an array that grows is copied.
+    tokens.reserveCapacity(
+      runs.reduce(16) { sum, run in run.segments.reduce(sum) { $0 + $1.text.utf8.count / 3 + 1 } })
     var supervised: [Range<Int>] = []
     // What stands before every text, which comes later, is no text that a run goes on from.
     var last: Int32?

@@ -1,5 +1,6 @@
 import Core
 import JSON
+import Templating
 import Tokenizing
 
 /// One trained turn: what a model is shown when it is asked for the turn, and what it is to answer.
@@ -11,8 +12,8 @@ struct TurnContext {
   var trained: [Range<Int>]
   /// Whether a token ends the turn.
   var hasEnd: Bool
-  /// Prompt and answer as the template writes them.
-  var pieces: [RenderedPiece]
+  /// What it was made of.
+  var text: TurnText
 
   var tokens: [Int32] { prompt + completion }
   var sample: Sample {
@@ -49,18 +50,34 @@ struct TurnRenderer {
     try template.pieces(Array(messages[..<count]), tools: tools, addGenerationPrompt: addGenerationPrompt)
   }
 
-  /// Throws where the template does not write message `index` after what it asks for it with, or writes nothing.
-  func context(_ index: Int) throws -> TurnContext {
-    let asked = try pieces(index, addGenerationPrompt: true)
-    let answered = try pieces(index + 1)
-    let rest: [RenderedPiece]
-    do {
-      rest = try answered.rest(after: asked)
-    } catch {
-      throw EncodingFault("message \(index + 1): " + error.message, advice: error.advice)
+  /// What a model is shown to go on with the last message, the end of which is that of the text.
+  ///
+  /// Throws where the message has no text, or the template does not write it as it is.
+  func continuedIDs() throws -> [Int32] {
+    guard let continued = ContinuedMessage(messages) else {
+      throw EncodingFault("the last message has no text to go on with")
     }
+    let begun: [RenderedPiece]
+    do {
+      begun = try continued.cut(
+        try template.pieces(continued.messages, tools: tools, addGenerationPrompt: false))
+    } catch let error as SFTError {
+      throw EncodingFault(error.message, advice: error.advice)
+    }
+    // As an answer is trained and written: after its prompt, with no token across the two.
+    guard messages.count > 1, let asked = try? pieces(messages.count - 1, addGenerationPrompt: true),
+      let rest = try? begun.rest(after: asked)
+    else { return ids(begun) }
+    let prompt = ids(asked)
+    return prompt + ids(rest, after: prompt)
+  }
+
+  /// Throws as `text`, and where the template writes nothing of message `index`.
+  func context(_ index: Int) throws -> TurnContext {
+    let text = try text(index)
+    let rest = text.answer
     guard !rest.isEmpty else { throw EncodingFault("the template writes nothing of message \(index + 1)") }
-    let prompt = self.ids(asked)
+    let prompt = self.ids(text.prompt)
     let ids = self.ids(rest, after: prompt)
     if template.marksGeneration {
       let trained = marked(rest, ids, after: prompt)
@@ -69,12 +86,12 @@ struct TurnRenderer {
       }
       let hasEnd = ids[..<end].last(where: isSpecial) != nil
       return TurnContext(
-        prompt: prompt, completion: Array(ids[..<end]), trained: trained, hasEnd: hasEnd, pieces: answered)
+        prompt: prompt, completion: Array(ids[..<end]), trained: trained, hasEnd: hasEnd, text: text)
     }
     let end = self.end(of: rest, ids, after: prompt)
     return TurnContext(
       prompt: prompt, completion: Array(ids[..<(end ?? ids.count)]), trained: [0..<(end ?? ids.count)],
-      hasEnd: end != nil, pieces: answered)
+      hasEnd: end != nil, text: text)
   }
 
   private func isSpecial(_ id: Int32) -> Bool { tokenizer.isSpecial(id) || tokenizer.endTokens.contains(id) }

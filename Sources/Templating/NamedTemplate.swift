@@ -16,7 +16,7 @@ extension PromptTemplate {
 
   /// The shipped template of that name, else the file at that path; so `./alpaca` is always a file.
   ///
-  /// Throws `notFound` with the known names when it is neither, and `badData` when the file is no template.
+  /// Throws `notFound` with the known names, those of chat templates too, when it is neither, and `badData` when the file is no template.
   public static func named(_ nameOrPath: String) throws -> PromptTemplate {
     if let found = shipped.first(where: { $0.name == nameOrPath }) {
       return try PromptTemplate(source: String(decoding: found.bytes, as: UTF8.self), name: nameOrPath)
@@ -24,7 +24,9 @@ extension PromptTemplate {
     guard let status = try FileStatus(nameOrPath) else {
       throw SFTError(
         .notFound, "there is no template and no file called \"\(nameOrPath)\"",
-        advice: "Give the path of a template file, or one of \(shippedNames.joined(separator: ", "))")
+        advice:
+          "Give the path of a template file, or one of \(shippedNames.joined(separator: ", ")); for conversations "
+          + "the model's own as model, or one of \(ChatTemplate.builtInNames.joined(separator: ", "))")
     }
     guard status.size <= sizeLimit else {
       throw SFTError(

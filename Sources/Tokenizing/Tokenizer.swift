@@ -81,6 +81,17 @@ public struct Tokenizer: Sendable {
   /// Whether `skipSpecialTokens` leaves `id` out.
   public func isSpecial(_ id: Int32) -> Bool { model.specialIDs.contains(id) }
 
+  /// Whether a byte-level vocabulary lacks tokens for some bytes that text may hold, and nothing stands for them.
+  public var losesBytes: Bool { !model.lostBytes.isEmpty }
+
+  /// Bytes of a text that encoding leaves out, for want of a token; 0 where `losesBytes` is false. O(text).
+  public func lostBytes(of text: String) -> Int {
+    guard losesBytes else { return 0 }
+    var bytes = Array(text.utf8)
+    model.normalizer.apply(to: &bytes)
+    return bytes.count { model.lostBytes[Int($0)] }
+  }
+
   /// An encoder for one thread.
   public func makeEncoder() -> TokenEncoder { TokenEncoder(model) }
 

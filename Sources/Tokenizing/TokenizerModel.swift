@@ -13,6 +13,8 @@ final class TokenizerModel: Sendable {
   let preTokenizer: PreTokenizer
   let merges: MergeTable
   let alphabet: Alphabet
+  /// Which bytes a byte-level vocabulary leaves out; empty where it leaves none out.
+  let lostBytes: [Bool]
   /// Where words may be cut that are as long as their text.
   let joints: WordJoints?
   /// Whole words that are tokens, and their ids, where merges are ignored for them.
@@ -41,13 +43,15 @@ final class TokenizerModel: Sendable {
     try builder.add(description.addedTokens)
     self.merges = MergeTable(merges, ranks: description.mergeRanks)
     alphabet = try builder.alphabet(description)
+    lostBytes = alphabet.lostBytes
     joints = builder.joints(description, alphabet, merges: merges)
     (normalizer, preTokenizer) = (description.normalizer, description.preTokenizer)
     (words, wordIDs) = description.ignoreMerges ? builder.words(description.letters) : (nil, [])
     decoder = description.decoder
     let ordered = description.addedTokens.sorted { $0.id < $1.id }
     added = AddedTokenMatcher(ordered.filter { !$0.normalized })
-    addedLater = AddedTokenMatcher(ordered.filter(\.normalized), normalizer)
+    addedLater = AddedTokenMatcher(
+      ordered.filter(\.normalized), normalizer.appliesToTokens ? normalizer : Normalizer())
     addedIDs = Set(ordered.map(\.id))
     strippingIDs = Set(ordered.filter(\.rstrip).map(\.id))
     let special = ordered.filter(\.special)

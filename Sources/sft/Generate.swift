@@ -29,7 +29,12 @@ struct Generate: ParsableCommand {
 
     @Option(
       name: .long,
-      help: .takes("FILE", "A conversation to answer: JSON with messages, perhaps tools; - for standard input."))
+      help: .takes(
+        "FILE",
+        """
+        A conversation to answer, or to go on with where its last turn is the assistant's: JSON with messages, perhaps \
+        tools; - for standard input.
+        """))
     var messages: String?
 
     func validate() throws {

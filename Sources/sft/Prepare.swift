@@ -163,7 +163,7 @@ struct Prepare: ParsableCommand {
     lines.append(
       "supervised  \(grouped(summary.supervisedTokens)) tokens (\(fixed(100 * summary.supervisedShare, 1)) %), EOS included"
     )
-    lines += summary.remarks.warnings.map { "warning     \($0)" }
+    lines += (summary.remarks.warnings + (summary.warnings ?? [])).map { "warning     \($0)" }
     let date = summary.layout.date.map { ", on \($0)" } ?? ""
     lines.append("template    \(summary.templateName)\(date), maximum length \(grouped(summary.maxLength))")
     lines.append("model       \(summary.model)" + (modelIsNamed ? "" : ", as no --model was given"))

@@ -13,6 +13,11 @@ struct Render: ParsableCommand {
     discussion: """
       A line {"messages": […], "tools": […]} becomes {"text": …, "ids": […]}. Special tokens are recognised in the \
       template's own text, never in a message's, and nothing is added.
+
+      The ids are those of the whole text at once, as transformers' apply_chat_template gives them. What \
+      --add-generation-prompt ends is what a model is shown. An answer is trained and written after its prompt, so that no \
+      token lies across the two: where one would, as with a SentencePiece tokenizer it may, the ids of an answered \
+      conversation differ from those of its sample, which sft inspect data --jsonl shows.
       """,
     examples: [
       "sft render chats.jsonl --model SmolLM2-135M-Instruct --add-generation-prompt",
@@ -38,6 +43,9 @@ struct Render: ParsableCommand {
     @Flag(name: .long, help: "End with what the assistant's next turn begins with.")
     var addGenerationPrompt = false
 
+    @Flag(name: .long, help: "End where the text of the last message ends, for a model to go on with it.")
+    var continueFinalMessage = false
+
     @Option(
       name: .long, help: .takes("JSON", "More variables for the template, such as {\"enable_thinking\": false}."))
     var variables: String?
@@ -49,6 +57,16 @@ struct Render: ParsableCommand {
 
     @Flag(name: .long, help: "Add the pieces of the text: from the template or which message, trained by the template.")
     var pieces = false
+
+    func validate() throws {
+      if addGenerationPrompt, continueFinalMessage {
+        throw ValidationError("Give --add-generation-prompt or --continue-final-message, not both.")
+      }
+    }
+
+    var ending: ConversationRenderer.Ending {
+      continueFinalMessage ? .text : addGenerationPrompt ? .generationPrompt : .message
+    }
   }
 
   @Argument(help: .takes("FILE", "JSONL file; - for standard input."))
@@ -69,7 +87,7 @@ struct Render: ParsableCommand {
     let input = try MappedFile(input: file)
     try forEachJSONLine(input) { value, line in
       let row = try RenderedRow(value, file: input.path, line: line, defaults: variables)
-      let pieces = try renderer.render(row, addGenerationPrompt: templating.addGenerationPrompt)
+      let pieces = try renderer.render(row, to: templating.ending)
       print(output(pieces, renderer.ids(pieces)).serialized)
     }
     progress.close()

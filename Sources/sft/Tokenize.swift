@@ -54,11 +54,16 @@ struct Tokenize: ParsableCommand {
     let tokenizer = try workspace.tokenizer(coding.model)
     let encoder = tokenizer.makeEncoder()
     let input = try MappedFile(input: file)
+    var lost: (count: Int, line: Int)?
     try forEachJSONLine(input) { value, line in
+      if !coding.decode, let count = value["text"]?.string.map(tokenizer.lostBytes), count > 0 {
+        lost = ((lost?.count ?? 0) + count, lost?.line ?? line)
+      }
       let place = (file: input.path, line: line)
       let result = coding.decode ? try text(value, tokenizer, place) : try ids(value, tokenizer, encoder, place)
       print(result.serialized)
     }
+    if let lost { progress.note("warning: " + lostBytesWarning(lost.count, first: "\(input.path):\(lost.line)")) }
     progress.close()
   }
 

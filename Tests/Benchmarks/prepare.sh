@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # `sft prepare`, from JSON to artifact, on 50 MB of rendered text, beside the Hugging Face fast tokenizer's batch rate on the
-# same texts (tokenising alone), in turn. Usage: prepare.sh MODEL_FOLDER [PYTHON with transformers] [MEGABYTES] [ROUNDS]
+# same texts (tokenising alone), in turn. MODEL_FOLDER may hold a tokenizer.json alone. SFT is the program to time, if not the
+# release build's. Usage: prepare.sh MODEL_FOLDER [PYTHON with transformers] [MEGABYTES] [ROUNDS]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); model=$1; python=${2:-}; megabytes=${3:-50}; rounds=${4:-3}
-sft=$here/../../.build/release/sft
+sft=${SFT:-$here/../../.build/release/sft}
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 "$here/make_corpus.py" "$megabytes" 1 > "$work/corpus.jsonl"
+if [ ! -e "$model/config.json" ]; then
+  python3 "$here/make_tokenizer_model.py" "$model" "$work/model"
+  model=$work/model
+fi
 for _ in $(seq "$rounds"); do
   rm -rf "$work/ws"
   start=$(date +%s.%N)

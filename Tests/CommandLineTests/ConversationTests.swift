@@ -74,6 +74,53 @@ import Testing
     }
   }
 
+  /// DeepSeek-R1's distillations ask with `<think>` and write turns without: reasoning is trained where it is asked for.
+  @Test func reasoningIsTrainedAfterThePromptThatOpensIt() throws {
+    try withSFT { sft in
+      let model = try model(
+        sft,
+        """
+        {%- for message in messages %}
+        {%- if message.role == 'user' %}{{ '<|im_start|>' + message.content }}{% endif %}
+        {%- if message.role == 'assistant' %}
+        {%- set content = message.content %}
+        {%- if '</think>' in content %}{% set content = content.split('</think>')[-1] %}{% endif %}
+        {{- '<|im_start|>assistant' + content + '<|im_end|>' }}
+        {%- endif %}
+        {%- endfor %}
+        {%- if add_generation_prompt %}{{ '<|im_start|>assistant<think>\n' }}{% endif %}
+        """)
+      let thoughtful = record("apple?", "<think>\nA fruit.\n</think>\n\nsagwa", "And pear?", "bae")
+      try sft.write(thoughtful, to: "d.jsonl")
+      let prepared = try sft.succeed("prepare", "d.jsonl", "--model", model, "--val", "0").output
+      #expect(prepared.contains("warning     the template's prompt begins or closes the reasoning"))
+      #expect(prepared.contains("1 trained turn of the other kind"))
+      let shown = try sft.succeed("inspect", "data").output
+      #expect(
+        shown.contains("apple?<|im_start|>assistant<think>\n⟦A fruit.\n</think>\n\nsagwa<|im_end|>⟧\n"))
+      #expect(shown.contains("assistant\n\nsagwa<|im_end|><|im_start|>And pear?<|im_start|>assistant⟦bae<|im_end|>⟧\n"))
+    }
+  }
+
+  @Test func anAnswerThatIsBegunIsGoneOnWith() throws {
+    try withSFT { sft in
+      let model = try model(sft)
+      func continued(_ text: String) throws -> JSONValue? {
+        try sft.write(record("apple?", text), to: "m.json")
+        return try sft.succeed(
+          "generate", "--messages", "m.json", "--model", model, "--max-new-tokens", "3", "--json"
+        ).json()["token_ids"]
+      }
+      let prompt = "<|im_start|>user\\napple?<|im_end|>\\n<|im_start|>assistant\\nsag"
+      try sft.write(#"{"text":"\#(prompt)"}"#, to: "t.jsonl")
+      let ids = try sft.succeed("tokenize", "t.jsonl", "--model", model, "--special").json()["ids"]
+      try sft.write(record("apple?", "sag"), to: "c.jsonl")
+      let rendered = try sft.succeed("render", "c.jsonl", "--model", model, "--continue-final-message").json()
+      #expect(rendered["ids"] == ids && ids != nil)
+      #expect(try continued("sag") != continued("bae"))
+    }
+  }
+
   @Test func longConversationsAreRefusedDroppedOrCut() throws {
     try withSFT { sft in
       let model = try model(sft)

@@ -226,11 +226,35 @@ import TestSupport
       try sft.fail(
         66,
         "there is no template and no file called \"nope\". Give the path of a template file, or one of alpaca, short, "
-          + "chat, qa.", "prepare", SFTBinary.records, "--model", SFTBinary.model, "--template", "nope")
+          + "chat, qa; for conversations the model's own as model, or one of chatml, llama2, llama3, gemma, mistral, phi, "
+          + "zephyr, qwen.", "prepare", SFTBinary.records, "--model", SFTBinary.model, "--template", "nope")
       try sft.write("{{instruction}}", to: "t.txt")
       try sft.fail(
         65, "t.txt:1: has no trained part. Write {{#trained}}{{output}}{{/trained}} around the answer.", "prepare",
         SFTBinary.records, "--model", SFTBinary.model, "--template", "t.txt")
+    }
+  }
+
+  /// A vocabulary without a token for a byte, as SmolLM2's: what is left out of the data is said once.
+  @Test func bytesThatTheVocabularyLacksAreCounted() throws {
+    try withSFT { sft in
+      try sft.copyModel(to: "m")
+      let text = try sft.read("m/tokenizer.json")
+      try sft.write(text.replacing(#""Ą":"#, with: #""xĄ":"#), to: "m/tokenizer.json")
+      try sft.write(
+        #"{"instruction":"a","output":"b"}"# + "\n" + #"{"instruction":"a\u0004","output":"b\u0004\u0004"}"# + "\n"
+          + #"{"instruction":"c","output":"\u0004c"}"#, to: "d.jsonl")
+      let warning = "the vocabulary has no token for 4 bytes of the text, which are left out, the first in d.jsonl:2"
+      let prepared = try sft.succeed("prepare", "d.jsonl", "--model", "m", "--val", "0")
+      #expect(prepared.output.contains("warning     \(warning)\n"), "\(prepared.output)")
+      let again = try sft.succeed("prepare", "d.jsonl", "--model", "m", "--val", "0", "--json").json()
+      #expect(again["summary"]?["warnings"]?.array?.compactMap(\.string) == [warning])
+      try sft.write(#"{"text":"a"}"# + "\n" + #"{"text":"a\u0004b"}"#, to: "t.jsonl")
+      let told = try sft.succeed("tokenize", "t.jsonl", "--model", "m")
+      #expect(
+        told.errors.contains(
+          "warning: the vocabulary has no token for 1 byte of the text, which is left out, the first in t.jsonl:2\n"))
+      #expect(try !sft.succeed("tokenize", "t.jsonl", "--model", SFTBinary.model).errors.contains("warning"))
     }
   }
 

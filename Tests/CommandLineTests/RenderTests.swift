@@ -44,6 +44,21 @@ import Testing
     }
   }
 
+  @Test func theLastMessageMayBeLeftOpen() throws {
+    try withModel(source) { sft, folder in
+      let silent = #"{"messages":[{"role":"user","content":null}]}"#
+      try sft.write(
+        #"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b "}]}"# + "\n" + silent,
+        to: "c.jsonl")
+      let outcome = try sft.run("render", "c.jsonl", "--model", folder, "--continue-final-message")
+      #expect(try outcome.jsonLines().map { $0["text"]?.string } == ["user:a<|endoftext|>assistant:b "])
+      #expect(outcome.code == 65 && outcome.errors.contains("c.jsonl:2: the last message has no text to go on with."))
+      let both = try sft.run(
+        "render", "c.jsonl", "--model", folder, "--continue-final-message", "--add-generation-prompt")
+      #expect(both.code == 64)
+    }
+  }
+
   @Test func aRefusalNamesTheRecordAndTheTemplatesLine() throws {
     try withModel("\n{{ raise_exception('no ' ~ messages[0].role) }}") { sft, folder in
       try sft.write("\n" + #"{"messages":[{"role":"user","content":"a"}]}"#, to: "chats.jsonl")

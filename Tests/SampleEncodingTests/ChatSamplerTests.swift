@@ -74,7 +74,7 @@ import Tokenizing
     }
     let message = try #require(fault?.message)
     #expect(
-      message.contains("message 2") && message.contains("\"<think>\\n\"") && message.contains("\"sagwa<|im_end|>"))
+      message.contains("message 2") && message.contains("\"Answer: \"") && message.contains("\"sagwa<|im_end|>"))
   }
 
   /// A message is text, whatever it holds, and so is a role of its own making.

@@ -15,6 +15,14 @@ final class FakeTemplate: ChatRenderer {
     case marksGeneration
     /// Asks with more than an answer begins with.
     case asksOtherwise
+    /// Asks with a thought begun, which an answer need not begin with.
+    case asksForThought
+    /// Asks with a thought that is closed at once.
+    case asksForNoThought
+    /// Leaves out what stands before `</think>` in every turn.
+    case neverWritesThinking
+    /// Writes a thought, if only an empty one, without a line feed.
+    case alwaysWritesThinking
     case leavesSystemOut
   }
 
@@ -43,16 +51,24 @@ final class FakeTemplate: ChatRenderer {
       if habits.contains(.trims) {
         text = String(text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
       }
+      if habits.contains(.neverWritesThinking), let end = text.ranges(of: "</think>").last {
+        text = String(text[end.upperBound...])
+      }
       let marked = marksGeneration && role == "assistant"
       add("<|im_start|>")
       add(role, ["system", "user", "assistant", "tool"].contains(role) ? .template : .data(message: index))
-      add("\n")
+      let isBare = role == "assistant" && !text.hasPrefix("<think>")
+      add(habits.contains(.alwaysWritesThinking) && isBare ? "\n<think></think>" : "\n")
       add(text, .data(message: index), marked: marked)
       if habits.contains(.writesNoEnd) { add("\n\n") } else { add("<|im_end|>", marked: marked) }
       add("\n")
     }
     if addGenerationPrompt {
-      add(habits.contains(.asksOtherwise) ? "<|im_start|>assistant\n<think>\n" : "<|im_start|>assistant\n")
+      var asked = "<|im_start|>assistant\n"
+      if habits.contains(.asksOtherwise) { asked += "Answer: " }
+      if habits.contains(.asksForThought) { asked += "<think>\n" }
+      if habits.contains(.asksForNoThought) { asked += "<think>\n\n</think>\n\n" }
+      add(asked)
     }
     return pieces
   }

@@ -37,6 +37,23 @@ import Tokenizing
     #expect(try encoder.prompt([user("Who?")]) == prompt)
   }
 
+  /// An answer that is begun is gone on with: nothing ends it.
+  @Test func anAnswerThatIsBegunIsPartOfThePrompt() throws {
+    #expect(try encoder.prompt([user("Who?"), assistant("She")]) == ids("Q: Who?\n") + ids("She"))
+    let chat = try Tokenizer(folder: fixturesFolder + "/chat")
+    let template = try #require(
+      try ChatTemplate.builtIn("chatml", specialTokens: ["bos_token": "<|im_start|>", "eos_token": "<|im_end|>"]))
+    let date = try #require(PinnedDate("2024-07-26"))
+    let encoder = SampleEncoder(template: .chat(template, date), tokenizer: chat, endOfText: 0)
+    let asked = try encoder.prompt([user("Who?")])
+    let begun = try encoder.prompt([user("Who?"), assistant("She ")])
+    #expect(begun == asked + chat.makeEncoder().encode("She "))
+    #expect(try encoder.prompt([assistant("She")]).last == chat.makeEncoder().encode("She").last)
+    #expect(throws: EncodingFault.self) {
+      try encoder.prompt([user("Who?"), Conversation.Turn(role: Role.assistant, content: nil)])
+    }
+  }
+
   /// No token spans the boundary, though " the" is one.
   @Test func noTokenSpansWhatIsTrainedAndWhatIsNot() throws {
     let plain = SampleEncoder(template: .plain, tokenizer: tokenizer, endOfText: 0)

@@ -163,7 +163,9 @@ private func prompt(_ source: String, instruction: String = "I", input: String =
   @Test func namesTheKnownOnesWhenThereIsNone() {
     let expected = SFTError(
       .notFound, "there is no template and no file called \"alpacca\"",
-      advice: "Give the path of a template file, or one of alpaca, short, chat, qa")
+      advice:
+        "Give the path of a template file, or one of alpaca, short, chat, qa; for conversations the model's own as "
+        + "model, or one of chatml, llama2, llama3, gemma, mistral, phi, zephyr, qwen")
     #expect(throws: expected) { try PromptTemplate.named("alpacca") }
   }
 }

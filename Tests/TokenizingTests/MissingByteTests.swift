@@ -44,4 +44,15 @@ import Tokenizing
       }
     }
   }
+
+  @Test func theyAreCounted() throws {
+    #expect(try !fixture("gpt2").losesBytes && fixture("gpt2").lostBytes(of: "a\u{4}") == 0)
+    try withMissing { tokenizer in
+      #expect(tokenizer.losesBytes)
+      #expect(tokenizer.lostBytes(of: "a\u{4}b\u{6}\u{6} \u{5}") == 3 && tokenizer.lostBytes(of: "ab") == 0)
+    }
+    try withMissing({ $0.replacing(#""unk_token":null"#, with: #""unk_token":"<|endoftext|>""#) }) { tokenizer in
+      #expect(!tokenizer.losesBytes && tokenizer.lostBytes(of: "\u{4}") == 0)
+    }
+  }
 }

@@ -63,6 +63,12 @@ final class AddedTokenMatcher: Sendable {
     if done < end { sections.append(TextSection(id: nil, start: done, end: end)) }
   }
 
+  /// Bytes of the longest token, none of which are special, that `text[start..<end]` begins with; 0 where there is none.
+  func matchLength(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Int {
+    guard rootOf[Int(text[start])] >= 0 else { return 0 }
+    return longestMatch(text, start, end, []).map { $0.end - start } ?? 0
+  }
+
   private struct Match {
     var token: Int
     var start: Int

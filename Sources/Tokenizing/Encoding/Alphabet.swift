@@ -16,6 +16,13 @@ struct Alphabet: Sendable {
   /// Letters without a token that follow one another are one unknown token.
   let fusesUnknown: Bool
 
+  /// By byte, whether text may hold it and nothing is written for it; empty where there is none such.
+  var lostBytes: [Bool] {
+    guard case .bytes(let tokens) = kind, unknown == nil else { return [] }
+    let lost = tokens.enumerated().map { $0.element < 0 && ByteAlphabet.occursInUTF8($0.offset) }
+    return lost.contains(true) ? lost : []
+  }
+
   /// Appends the symbols of a word, as `tokenizers` has them. At most one a byte.
   func appendSymbols(_ word: UnsafePointer<UInt8>, _ count: Int, into symbols: inout [Int32]) {
     var writer = Writer(unknown: unknown, fuses: fusesUnknown)

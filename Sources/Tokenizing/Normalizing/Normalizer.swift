@@ -5,11 +5,17 @@ struct Normalizer: Sendable, Equatable {
     /// Written before every text that is not empty.
     case prepend([UInt8])
     case replace(Replacement)
+    case sentencePiece(SentencePieceNormalizer)
   }
 
   var steps: [Step] = []
 
   var isEmpty: Bool { steps.isEmpty }
+
+  /// Added tokens are looked for as it writes them; otherwise as they are, in what it writes.
+  var appliesToTokens: Bool {
+    !steps.contains { if case .sentencePiece = $0 { true } else { false } }
+  }
 
   /// Normalises `text` in place. `isStart` is false of text that continues what came before it, which nothing is
   /// written before.
@@ -19,6 +25,7 @@ struct Normalizer: Sendable, Equatable {
       case .unicode(let form): UnicodeNormalizer.of(form).normalize(&text)
       case .prepend(let bytes): if isStart, !text.isEmpty { text.insert(contentsOf: bytes, at: 0) }
       case .replace(let replacement): replacement.apply(to: &text)
+      case .sentencePiece(let normalizer): normalizer.apply(to: &text, isStart: isStart)
       }
     }
   }
@@ -31,6 +38,8 @@ struct Normalizer: Sendable, Equatable {
       case .unicode(let form): UnicodeNormalizer.of(form).startsAnew(text, at)
       case .prepend: true
       case .replace(let replacement): replacement.wanted.count <= 1 || !replacement.spans(text, at)
+      // Spaces are written as what stands around them asks.
+      case .sentencePiece: false
       }
     }
   }

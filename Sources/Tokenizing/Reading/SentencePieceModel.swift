@@ -1,7 +1,7 @@
 import Core
 import Files
 
-/// Reads SentencePiece's `tokenizer.model` (sentencepiece_model.proto), of BPE without normalising.
+/// Reads SentencePiece's `tokenizer.model` (sentencepiece_model.proto), of BPE.
 struct SentencePieceModel {
   private enum Kind: Int {
     case normal = 1
@@ -26,7 +26,8 @@ struct SentencePieceModel {
   private var byteFallback = false
   private var writesSpaceAfterWords = false
   private var (beginning, end) = (1, 2)
-  private var charsmap = 0
+  private var charsmap: ArraySlice<UInt8> = []
+  private var denormalizes = false
   private var (addsPrefix, removesSpaces, escapesSpaces) = (true, true, true)
 
   /// Ids are places in the list of pieces. `addsBeginning` and `addsEnd` are whether those stand around every text.
@@ -46,6 +47,7 @@ struct SentencePieceModel {
       case 1: try readPiece(fields)
       case 2: try readTrainer(fields)
       case 3: try readNormalizer(fields)
+      case 5: try readDenormalizer(fields)
       default: break
       }
     }
@@ -92,12 +94,19 @@ struct SentencePieceModel {
     var reader = reader
     while let (number, value) = try reader.next() {
       switch number {
-      case 2: charsmap = value.bytes?.count ?? 0
+      case 2: charsmap = value.bytes ?? []
       case 3: addsPrefix = value.isTrue
       case 4: removesSpaces = value.isTrue
       case 5: escapesSpaces = value.isTrue
       default: break
       }
+    }
+  }
+
+  private mutating func readDenormalizer(_ reader: ProtobufReader) throws {
+    var reader = reader
+    while let (number, value) = try reader.next() {
+      if number == 2, let bytes = value.bytes { denormalizes = !bytes.isEmpty }
     }
   }
 
@@ -109,15 +118,24 @@ struct SentencePieceModel {
     }
     let types = [1: "Unigram", 3: "Word", 4: "Char"]
     guard modelType == 2 else { throw refuse("the model type \(types[modelType] ?? "\(modelType)")") }
-    guard charsmap == 0 else { throw refuse("a normaliser's \"precompiled_charsmap\"") }
-    guard !removesSpaces else { throw refuse("\"remove_extra_whitespaces\"") }
+    guard !denormalizes else { throw refuse("a denormaliser") }
     guard escapesSpaces else { throw refuse("\"escape_whitespaces\" off") }
     guard !writesSpaceAfterWords else { throw refuse("\"treat_whitespace_as_suffix\"") }
     if let piece = pieces.first(where: { $0.kind == .unused }) { throw refuse("the unused piece \"\(piece.text)\"") }
-    // It would have to be found in text with visible spaces.
-    if let piece = pieces.first(where: { $0.kind == .userDefined && $0.text.unicodeScalars.contains("▁") }) {
-      throw refuse("the user-defined piece \"\(piece.text)\"")
+  }
+
+  /// LLaMA's and Mistral's files ask for no more than spaces to be visible.
+  private func normalizer(_ kept: [AddedToken]) throws -> Normalizer {
+    let sign = Array(Self.space.utf8)
+    guard charsmap.isEmpty, !removesSpaces, kept.isEmpty else {
+      return Normalizer(steps: [
+        .sentencePiece(
+          try SentencePieceNormalizer(
+            map: charsmap, addsPrefix: addsPrefix, removesSpaces: removesSpaces, kept: kept, file: file))
+      ])
     }
+    return Normalizer(
+      steps: (addsPrefix ? [.prepend(sign)] : []) + [.replace(Replacement(wanted: [0x20], content: sign))])
   }
 
   private func description(_ addsBeginning: Bool, _ addsEnd: Bool) throws -> TokenizerDescription {
@@ -126,19 +144,20 @@ struct SentencePieceModel {
     result.vocabulary = pieces.enumerated().map { ($0.element.text, $0.offset) }
     result.addedTokens = pieces.enumerated().compactMap { id, piece in
       guard [.control, .unknown, .userDefined].contains(piece.kind) else { return nil }
-      return AddedToken(id: Int32(id), content: piece.text, special: piece.kind != .userDefined)
+      // A user-defined piece is found in text with visible spaces.
+      let isOwn = piece.kind == .userDefined
+      return AddedToken(id: Int32(id), content: piece.text, special: !isOwn, normalized: isOwn)
     }
     result.letters = .characters
     result.byteFallback = byteFallback
     result.unknownToken = pieces.first { $0.kind == .unknown }?.text
     result.fusesUnknown = true
     let (space, sign) = ([UInt8(0x20)], Array(Self.space.utf8))
-    result.normalizer.steps =
-      (addsPrefix ? [.prepend(sign)] : []) + [.replace(Replacement(wanted: space, content: sign))]
+    result.normalizer = try normalizer(result.addedTokens.filter(\.normalized))
     result.preTokenizer.steps = []
     result.decoder = .steps(
       [.replace(Replacement(wanted: sign, content: space)), .byteFallback, .fuse]
-        + (addsPrefix ? [.strip(content: space, start: 1, stop: 0)] : []))
+        + (addsPrefix || removesSpaces ? [.strip(content: space, start: 1, stop: 0)] : []))
     addMerges(to: &result)
     if pieces.indices.contains(end) { result.endOfText = pieces[end].text }
     if addsBeginning, pieces.indices.contains(beginning) { result.beginning = [Int32(beginning)] }

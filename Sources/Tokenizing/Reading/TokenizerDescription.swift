@@ -73,7 +73,7 @@ struct TokenizerDescription: Sendable {
   /// writes it, and leaves none of them out as special.
   func tokensChangedByNormalizer() -> [Int32: [UInt8]] {
     var changed: [Int32: [UInt8]] = [:]
-    guard !normalizer.isEmpty else { return [:] }
+    guard !normalizer.isEmpty, normalizer.appliesToTokens else { return [:] }
     for token in addedTokens where token.normalized {
       var text = Array(token.content.utf8)
       normalizer.apply(to: &text)
