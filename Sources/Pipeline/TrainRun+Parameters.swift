@@ -27,11 +27,16 @@ extension TrainRun {
       event(.note("Starting from the adapter \(folder): r \(lora.rank), alpha \(lora.alpha)."))
       return (lora, try Digest(ofFile: folder + "/" + AdapterFolder.weightsFile).hex, .adapter(adapter))
     }
-    let lora = LoRAConfiguration(
+    let lora = askedLoRA
+    return (lora, nil, .adapter(try freshAdapter(lora, options.seed ?? TrainOptions.standardSeed, base)))
+  }
+
+  /// The adapter that the options ask for.
+  var askedLoRA: LoRAConfiguration {
+    LoRAConfiguration(
       rank: options.rank ?? 16, alpha: options.alpha ?? 16, dropout: options.dropout ?? 0,
       rankStabilized: options.rankStabilized ?? false, targets: options.targets ?? [LoRAConfiguration.allLinear],
       layers: options.layers)
-    return (lora, nil, .adapter(try freshAdapter(lora, options.seed ?? TrainOptions.standardSeed, base)))
   }
 
   /// The same for a run whose settings are those of another; it is called `name`.

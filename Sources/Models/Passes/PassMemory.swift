@@ -14,7 +14,7 @@ public final class PassMemory {
   let scratch = Block.Scratch()
   let panel = FloatBuffer()
   let head: LossHead
-  private let keepsAttention: Bool
+  let keepsAttention: Bool
   private let usesLargePages: Bool
   let dropped = FloatBuffer()
   let hiddenGradients = (0..<3).map { _ in FloatBuffer() }
