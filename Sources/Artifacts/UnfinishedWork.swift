@@ -1,5 +1,6 @@
 import Core
 import Files
+import Glibc
 
 /// A folder in the workspace for the parts of something long, which a command that was stopped leaves to the next one. Held by
 /// one process at a time.
@@ -7,10 +8,15 @@ public final class UnfinishedWork: Sendable {
   /// The folder.
   public let path: String
   private let lock: FileLock
+  /// Folders that were not there before, the innermost first: they go when there is nothing in them.
+  private let made: [String]
 
-  init(path: String, lock: FileLock) { (self.path, self.lock) = (path, lock) }
+  init(path: String, lock: FileLock, made: [String]) { (self.path, self.lock, self.made) = (path, lock, made) }
 
-  deinit { lock.removeFile() }
+  deinit {
+    lock.removeFile()
+    for folder in made { rmdir(folder) }
+  }
 
   /// Where to write a file of that name.
   public func file(_ name: String) -> String { path + "/" + name }
@@ -29,13 +35,14 @@ extension ArtifactStore {
     precondition(isPlainName(stage))
     let name = "\(stage)-\(key.hex.prefix(32))"
     let path = unfinishedPath + "/" + name
+    let made = try [unfinishedPath, locksPath, workspace].filter { try !directoryExists($0) }
     try createDirectory(locksPath)
     let lock = try FileLock("\(locksPath)/\(name).lock", .exclusive) { [notice] in
       notice("Waiting for another sft process that is making the \(stage) data in \(workspace).")
     }
     try createDirectory(path)
     for entry in try directoryEntries(path) where TemporaryName(entry) != nil { try removeTree(path + "/" + entry) }
-    return UnfinishedWork(path: path, lock: lock)
+    return UnfinishedWork(path: path, lock: lock, made: made)
   }
 
   /// Whether there is any artifact of a stage.

@@ -46,6 +46,9 @@ public func quantizeModel(
     throw SFTError(.usage, "the model is stored in 4 bits already", file: folder)
   }
   if let target = options.target { try checkTarget(target, replacing: options.replacing, base: folder) }
+  let tokenizerFiles = try options.target == nil ? [] : location.tokenizerFiles
+  // What cannot be copied in the end is found out at the start.
+  _ = try companions(of: folder, tokenizerFiles)
   let linears = opened.configuration.linears
   let names = try options.quantization.select(from: linears)
   let data = try options.data.map { try QuantizationData($0, of: model, options, workspace, notice) }
@@ -58,7 +61,7 @@ public func quantizeModel(
   if let target = options.target {
     try exportQuantized(
       checkpoint, matrices, settings: settings, skipped: kept,
-      tokenizerFiles: location.tokenizerFiles, to: target)
+      tokenizerFiles: tokenizerFiles, to: target)
   }
   let layers = try linears.compactMap { linear in
     try matrices[linear.weightName].map {

@@ -15,6 +15,8 @@ final class LossHead {
   /// `logits`: how many exist at once, about.
   init(logits: Int, panel: FloatBuffer) { (limit, self.panel) = (logits, panel) }
 
+  var buffers: [FloatBuffer] { [normed, statistics, normedGradient, logits, capped] }
+
   /// Rows of logits that exist at once, at most. More than 512 bring nothing, and fewer than 16 cost too much.
   func chunkRows(classes: Int) -> Int { min(max(16, limit / classes), 512) }
 

@@ -38,6 +38,9 @@ public final class PassMemory {
     inputs = []
   }
 
+  /// The buffers of what is kept of the blocks.
+  var kept: [FloatBuffer] { activations.flatMap(\.all) + inputs }
+
   func activations(_ layer: Int) -> Block.Activations {
     while activations.count <= layer {
       let added = Block.Activations(keepsAttention: keepsAttention)

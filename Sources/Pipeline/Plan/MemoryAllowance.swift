@@ -1,4 +1,5 @@
 import Files
+import Glibc
 import Kernels
 
 /// How much memory this process has, and may have.
@@ -10,7 +11,14 @@ struct MemoryAllowance: Sendable, Equatable {
   /// its control groups allow, what it has now included. nil where the system does not say.
   var limit: Int?
 
-  static var current: MemoryAllowance { read(root: "") }
+  /// `$SFT_AVAILABLE_MEMORY`, in bytes, is a limit too: for whoever shares the machine.
+  static var current: MemoryAllowance {
+    var allowance = read(root: "")
+    if let given = getenv("SFT_AVAILABLE_MEMORY").flatMap({ Int(String(cString: $0)) }), given > 0 {
+      allowance.limit = min(allowance.limit ?? given, given)
+    }
+    return allowance
+  }
 
   /// `root` is put before the system's paths.
   static func read(root: String) -> MemoryAllowance {
