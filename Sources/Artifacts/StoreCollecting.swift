@@ -103,7 +103,9 @@ extension ArtifactStore {
     var removals: [Removal] = []
     for entry in try directoryEntries(folder) {
       let path = folder + "/" + entry
-      guard path != artifactsPath, path != setAsidePath, path != locksPath, path != unfinishedPath, !isLink(path) else { continue }
+      guard path != artifactsPath, path != setAsidePath, path != locksPath, path != unfinishedPath, !isLink(path) else {
+        continue
+      }
       guard let name = TemporaryName(path) else {
         if try directoryExists(path) { removals += try collectAbandoned(in: path, dryRun) }
         continue

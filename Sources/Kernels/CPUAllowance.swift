@@ -40,7 +40,8 @@ public struct CPUAllowance: Sendable, Equatable {
 
   /// The same in two files; −1 for no limit.
   private static func versionOneLimit(_ folder: String) -> Double? {
-    guard let quota = ControlGroups.readText(folder + "/cpu.cfs_quota_us"), let period = ControlGroups.readText(folder + "/cpu.cfs_period_us")
+    guard let quota = ControlGroups.readText(folder + "/cpu.cfs_quota_us"),
+      let period = ControlGroups.readText(folder + "/cpu.cfs_period_us")
     else {
       return nil
     }

@@ -32,7 +32,8 @@ public struct WeightFootprint: Sendable, Equatable {
       let info = try checkpoint.info(tensor.name)
       let isView = info.dtype == .f32 && info.range.lowerBound % 4 == 0
       let isHalf = (info.dtype == .bf16 || info.dtype == .f16) && info.range.lowerBound % 2 == 0
-      if tensor.role.isBlockMatrix || tensor.role == .head || (tensor.role == .tokenEmbedding && configuration.tiedHead) {
+      if tensor.role.isBlockMatrix || tensor.role == .head || (tensor.role == .tokenEmbedding && configuration.tiedHead)
+      {
         let isInputMajor = tensor.orientation == .inputsByOutputs
         let (outputs, inputs) = (tensor.shape[isInputMajor ? 1 : 0], tensor.shape[isInputMajor ? 0 : 1])
         switch WeightKeeping(

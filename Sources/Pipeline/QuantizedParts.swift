@@ -43,7 +43,9 @@ struct QuantizedParts {
     var records = try takeUp(parts.count)
     let missing = parts.indices.filter { records[$0] == nil }
     if missing.count < parts.count {
-      notice("Going on with a quantisation that was stopped: \(parts.count - missing.count) of \(parts.count) parts are done.")
+      notice(
+        "Going on with a quantisation that was stopped: \(parts.count - missing.count) of \(parts.count) parts are done."
+      )
     }
     let reader = PartReader(checkpoint, Set(names), settings, hashes: hashes, compute)
     let meter = WorkMeter(

@@ -28,7 +28,8 @@ struct PlanView {
   /// The largest first.
   private func parts(of parts: [TrainingPlan.Part], atMost count: Int) -> String {
     let largest = parts.sorted { $0.bytes > $1.bytes }.prefix(count)
-    return largest.isEmpty ? "" : " (" + largest.map { "\($0.name) \(byteCount($0.bytes))" }.joined(separator: ", ") + ")"
+    return largest.isEmpty
+      ? "" : " (" + largest.map { "\($0.name) \(byteCount($0.bytes))" }.joined(separator: ", ") + ")"
   }
 
   var lines: [String] {

@@ -8,7 +8,8 @@ extension Progress {
     guard work.seconds > 0.5 || work.total > 1 << 30 else { return }
     let (done, total) = (work.done / 1_000_000, max(1, work.total / 1_000_000))
     let rate = work.done > 0 ? ", \(grouped(Int(work.rate / 1e6))) MB/s, \(clockTime(work.left)) left" : ""
-    update(done, of: total, label: work.name + " ", "MB" + rate, isMilestone: isNewTenth(10 * done / total, of: work.name))
+    update(
+      done, of: total, label: work.name + " ", "MB" + rate, isMilestone: isNewTenth(10 * done / total, of: work.name))
   }
 
   /// The same while a first Ctrl-C asks for an orderly stop.

@@ -28,12 +28,15 @@ import Testing
       }
       for key in ["seconds_per_update", "seconds"] { #expect((report[key]?.double ?? 0) > 0, "\(key)") }
       let parts = (report["memory"]?.array ?? []).compactMap { $0["name"]?.string }
-      #expect(Set(["process", "weights", "adapter", "gradients", "moments", "activations", "logits"]).isSubset(of: parts))
+      #expect(
+        Set(["process", "weights", "adapter", "gradients", "moments", "activations", "logits"]).isSubset(of: parts))
       #expect(try !directoryExists(sft.path(".sft/runs")))
       #expect(try !directoryExists(sft.path(".sft/artifacts/quantized")))
       let text = try sft.succeed("plan", "--qlora", "--gradient-checkpointing", "--quiet").output
       #expect(text.contains("memory      ") && text.contains("time        ") && text.contains("quantised base"))
-      try sft.fail(66, "there is no prepared data in none. Run `sft prepare FILE` first.", "plan", "--workspace", "none", "--quiet")
+      try sft.fail(
+        66, "there is no prepared data in none. Run `sft prepare FILE` first.", "plan", "--workspace", "none", "--quiet"
+      )
     }
   }
 
@@ -86,7 +89,8 @@ import Testing
   func theForecastIsNearWhatIsMeasured(_ flags: [String]) throws {
     try withSFT { sft in
       try sft.succeed(
-        "prepare", fixturesFolder + "/../../datasets/instructions.jsonl", "--model", "embedded", "--val", "0", "--quiet")
+        "prepare", fixturesFolder + "/../../datasets/instructions.jsonl", "--model", "embedded", "--val", "0", "--quiet"
+      )
       let flags = flags + ["--batch-size", "16", "--max-steps", "6", "--quiet"]
       let report = try sft.run(["plan", "--json"] + flags).json()
       guard case .integer(let planned)? = report["peak_memory_bytes"] else { return }

@@ -16,7 +16,8 @@ import Testing
   private func writeLargeModel(_ sft: SFTBinary, to name: String) throws {
     let (width, inner, layers, vocabulary) = (2048, 8192, 5, 512)
     try createDirectory(sft.path(name))
-    for file in try directoryEntries(SFTBinary.model) where file.hasPrefix("tokenizer") || file.hasSuffix("vocab.json") || file == "merges.txt" {
+    for file in try directoryEntries(SFTBinary.model)
+    where file.hasPrefix("tokenizer") || file.hasSuffix("vocab.json") || file == "merges.txt" {
       try copyFile(SFTBinary.model + "/" + file, to: sft.path(name + "/" + file))
     }
     try sft.write(
@@ -71,7 +72,8 @@ import Testing
       let again = try sft.succeed("quantize", "--model", "m", "--to", "out")
       #expect(again.errors.contains("Going on with a quantisation that was stopped: "), "\(again.errors)")
       #expect(try !directoryExists(work))
-      #expect(try Digest(ofFile: sft.path("out/model.safetensors")) == Digest(ofFile: sft.path("whole/model.safetensors")))
+      #expect(
+        try Digest(ofFile: sft.path("out/model.safetensors")) == Digest(ofFile: sft.path("whole/model.safetensors")))
     }
   }
 
@@ -91,7 +93,8 @@ import Testing
       bytes[bytes.count - 1] ^= 1
       try writeAtomically(bytes, to: path)
       try sft.succeed("quantize", "--model", "m", "--to", "out", "--quiet")
-      #expect(try Digest(ofFile: sft.path("out/model.safetensors")) == Digest(ofFile: sft.path("whole/model.safetensors")))
+      #expect(
+        try Digest(ofFile: sft.path("out/model.safetensors")) == Digest(ofFile: sft.path("whole/model.safetensors")))
     }
   }
 
@@ -123,7 +126,8 @@ import Testing
       #expect(
         lines.first?.hasSuffix(
           "No space left on device. Free some space and run the same command again.") == true, "\(outcome.errors)")
-      #expect(outcome.errors.contains("Going on with a quantisation that was stopped: 1 of 2 parts"), "\(outcome.errors)")
+      #expect(
+        outcome.errors.contains("Going on with a quantisation that was stopped: 1 of 2 parts"), "\(outcome.errors)")
     }
   }
 
@@ -155,5 +159,7 @@ import Testing
 
 /// Only some users may mount.
 private func canMount() throws -> Bool {
-  try withTemporaryFolder { try SFTBinary(folder: $0).shell("unshare --mount sh -c 'mount -t tmpfs none /mnt'").code == 0 }
+  try withTemporaryFolder {
+    try SFTBinary(folder: $0).shell("unshare --mount sh -c 'mount -t tmpfs none /mnt'").code == 0
+  }
 }

@@ -22,9 +22,11 @@ import Weights
   static let settings = [
     Setting(name: "adapter"), Setting(name: "checkpointing", checkpointing: true),
     Setting(name: "attention computed again", keepsAttention: false),
-    Setting(name: "all weights", lora: nil), Setting(name: "all weights, checkpointing", lora: nil, checkpointing: true),
+    Setting(name: "all weights", lora: nil),
+    Setting(name: "all weights, checkpointing", lora: nil, checkpointing: true),
     Setting(name: "upper layers", lora: LoRAConfiguration(rank: 2, alpha: 5, layers: [1, 2])),
-    Setting(name: "last layer, checkpointing", lora: LoRAConfiguration(rank: 2, alpha: 5, layers: [2]), checkpointing: true),
+    Setting(
+      name: "last layer, checkpointing", lora: LoRAConfiguration(rank: 2, alpha: 5, layers: [2]), checkpointing: true),
     Setting(name: "adapter's dropout", lora: LoRAConfiguration(rank: 3, alpha: 5, dropout: 0.3)),
     Setting(name: "the base's dropout", lora: nil, dropout: 0.2), Setting(name: "plain", engine: .plain),
   ]
@@ -73,7 +75,8 @@ import Weights
     let memory = PassMemory(logits: 500)
     let footprint = TrainingFootprint(
       decoder, adapter, compute, checkpointing: false, memory: PassMemory(logits: 500))
-    let batch = Packer.pack(model.samples(5, seed: 4), sharesPrefixes: true, shortLength: decoder.configuration.shortLength)
+    let batch = Packer.pack(
+      model.samples(5, seed: 4), sharesPrefixes: true, shortLength: decoder.configuration.shortLength)
     footprint.addValidation(batch)
     _ = InferencePass(decoder, adapter, compute, memory: memory).loss(batch)
     #expect(footprint.requested == memory.requested)

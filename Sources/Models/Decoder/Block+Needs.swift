@@ -26,7 +26,8 @@ extension Block.Activations {
     needs += Branch.Activations.needs(n, width: width, block.attentionBranch) { $0.attentionBranch }
     return needs
       + Branch.Activations.needs(
-        BlockRows(rows: n.outputs, outputs: n.outputs), width: width, block.mlpBranch) { $0.mlpBranch }
+        BlockRows(rows: n.outputs, outputs: n.outputs), width: width, block.mlpBranch
+      ) { $0.mlpBranch }
   }
 
   /// Rows that are not wanted have no queries: pages that hold nothing else are not touched.

@@ -135,7 +135,8 @@ private struct RateMeter {
         let step = AdamWStep(
           gradientScale: 1, learningRate: 1e-9, beta1: 0.9, beta2: 0.999, weightDecay: 0.01, step: 1)
         step.apply(
-          weights.pointer, gradients: Floats(x.pointer), m: y.pointer, v: y.pointer + rows * width, count: half, compute)
+          weights.pointer, gradients: Floats(x.pointer), m: y.pointer, v: y.pointer + rows * width, count: half, compute
+        )
       }
     }
     return rates

@@ -44,7 +44,8 @@ struct MemoryAllowance: Sendable, Equatable {
     guard let limit, limit < 1 << 50, let used = number(folder.isUnified ? "memory.current" : "memory.usage_in_bytes")
     else { return nil }
     var cached = 0
-    let names: Set<Substring> = folder.isUnified ? ["active_file", "inactive_file"] : ["total_active_file", "total_inactive_file"]
+    let names: Set<Substring> =
+      folder.isUnified ? ["active_file", "inactive_file"] : ["total_active_file", "total_inactive_file"]
     for line in (ControlGroups.readText(folder.path + "/memory.stat") ?? "").split(separator: "\n") {
       let words = line.split(separator: " ")
       if words.count == 2, names.contains(words[0]), let bytes = Int(words[1]) { cached += bytes }

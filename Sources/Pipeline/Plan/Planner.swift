@@ -93,7 +93,8 @@ final class Planner {
       fits: own.limit.map { highest <= $0 } ?? true, disk_bytes: disk.reduce(0) { $0 + $1.bytes }, disk: disk,
       free_disk_bytes: free, updates: settings.steps, seconds_per_update: seconds,
       seconds: seconds * Double(settings.steps) * (1 + (try validationShare(settings, validation, adapter))),
-      records: data.training.count, tokens_per_epoch: (0..<data.training.count).reduce(0) { $0 + samples($1).tokens.count },
+      records: data.training.count,
+      tokens_per_epoch: (0..<data.training.count).reduce(0) { $0 + samples($1).tokens.count },
       largest_batch_rows: footprint.largestBatch, suggestions: [])
   }
 

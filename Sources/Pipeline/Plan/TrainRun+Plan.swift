@@ -40,7 +40,8 @@ extension TrainRun {
     throw SFTError(
       .usage,
       "the run would take \(byteCount(plan.peak_memory_bytes)) of memory, and \(byteCount(available)) are available",
-      advice: (ways.isEmpty ? "Use a smaller model or a machine with more" : "It would fit with " + ways.joined(separator: ", or "))
+      advice: (ways.isEmpty
+        ? "Use a smaller model or a machine with more" : "It would fit with " + ways.joined(separator: ", or "))
         + "; --no-memory-check starts it all the same")
   }
 

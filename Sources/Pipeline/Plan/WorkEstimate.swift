@@ -78,7 +78,9 @@ struct WorkEstimate {
     add(.optimizer, Double(trained) * (settings.optimizer == .adamw ? 1.5 : 4))
   }
 
-  private mutating func add(_ operation: MachineRates.Operation, _ more: Double) { units[operation, default: 0] += more }
+  private mutating func add(_ operation: MachineRates.Operation, _ more: Double) {
+    units[operation, default: 0] += more
+  }
 
   private static func kept(
     _ checkpoint: ModelCheckpoint, _ name: String?, isQuantized: Bool, packs: Bool, isTrained: Bool
