@@ -88,7 +88,7 @@ extension ArtifactStore {
   /// Work that was stopped: whoever goes on with it holds its lock.
   private func collectUnfinishedWork(_ dryRun: Bool) throws -> [Removal] {
     guard try directoryExists(unfinishedPath) else { return [] }
-    return try directoryEntries(unfinishedPath).compactMap { name in
+    return try directoryEntries(unfinishedPath).compactMap { name -> Removal? in
       guard let lock = try attemptLock(name) else { return nil }
       defer { lock.removeFile() }
       let path = unfinishedPath + "/" + name

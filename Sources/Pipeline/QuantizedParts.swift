@@ -73,17 +73,15 @@ struct QuantizedParts {
     let made = records.compactMap(\.self)
     var pieces: [String: [Digest]] = [:]
     for record in made { pieces.merge(record.pieces ?? [:]) { $1 } }
-    return (
-      made.enumerated().map { Made(path: file($0), sha256: $1.sha256) },
-      hashes ? try checkpoint.baseDigest(pieces: pieces) : nil
-    )
+    let files = made.enumerated().map { Made(path: file($0), sha256: $1.sha256) }
+    return (files, try hashes ? checkpoint.baseDigest(pieces: pieces) : nil)
   }
 
   /// Of each part, what an earlier process did and is as it left it.
   private func takeUp(_ count: Int) throws -> [QuantizedPartRecord?] {
     if try work.isNew { return Array(repeating: nil, count: count) }
     let (paths, needsPieces) = ((0..<count).map { (recordFile($0), file($0)) }, hashes)
-    return try parallelMap(paths, threads: compute.threads) { paths in
+    return try parallelMap(paths, threads: compute.threads) { paths -> QuantizedPartRecord? in
       QuantizedPartRecord(paths.0, of: paths.1).flatMap { needsPieces && $0.pieces == nil ? nil : $0 }
     }
   }

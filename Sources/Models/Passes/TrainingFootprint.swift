@@ -61,11 +61,11 @@ public final class TrainingFootprint {
   /// And while a validation is computed, which what only updates need was given back for.
   public var validation: [Kind: Int] { bytes(sizes().values.filter { !$0.isReleased }) }
 
-  /// Floats of every buffer that a pass would ask for, whether it writes to all of them or not. For tests.
+  /// Floats of every buffer but the panels' that a pass would ask for, whether it writes to all of them or not. For tests.
   package var requested: Int { sizes().values.reduce(0) { $0 + $1.count } }
 
   private func bytes(_ sizes: some Sequence<Size>) -> [Kind: Int] {
-    sizes.reduce(into: [:]) { $0[$1.kind, default: 0] += $1.touched * MemoryLayout<Float>.stride }
+    sizes.reduce(into: [.scratch: panelBytes]) { $0[$1.kind, default: 0] += $1.touched * MemoryLayout<Float>.stride }
   }
 
   // MARK: - Buffer by buffer
@@ -128,9 +128,12 @@ public final class TrainingFootprint {
     for (rotary, buffer) in zip(decoder.rotaries, memory.angles) {
       note(buffer, 2 * rows * rotary.half, .scratch, &sizes)
     }
-    if compute.engine == .auto, PackedMatrix.pays {
-      note(memory.panel, ProductSum.panelScratch(threads: compute.threads), .scratch, &sizes)
-    }
+  }
+
+  /// Panels of weights, decoded or laid out.
+  private var panelBytes: Int {
+    compute.engine == .auto && PackedMatrix.pays
+      ? ProductSum.panelScratch(threads: compute.threads) * MemoryLayout<Float>.stride : 0
   }
 
   private var rank: Int { adapter?.configuration.rank ?? 0 }
@@ -146,9 +149,15 @@ public final class TrainingFootprint {
     if isBack {
       needs += Block.Scratch.needs(
         backward: n, block, keepsAttention: memory.keepsAttention, dropsStream: dropsStream, compute)
-      for group in [block.attention.projections, LinearGroup([block.attention.output]), block.mlp.input] {
-        for (linear, buffer) in zip(group.linears, memory.hiddenGradients) where isAdapted(linear) {
-          note(buffer, n.rows * rank, .scratch, &sizes)
+      let projections = block.attention.projections.linears
+      for (number, buffer) in zip(projections.indices, memory.hiddenGradients) where isAdapted(projections[number]) {
+        // Queries by themselves are made of the rows that are wanted.
+        let isPart = number == 0 && projections.count > 1
+        note(buffer, (isPart ? n.outputs : n.rows) * rank, .scratch, &sizes)
+      }
+      for linears in [[block.attention.output], block.mlp.input.linears, [block.mlp.output]] {
+        for (linear, buffer) in zip(linears, memory.hiddenGradients) where isAdapted(linear) {
+          note(buffer, n.outputs * rank, .scratch, &sizes)
         }
       }
     }

@@ -122,8 +122,8 @@ private struct RateMeter {
         ProductSum(m: width, n: width, term).compute(into: weights.pointer, stride: width, scratch: scratch, compute)
       }
       measureAttention(rows, note)
-      let half = rows * width / 2
-      note(.activation, Double(half)) {
+      let count = rows * width / 2
+      note(.activation, Double(count)) {
         GatedActivation.silu.forward(Floats(x.pointer), y.pointer, rows: rows, width: width / 2, compute)
         GatedActivation.silu.backward(
           Floats(x.pointer), dy: Floats(y.pointer), dx: y.pointer + rows * width, rows: rows, width: width / 2, compute)
@@ -131,11 +131,12 @@ private struct RateMeter {
       note(.addition, Double(rows * width)) {
         Elementwise.add(Floats(x.pointer), to: Floats(y.pointer), into: y.pointer, count: rows * width, compute)
       }
-      note(.optimizer, Double(half)) {
+      note(.optimizer, Double(count)) {
         let step = AdamWStep(
           gradientScale: 1, learningRate: 1e-9, beta1: 0.9, beta2: 0.999, weightDecay: 0.01, step: 1)
         step.apply(
-          weights.pointer, gradients: Floats(x.pointer), m: y.pointer, v: y.pointer + rows * width, count: half, compute
+          weights.pointer, gradients: Floats(x.pointer), m: y.pointer, v: y.pointer + rows * width, count: count,
+          compute
         )
       }
     }

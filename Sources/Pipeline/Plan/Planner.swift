@@ -87,12 +87,13 @@ final class Planner {
       settings, outline, checkpoint, adapter, forecast, isQuantized: isQuantized, packs: BaseModel.packs(compute))
     let seconds = speed.seconds(MachineRates.cached(workspace, threads: settings.threads))
     let highest = max(own.highest, peak, settings.evalEvery > 0 ? duringValidation : 0)
+    let share = try validationShare(settings, validation, adapter)
     let free = workspace.freeBytes
     return TrainingPlan(
       model: opened.location.name, peak_memory_bytes: highest, memory: parts, available_memory_bytes: own.limit,
       fits: own.limit.map { highest <= $0 } ?? true, disk_bytes: disk.reduce(0) { $0 + $1.bytes }, disk: disk,
       free_disk_bytes: free, updates: settings.steps, seconds_per_update: seconds,
-      seconds: seconds * Double(settings.steps) * (1 + (try validationShare(settings, validation, adapter))),
+      seconds: seconds * Double(settings.steps) * (1 + share),
       records: data.training.count,
       tokens_per_epoch: (0..<data.training.count).reduce(0) { $0 + samples($1).tokens.count },
       largest_batch_rows: footprint.largestBatch, suggestions: [])
