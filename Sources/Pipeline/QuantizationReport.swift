@@ -1,3 +1,4 @@
+import Core
 import Evaluating
 import Kernels
 import Models

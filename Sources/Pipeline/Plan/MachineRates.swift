@@ -1,6 +1,7 @@
 import Core
 import Files
 import FoundationEssentials
+import Glibc
 import Kernels
 import Quantizing
 

@@ -1,5 +1,6 @@
 import Artifacts
 import Core
+import Evaluating
 import Files
 import Kernels
 import Models
