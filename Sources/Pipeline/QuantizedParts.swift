@@ -162,9 +162,9 @@ private struct PartReader {
 
   /// All pieces of the tensors, shared out among the threads; what their values hash to.
   private func readPieces(_ tensors: [Tensor]) throws -> [String: [Digest]] {
+    let (hashes, compute) = (self.hashes, self.compute)
     let work = tensors.filter { hashes || $0.builder != nil }
       .flatMap { tensor in (0..<tensor.pieces.count).map { (tensor, $0) } }
-    let (hashes, compute) = (hashes, compute)
     let digests = try parallelMap(work, threads: compute.threads) { tensor, piece -> Digest? in
       var digester = hashes ? Digester() : nil
       tensor.pieces.forEachChunk(of: piece) { values, first in
