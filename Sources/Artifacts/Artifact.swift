@@ -1,5 +1,7 @@
 import Core
 import Files
+import Glibc
+import Synchronization
 
 /// A sound artifact, in use: `cache gc`, in this process or another, leaves it alone for as long as this object lives.
 public final class Artifact<Summary: Codable & Sendable>: Sendable {
@@ -50,6 +52,9 @@ public final class Artifact<Summary: Codable & Sendable>: Sendable {
 public struct ArtifactWriter: Sendable {
   /// The folder, under a temporary name; every regular file in it when the body returns belongs to the artifact.
   public let folder: String
+  let adopted = AdoptedFiles()
+
+  init(folder: String) { self.folder = folder }
 
   /// Starts a file; to be committed by the body.
   public func file(_ name: String) throws -> OutputFile {
@@ -63,4 +68,18 @@ public struct ArtifactWriter: Sendable {
     precondition(name != ManifestFormat.fileName, "the manifest is the store's")
     return folder + "/" + name
   }
+
+  /// Moves a file in that was written before, on the same file system; `sha256` is its checksum, which is not taken again.
+  public func adopt(_ file: String, as name: String, sha256: Digest) throws {
+    guard rename(file, path(name)) == 0 else { throw systemError("move", file) }
+    adopted.add(name, sha256)
+  }
+}
+
+/// Checksums of an artifact's files that are known already, by the files' names.
+final class AdoptedFiles: Sendable {
+  private let known = Mutex<[String: Digest]>([:])
+
+  func add(_ name: String, _ digest: Digest) { known.withLock { $0[name] = digest } }
+  subscript(name: String) -> Digest? { known.withLock { $0[name] } }
 }

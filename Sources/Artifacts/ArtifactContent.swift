@@ -7,15 +7,16 @@ import Glibc
 /// asked for: reading gigabytes would cost more than the map that follows.
 package let alwaysReadLimit = 64 << 20
 
-/// The data files in an artifact's folder, each synced to the disk, with its checksum; sorted by name.
-func sealFiles(in folder: String, below prefix: String = "") throws -> [ArtifactFile] {
+/// The data files in an artifact's folder, each synced to the disk, with its checksum; sorted by name. Those of `adopted`
+/// files are not taken again.
+func sealFiles(in folder: String, _ adopted: AdoptedFiles, below prefix: String = "") throws -> [ArtifactFile] {
   var files: [ArtifactFile] = []
   for entry in try directoryEntries(folder) {
     let path = folder + "/" + entry
     let name = prefix + entry
     switch try FileStatus(path)?.kind {
     case .directory:
-      files += try sealFiles(in: path, below: name + "/")
+      files += try sealFiles(in: path, adopted, below: name + "/")
     case .file:
       guard TemporaryName(entry) == nil else {
         throw SFTError(.internalError, "a file of an artifact was not committed", file: path)
@@ -24,7 +25,8 @@ func sealFiles(in folder: String, below prefix: String = "") throws -> [Artifact
       let status = try FileStatus(path)
       files.append(
         ArtifactFile(
-          name: name, size: status?.size ?? 0, sha256: try Digest(ofFile: path), modified: status?.modified ?? 0))
+          name: name, size: status?.size ?? 0, sha256: try adopted[name] ?? Digest(ofFile: path),
+          modified: status?.modified ?? 0))
     default:
       throw SFTError(.internalError, "an artifact can hold only files and folders", file: path)
     }

@@ -9,6 +9,7 @@ import Glibc
 ///     digests/                  digests of files that were already read
 ///     locks/                    who is building what; empty when nobody is
 ///     set-aside/                what failed its check
+///     unfinished/               work of hours that was stopped, to be gone on with
 ///
 /// Processes may share it. The builder of an artifact holds the lock file of its key; a user of an artifact holds a
 /// shared lock on its folder, and nothing is removed without an exclusive one. Both end with their process.
@@ -26,6 +27,7 @@ public final class ArtifactStore: Sendable {
   package var artifactsPath: String { workspace + "/artifacts" }
   var locksPath: String { workspace + "/locks" }
   var setAsidePath: String { workspace + "/set-aside" }
+  var unfinishedPath: String { workspace + "/unfinished" }
   package func path(of reference: ArtifactReference) -> String {
     "\(artifactsPath)/\(reference.stage)/\(reference.folderName)"
   }
@@ -52,6 +54,13 @@ public final class ArtifactStore: Sendable {
     // Nobody else builds this one, so what carries its temporary name was left by a process that was killed.
     removeLeftovers(of: key.reference)
     return try withoutInterference(key, type, build)
+  }
+
+  /// The artifact of `key` where it is there and sound; nil otherwise, with nothing done.
+  public func found<Summary: Codable & Sendable>(
+    _ key: ArtifactKey, _ type: Summary.Type = Summary.self
+  ) throws -> Artifact<Summary>? {
+    if case .sound(let found) = try inspect(key.reference, type) { found } else { nil }
   }
 
   /// The artifact that a run or a pointer recorded, or nil if it is gone. A damaged one is set aside, and `badData`
@@ -93,8 +102,9 @@ public final class ArtifactStore: Sendable {
     do {
       // Taken before the folder has its name, so that there is no instant at which it could be collected.
       let use = try FileLock(temporary, .shared, .existing)
-      let summary = try build(ArtifactWriter(folder: temporary))
-      let files = try sealFiles(in: temporary)
+      let writer = ArtifactWriter(folder: temporary)
+      let summary = try build(writer)
+      let files = try sealFiles(in: temporary, writer.adopted)
       let manifestPath = temporary + "/" + ManifestFormat.fileName
       try writeAtomically(try Manifest.text(key: key, files: files, summary: summary), to: manifestPath)
       let manifest = try Manifest<Summary>.read(manifestPath, key: key.digest)

@@ -33,22 +33,37 @@ extension ArtifactStore {
   /// Each is a small file of its own, so processes cannot disturb each other; a damaged one is ignored and written anew.
   /// A workspace that cannot be written only costs the next command the same work.
   public func cachedDigest(identity: String, compute: () throws -> Digest) throws -> Digest {
-    let path = "\(workspace)/digests/\(Digest(of: identity).hex.prefix(32))"
-    func record(_ digest: Digest) -> String { "\(digest.hex) \(Digest(of: identity + "\n" + digest.hex).hex)\n" }
-    if let text = try? readFile(path, limit: 4096),
-      let digest = Digest(hex: String(decoding: text.prefix(64), as: UTF8.self)),
-      text == Array(record(digest).utf8)
-    {
-      return digest
-    }
+    if let known = knownDigest(identity: identity) { return known }
     let digest = try compute()
+    keepDigest(digest, identity: identity)
+    return digest
+  }
+
+  /// The digest that was kept for `identity`; nil where there is none.
+  public func knownDigest(identity: String) -> Digest? {
+    guard let text = try? readFile(digestPath(identity), limit: 4096),
+      let digest = Digest(hex: String(decoding: text.prefix(64), as: UTF8.self)),
+      text == Array(Self.record(digest, identity).utf8)
+    else { return nil }
+    return digest
+  }
+
+  /// Keeps a digest for `cachedDigest`. One that cannot be kept is said.
+  public func keepDigest(_ digest: Digest, identity: String) {
     do {
       try createDirectory(workspace + "/digests")
-      try writeAtomically(record(digest), to: path)
-    } catch let error as SFTError {
+      try writeAtomically(Self.record(digest, identity), to: digestPath(identity))
+    } catch {
       notice("The digest was not kept for later: \(error)")
     }
-    return digest
+  }
+
+  private func digestPath(_ identity: String) -> String {
+    "\(workspace)/digests/\(Digest(of: identity).hex.prefix(32))"
+  }
+
+  private static func record(_ digest: Digest, _ identity: String) -> String {
+    "\(digest.hex) \(Digest(of: identity + "\n" + digest.hex).hex)\n"
   }
 
   /// What tells one version of a file from another without reading it: path, device, inode, size, modification time.

@@ -37,6 +37,7 @@ extension ArtifactStore {
     guard try directoryExists(workspace) else { return [] }
     var removals = try collectUnused(references, age, dryRun)
     removals += try collectUnfinished(dryRun)
+    removals += try collectUnfinishedWork(dryRun)
     removals += try collectAbandoned(in: workspace, dryRun)
     removals += try collectSetAside(dryRun)
     if !dryRun { removeIdleLocks() }
@@ -84,12 +85,27 @@ extension ArtifactStore {
     return removals
   }
 
+  /// Work that was stopped: whoever goes on with it holds its lock.
+  private func collectUnfinishedWork(_ dryRun: Bool) throws -> [Removal] {
+    guard try directoryExists(unfinishedPath) else { return [] }
+    return try directoryEntries(unfinishedPath).compactMap { name -> Removal? in
+      guard let lock = try attemptLock(name) else { return nil }
+      defer { lock.removeFile() }
+      let path = unfinishedPath + "/" + name
+      let removal = Removal(kind: .leftover, path: path, bytes: treeSize(path))
+      if !dryRun { try removeTree(path) }
+      return removal
+    }
+  }
+
   /// Temporary files and folders of processes that are gone, anywhere else in the workspace.
   private func collectAbandoned(in folder: String, _ dryRun: Bool) throws -> [Removal] {
     var removals: [Removal] = []
     for entry in try directoryEntries(folder) {
       let path = folder + "/" + entry
-      guard path != artifactsPath, path != setAsidePath, path != locksPath, !isLink(path) else { continue }
+      guard path != artifactsPath, path != setAsidePath, path != locksPath, path != unfinishedPath, !isLink(path) else {
+        continue
+      }
       guard let name = TemporaryName(path) else {
         if try directoryExists(path) { removals += try collectAbandoned(in: path, dryRun) }
         continue

@@ -121,7 +121,7 @@ private func untieHead(in path: String) throws {
 func otherParts(of checkpoint: ModelCheckpoint) -> [TensorOutput] {
   checkpoint.otherParts.compactMap { name in
     checkpoint.weights.info(name).map { info in
-      TensorOutput(name, info.dtype, info.shape) { sink in try sink(checkpoint.weights.bytes(of: name)) }
+      TensorOutput(name, info.dtype, info.shape, mapped: { try checkpoint.weights.bytes(of: name) })
     }
   }
 }

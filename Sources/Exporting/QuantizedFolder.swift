@@ -7,19 +7,20 @@ import Weights
 /// Writes the model with some of its linears in 4 bits, as bitsandbytes serialises them, and a `config.json` that says so:
 /// transformers and bitsandbytes load the folder, and so does `ModelCheckpoint`.
 ///
-/// `matrices` is by tensor name; every other tensor is written as float32, and what belongs to another part of the model, such
-/// as its vision tower, as it is. `skipped` are the module names left out, which the loader must know of.
+/// `matrices` is by tensor name; every other tensor is written as it is stored (float64 as float32), so that nothing large is ever
+/// in float32, and so is what belongs to another part of the model, such as its vision tower. `skipped` are the module names left out, which the loader must know of.
 public func exportQuantized(
   _ checkpoint: ModelCheckpoint, _ matrices: [String: QuantizedMatrix], settings: QuantizationSettings,
   skipped: [String], tokenizerFiles: [String], to folder: String
 ) throws {
-  let tensors = checkpoint.configuration.expectedTensors.flatMap { tensor -> [TensorOutput] in
+  let tensors = try checkpoint.configuration.expectedTensors.flatMap { tensor -> [TensorOutput] in
     if let matrix = matrices[tensor.name] { return matrix.tensors(name: tensor.name) }
+    let (stored, info) = (try checkpoint.storedName(tensor.name), try checkpoint.info(tensor.name))
+    if info.dtype != .f64 {
+      return [TensorOutput(tensor.name, info.dtype, tensor.shape, mapped: { try checkpoint.weights.bytes(of: stored) })]
+    }
     return [
-      TensorOutput(tensor.name, .f32, tensor.shape) { sink in
-        let values = try checkpoint.tensor(tensor.name, shape: tensor.shape)
-        try values.withValues { try sink(UnsafeRawBufferPointer($0)) }
-      }
+      TensorOutput(tensor.name, tensor.shape, as: .f32) { try checkpoint.tensor(tensor.name, shape: tensor.shape) }
     ]
   }
   let skipped = skipped + otherModules(of: checkpoint)

@@ -43,7 +43,12 @@ extension AdamWStep {
     public var count: Int { mCodes.count }
     public var blocks: Int { mAbsmax.count }
     /// What they take in memory.
-    public var bytes: Int { 2 * count + 2 * blocks * MemoryLayout<Float>.stride }
+    public var bytes: Int { Self.bytes(count: count) }
+
+    /// What those of so many parameters take.
+    public static func bytes(count: Int) -> Int {
+      2 * count + 2 * ((count + DynamicMap.blockSize - 1) / DynamicMap.blockSize) * MemoryLayout<Float>.stride
+    }
   }
 
   /// Updates `parameters` and `moments` in place; as many elements as the moments were made for, or only some of their

@@ -5,10 +5,13 @@ import Glibc
 public final class FloatBuffer {
   public private(set) var pointer: MutableFloats
   public private(set) var capacity: Int
+  /// The most floats that were asked for: those that may have been written to.
+  public private(set) var requested: Int
   private var usesLargePages = false
 
   public init(_ capacity: Int = 0) {
     self.capacity = capacity
+    requested = capacity
     pointer = Self.allocate(capacity)
   }
 
@@ -17,6 +20,7 @@ public final class FloatBuffer {
   /// Makes room for `count` floats; what was there is lost where it grows. Fresh memory is zero.
   @discardableResult
   public func ensure(_ count: Int) -> MutableFloats {
+    requested = max(requested, count)
     if count > capacity {
       Self.deallocate(pointer, capacity)
       // A little more than asked for, so that batches of slightly different sizes do not reallocate each time.

@@ -16,9 +16,13 @@ public final class PackedMatrix: Sendable {
 
   private init(rows: Int, columns: Int) {
     (self.rows, self.columns) = (rows, columns)
-    let width = ProductSum.panelColumns
-    values = FloatBuffer((columns + width - 1) / width * rows * width)
+    values = FloatBuffer(Self.floats(rows: rows, columns: columns))
     values.useLargePages()
+  }
+
+  /// Floats that a k × n weight takes when it is laid out.
+  public static func floats(rows: Int, columns: Int) -> Int {
+    (columns + ProductSum.panelColumns - 1) / ProductSum.panelColumns * rows * ProductSum.panelColumns
   }
 
   /// From W stored row-major with rows of `stride`.

@@ -108,6 +108,9 @@ public struct ProductSum {
   /// Floats of scratch for each thread: for either term a panel, and 64 × 64 decoded elements.
   static let scratchFloats = 2 * (panelSteps * panelColumns + panelColumns * panelColumns)
 
+  /// Floats of scratch that products take on the panels, at most.
+  public static func panelScratch(threads: Int) -> Int { threads * scratchFloats }
+
   /// Computes C, [m, n] with rows of `stride`. `scratch` is reused from call to call.
   public func compute(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) {
     if m == 0 || n == 0 { return }

@@ -15,14 +15,19 @@ public final class TrainableWeights {
   /// Zeros.
   public init(_ configuration: ModelConfiguration) {
     self.configuration = configuration
+    tensors = Self.tensors(of: configuration)
+    count = tensors.reduce(0) { $0 + $1.count }
+    parameters = FloatBuffer(count)
+    parameters.useLargePages()
+  }
+
+  /// Where each tensor of a model lies in the memory.
+  public static func tensors(of configuration: ModelConfiguration) -> [ParameterTensor] {
     var offset = 0
-    tensors = configuration.expectedTensors.map { tensor in
+    return configuration.expectedTensors.map { tensor in
       defer { offset += tensor.shape.reduce(1, *) }
       return ParameterTensor(name: tensor.name, shape: tensor.shape, offset: offset)
     }
-    count = offset
-    parameters = FloatBuffer(offset)
-    parameters.useLargePages()
   }
 
   /// A model's weights as they are stored, in float32. Throws as `ModelCheckpoint.tensor` does.

@@ -6,6 +6,38 @@ import Models
 import Tokenizing
 import Weights
 
+/// A model's folder, checked, and its tokenizer: what is known before any weight is read.
+final class OpenedModel {
+  let location: ModelLocation
+  let checkpoint: ModelCheckpoint
+  let tokenizer: Tokenizer
+
+  /// Throws what is wrong with the folder, its weights' headers, or its tokenizer.
+  init(_ name: String, in workspace: Workspace) throws {
+    location = try workspace.model(name)
+    try workspace.checkNamed(location.folder)
+    checkpoint = try ModelCheckpoint(folder: location.folder)
+    tokenizer = try loadTokenizer(location.folder, for: checkpoint.configuration)
+    // What parsing a vocabulary leaves free in the heap is as much as a small model.
+    Compute.trimHeap()
+  }
+
+  /// Throws `badData` where the data was prepared for another tokenizer or a longer context.
+  func check(against data: PreparedData) throws {
+    guard tokenizer.digest == data.summary.tokenizer else {
+      throw SFTError(
+        .badData, "the tokenizer of \(location.name) is not the one the data was prepared with", file: location.folder,
+        advice: "Run `sft prepare` with this model")
+    }
+    guard data.summary.maxLength <= checkpoint.configuration.contextLength else {
+      throw SFTError(
+        .badData,
+        "the data was prepared for \(data.summary.maxLength) tokens, the model's context is "
+          + "\(checkpoint.configuration.contextLength)", file: location.folder)
+    }
+  }
+}
+
 /// A base model, open for use.
 public final class BaseModel {
   private let location: ModelLocation
@@ -22,54 +54,45 @@ public final class BaseModel {
   public var name: String { location.name }
   public var folder: String { location.folder }
 
-  /// With `quantization` the linears are quantised first, or taken from the workspace where that was done before. With
-  /// `packs` what is left in full precision is laid out for many passes. Throws what is wrong with the folder, its weights, or its
-  /// tokenizer.
-  public init(
+  /// Throws what is wrong with the folder, its weights, or its tokenizer.
+  public convenience init(
     _ name: String, workspace: Workspace, quantization: QuantizationOptions? = nil, packs: Bool = false,
     compute: Compute
   ) throws {
+    try self.init(
+      OpenedModel(name, in: workspace), workspace: workspace, quantization: quantization, packs: packs,
+      compute: compute)
+  }
+
+  /// With `quantization` the linears are quantised first, or taken from the workspace where that was done before. With
+  /// `packs` what is left in full precision is laid out for many passes.
+  init(
+    _ opened: OpenedModel, workspace: Workspace, quantization: QuantizationOptions?, packs: Bool, compute: Compute
+  ) throws {
     self.workspace = workspace
-    location = try workspace.model(name)
-    let folder = location.folder
-    try workspace.checkNamed(folder)
-    checkpoint = try ModelCheckpoint(folder: folder)
-    tokenizer = try loadTokenizer(folder, for: checkpoint.configuration)
-    let packing = packs && compute.engine == .auto && PackedMatrix.pays ? compute : nil
+    (location, checkpoint, tokenizer) = (opened.location, opened.checkpoint, opened.tokenizer)
+    let packing = packs && Self.packs(compute) ? compute : nil
     if !checkpoint.quantizedNames.isEmpty {
       // Stored in 4 bits already: that is how it is used, asked for or not.
       (self.quantization, quantized) = (nil, nil)
       decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(checkpoint), packing: packing)
     } else if let quantization {
-      let digest = try modelDigest(checkpoint, in: workspace)
-      let artifact = try QuantizedStage.run(workspace.store, checkpoint, digest: digest, quantization, compute)
+      let artifact = try QuantizedStage.run(workspace, checkpoint, quantization, compute)
       (self.quantization, quantized) = (quantization, artifact)
       decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(artifact, checkpoint), packing: packing)
     } else {
       (self.quantization, quantized) = (nil, nil)
       decoder = try Decoder(checkpoint, packing: packing)
     }
-    // What parsing a vocabulary and quantising leave free in the heap is as much as a small model.
+    // The same of quantising.
     Compute.trimHeap()
   }
 
+  /// Whether weights are laid out where that is asked for.
+  static func packs(_ compute: Compute) -> Bool { compute.engine == .auto && PackedMatrix.pays }
+
   /// Over the tensors' names, shapes and values; kept in the workspace by the files' identity.
   public func digest() throws -> Digest { try modelDigest(checkpoint, in: workspace) }
-
-  /// Throws `badData` where the data was prepared for another tokenizer or a longer context.
-  func check(against data: PreparedData) throws {
-    guard tokenizer.digest == data.summary.tokenizer else {
-      throw SFTError(
-        .badData, "the tokenizer of \(name) is not the one the data was prepared with", file: folder,
-        advice: "Run `sft prepare` with this model")
-    }
-    guard data.summary.maxLength <= decoder.configuration.contextLength else {
-      throw SFTError(
-        .badData,
-        "the data was prepared for \(data.summary.maxLength) tokens, the model's context is "
-          + "\(decoder.configuration.contextLength)", file: folder)
-    }
-  }
 
   /// How it is recorded, and what an adapter gives as its base.
   public var reference: String { location.recordedName }
@@ -111,7 +134,24 @@ public final class BaseModel {
 
 /// A model's digest, kept in the workspace by its files' identity.
 public func modelDigest(_ checkpoint: ModelCheckpoint, in workspace: Workspace) throws -> Digest {
-  try workspace.store.cachedDigest(identity: "base 1\n" + checkpoint.identity) {
-    try checkpoint.baseDigest(threads: Compute.availableThreads)
+  if let known = workspace.knownDigest(checkpoint) { return known }
+  let meter = WorkMeter("reading the base", total: checkpoint.weights.files.reduce(0) { $0 + $1.byteCount }) {
+    try workspace.progress($0)
   }
+  let digest = try checkpoint.baseDigest(threads: Compute.availableThreads) { try meter($0) }
+  workspace.keepDigest(digest, checkpoint)
+  return digest
+}
+
+extension Workspace {
+  /// A model's digest where its files were read before; nil otherwise.
+  func knownDigest(_ checkpoint: ModelCheckpoint) -> Digest? {
+    store.knownDigest(identity: Self.identity(checkpoint))
+  }
+
+  func keepDigest(_ digest: Digest, _ checkpoint: ModelCheckpoint) {
+    store.keepDigest(digest, identity: Self.identity(checkpoint))
+  }
+
+  private static func identity(_ checkpoint: ModelCheckpoint) -> String { "base 1\n" + checkpoint.identity }
 }

@@ -179,8 +179,9 @@ public final class DataDoctor {
     _ data: PreparedData, _ workspace: Workspace, threads: Int, progress: (Int) -> Void
   ) throws -> DataReport.Losses {
     let compute = Compute(threads: threads)
-    let base = try BaseModel(data.summary.model, workspace: workspace, compute: compute)
-    try base.check(against: data)
+    let opened = try OpenedModel(data.summary.model, in: workspace)
+    try opened.check(against: data)
+    let base = try BaseModel(opened, workspace: workspace, quantization: nil, packs: false, compute: compute)
     let likelihoods = try answerLikelihoods(
       InferencePass(base.decoder, nil, compute), count: data.count, progress: progress
     ) { data.sample($0) }

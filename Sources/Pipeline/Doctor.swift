@@ -91,13 +91,6 @@ private func kernelRemarks(_ report: DoctorReport) -> [String] {
 }
 
 private func memory() -> (total: Int, available: Int) {
-  var (total, available) = (0, 0)
-  let lines = (try? readPseudoFile("/proc/meminfo"))?.split(separator: "\n") ?? []
-  for line in lines {
-    let words = line.split(whereSeparator: \.isWhitespace)
-    guard words.count >= 2, let kibibytes = Int(words[1]) else { continue }
-    if words[0] == "MemTotal:" { total = kibibytes << 10 }
-    if words[0] == "MemAvailable:" { available = kibibytes << 10 }
-  }
-  return (total, available)
+  let fields = MemoryAllowance.fields("/proc/meminfo")
+  return (fields["MemTotal"] ?? 0, fields["MemAvailable"] ?? 0)
 }

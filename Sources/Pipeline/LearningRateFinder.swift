@@ -77,7 +77,9 @@ public struct LearningRateFinder {
     let decoder = try start.decoder()
     let parts = TrainingParts(
       decoder, start.trained, count: data.training.count, samples: { data.sample(data.training[$0]) },
-      memory: start.trained.passMemory(decoder, checkpointing: start.settings.gradientCheckpointing))
+      memory: PassMemory.forTraining(
+        adapter: start.trained.adapter != nil, quantized: decoder.isQuantized,
+        checkpointing: start.settings.gradientCheckpointing))
     let test = RangeTest(parts, settings: start.settings, range: range, progress: progress)
     if test.failure != nil { try start.base.checkpoint.checkFinite() }
     return RangeReport(settings, test)

@@ -73,7 +73,7 @@ public struct PretrainRun {
       hasValidation: !windows.validation.isEmpty, threads: compute.threads,
       lengths: { windows.training.map { windows.sample($0).tokens.count } })
     let weights = TrainableWeights(model)
-    try options.planValidation(&settings, trainingData(windows), try weights.decoder(), .weights(weights))
+    try options.planValidation(&settings, trainingData(windows), try weights.decoder(), lowestLayer: 0)
     let charts = try options.tensorboard.map(TensorBoardLog.folder)
     let template = try PromptTemplate.named("alpaca")
     let (held, configuration) = try workspace.newRun(options.run, charts: charts) { place, final in

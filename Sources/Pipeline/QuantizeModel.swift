@@ -1,3 +1,4 @@
+import Artifacts
 import Core
 import Evaluating
 import Exporting
@@ -21,6 +22,8 @@ public struct QuantizeOptions: Sendable {
   public var template: String?
   /// Whether to measure each linear's outputs over the data too, at most `outputTokens` of it.
   public var measuresOutputs = false
+  /// Whether the linears' errors are wanted at all.
+  public var measures = true
   public var outputTokens = 4096
   public var threads = Compute.availableThreads
 
@@ -43,28 +46,62 @@ public func quantizeModel(
     throw SFTError(.usage, "the model is stored in 4 bits already", file: folder)
   }
   if let target = options.target { try checkTarget(target, replacing: options.replacing, base: folder) }
+  let tokenizerFiles = try options.target == nil ? [] : location.tokenizerFiles
+  // What cannot be copied in the end is found out at the start.
+  _ = try companions(of: folder, tokenizerFiles)
   let linears = opened.configuration.linears
   let names = try options.quantization.select(from: linears)
   let data = try options.data.map { try QuantizationData($0, of: model, options, workspace, notice) }
   // One mapping of the weights, where they are used twice.
   let checkpoint = data?.session.base.checkpoint ?? opened
   let settings = options.quantization.settings
-  let matrices = Dictionary(
-    uniqueKeysWithValues: zip(names, try QuantizedStage.quantize(names, checkpoint, settings, compute)))
+  let made = try QuantizedLinears(checkpoint, options.quantization, names, in: workspace, compute)
+  let matrices = made.matrices
   let kept = linears.filter { matrices[$0.weightName] == nil }.map(\.name)
   if let target = options.target {
     try exportQuantized(
       checkpoint, matrices, settings: settings, skipped: kept,
-      tokenizerFiles: location.tokenizerFiles, to: target)
+      tokenizerFiles: tokenizerFiles, to: target)
   }
   let layers = try linears.compactMap { linear in
-    try matrices[linear.weightName].map { try QuantizationReport.Layer($0, linear, checkpoint, compute) }
+    try matrices[linear.weightName].map {
+      try QuantizationReport.Layer($0, linear, options.measures ? checkpoint : nil, compute)
+    }
   }
   var report = QuantizationReport(
     model: folder, path: options.target, layers: layers, kept: kept, bytes: layers.reduce(0) { $0 + $1.bytes },
     bits_per_weight: 8 * Double(layers.reduce(0) { $0 + $1.bytes }) / Double(layers.reduce(0) { $0 + $1.weights }))
   try data?.measure(matrices, into: &report, options, notice)
+  try made.finish()
   return report
+}
+
+/// The quantised linears of a model: an artifact's where there is one, else made for now in files that are removed once they
+/// are done with, and left to the next command where this one is stopped.
+private struct QuantizedLinears {
+  let matrices: [String: QuantizedMatrix]
+  private let artifact: Artifact<QuantizedStage.Summary>?
+  private let work: UnfinishedWork?
+
+  init(
+    _ checkpoint: ModelCheckpoint, _ options: QuantizationOptions, _ names: [String], in workspace: Workspace,
+    _ compute: Compute
+  ) throws {
+    artifact = try QuantizedStage.found(workspace, checkpoint, options)
+    if let artifact {
+      (matrices, work) = (try QuantizedStage.open(artifact, checkpoint), nil)
+      return
+    }
+    let work = try workspace.store.unfinishedWork(
+      QuantizedStage.name, key: QuantizedParts.key(checkpoint, names, options.settings))
+    let parts = QuantizedParts(
+      checkpoint: checkpoint, names: names, settings: options.settings, hashes: false, compute: compute, work: work)
+    let made = try parts.make(notice: workspace.notice, progress: workspace.progress)
+    matrices = try QuantizedStage.open(made.files.map(\.path), checkpoint)
+    self.work = work
+  }
+
+  func finish() throws { try work?.remove() }
 }
 
 /// The model in full precision and the samples that it is compared on with its quantised self.

@@ -52,8 +52,7 @@ public struct QuantizationOptions: Sendable, Equatable, Codable {
 /// are, in the checkpoint.
 enum QuantizedStage {
   static let name = "quantized"
-  static let version = 1
-  static let dataFile = "linears.safetensors"
+  static let version = 2
 
   struct Summary: Codable, Sendable, Equatable {
     var linears: Int
@@ -61,49 +60,80 @@ enum QuantizedStage {
     var bytes: Int
   }
 
+  /// The artifact that is there, or one that is made; a model whose digest is not known yet is read once for both.
   static func run(
-    _ store: ArtifactStore, _ checkpoint: ModelCheckpoint, digest: Digest,
-    _ options: QuantizationOptions, _ compute: Compute
+    _ workspace: Workspace, _ checkpoint: ModelCheckpoint, _ options: QuantizationOptions, _ compute: Compute
   ) throws -> Artifact<Summary> {
     let names = try options.select(from: checkpoint.configuration.linears)
-    let key = ArtifactKey(
+    let store = workspace.store
+    func key(_ digest: Digest) -> ArtifactKey { Self.key(digest, options, names) }
+    /// Where other bases were quantised, one of them may be this one from before it was moved: that is asked first.
+    func known() throws -> Digest? {
+      try workspace.knownDigest(checkpoint) ?? (store.hasArtifacts(name) ? modelDigest(checkpoint, in: workspace) : nil)
+    }
+    if let digest = try known(), let found = try store.found(key(digest), Summary.self) { return found }
+    let work = try store.unfinishedWork(
+      name, key: QuantizedParts.key(checkpoint, names, options.settings))
+    // Another process may have made it in the meantime.
+    let digest = try known()
+    if let digest, let found = try store.found(key(digest), Summary.self) {
+      try work.remove()
+      return found
+    }
+    let parts = QuantizedParts(
+      checkpoint: checkpoint, names: names, settings: options.settings, hashes: digest == nil, compute: compute,
+      work: work)
+    let made = try parts.make(notice: workspace.notice, progress: workspace.progress)
+    if let digest = made.digest { workspace.keepDigest(digest, checkpoint) }
+    guard let digest = digest ?? made.digest else {
+      throw SFTError(.internalError, "the base has no digest", file: checkpoint.folder)
+    }
+    let artifact = try store.artifact(key(digest)) { writer in
+      let matrices = try open(made.files.map(\.path), checkpoint).values
+      for (number, file) in made.files.enumerated() {
+        try writer.adopt(file.path, as: QuantizedParts.fileName(number), sha256: file.sha256)
+      }
+      return Summary(
+        linears: matrices.count, weights: matrices.reduce(0) { $0 + $1.count },
+        bytes: matrices.reduce(0) { $0 + $1.bytes })
+    }
+    try work.remove()
+    return artifact
+  }
+
+  private static func key(_ digest: Digest, _ options: QuantizationOptions, _ names: [String]) -> ArtifactKey {
+    ArtifactKey(
       stage: name, version: version,
       settings: [
         Setting("kind", options.settings.kind.rawValue), Setting("double", options.settings.doubleQuantization),
         Setting("tensors", names.joined(separator: " ")),
       ], inputs: [digest])
-    return try store.artifact(key) { writer in
-      let matrices = try quantize(names, checkpoint, options.settings, compute)
-      let tensors = zip(names, matrices).flatMap { name, matrix in matrix.tensors(name: name) }
-      try writeSafetensors(tensors, to: writer.path(dataFile))
-      return Summary(
-        linears: names.count, weights: matrices.reduce(0) { $0 + $1.count },
-        bytes: matrices.reduce(0) { $0 + $1.bytes })
-    }
   }
 
-  /// Tensor by tensor: besides the results one tensor at most is resident.
-  static func quantize(
-    _ names: [String], _ checkpoint: ModelCheckpoint, _ settings: QuantizationSettings, _ compute: Compute
-  ) throws -> [QuantizedMatrix] {
-    let expected = Dictionary(uniqueKeysWithValues: checkpoint.configuration.expectedTensors.map { ($0.name, $0) })
-    return try names.map { name in
-      guard let tensor = expected[name] else { throw SFTError(.internalError, "there is no tensor \(name)") }
-      let weight = try checkpoint.tensor(name, shape: tensor.shape)
-      defer { weight.releasePages() }
-      return try QuantizedMatrix(
-        weight, layout: tensor.orientation == .inputsByOutputs ? .inputsByOutputs : .outputsByInputs, name: name,
-        file: checkpoint.folder, settings: settings, compute)
-    }
+  /// What `run` made before, where that can be told without reading the weights.
+  static func found(
+    _ workspace: Workspace, _ checkpoint: ModelCheckpoint, _ options: QuantizationOptions
+  ) throws -> Artifact<Summary>? {
+    guard let digest = workspace.knownDigest(checkpoint) else { return nil }
+    return try workspace.store.found(
+      key(digest, options, options.select(from: checkpoint.configuration.linears)), Summary.self)
   }
 
-  /// What `run` made, by tensor name; the codes stay in the mapped file.
+  /// What `run` made, by tensor name; the codes stay in the mapped files.
   static func open(_ artifact: Artifact<Summary>, _ checkpoint: ModelCheckpoint) throws -> [String: QuantizedMatrix] {
-    let file = try SafetensorsFile(try artifact.file(dataFile))
+    try open(artifact.files.map { try artifact.file($0.name) }, checkpoint)
+  }
+
+  /// The quantised linears that some files hold.
+  static func open(_ paths: [String], _ checkpoint: ModelCheckpoint) throws -> [String: QuantizedMatrix] {
+    let linears = checkpoint.configuration.linears
     var matrices: [String: QuantizedMatrix] = [:]
-    for linear in checkpoint.configuration.linears where QuantizedMatrix.isStored(linear.weightName, in: file) {
-      matrices[linear.weightName] = try QuantizedMatrix(
-        reading: linear.weightName, outputs: linear.outputWidth, inputs: linear.inputWidth, from: file)
+    for path in paths {
+      let file = try SafetensorsFile(path)
+      for linear in linears where QuantizedMatrix.isStored(linear.weightName, in: file) {
+        matrices[linear.weightName] = try QuantizedMatrix(
+          reading: linear.weightName, outputs: linear.outputWidth, inputs: linear.inputWidth, from: file)
+      }
     }
     return matrices
   }

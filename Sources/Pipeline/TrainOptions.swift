@@ -50,6 +50,8 @@ public struct TrainOptions: Sendable {
   public var trunkCache: Int?
   public var quantization: QuantizationOptions?
   public var force = false
+  /// Starts though it is not going to fit in memory.
+  public var ignoresMemory = false
   /// Says where the time goes; changes nothing else, so a resumed run may be asked too.
   public var profile = false
   /// Folder for TensorBoard's event files, in which the run has one of its own.

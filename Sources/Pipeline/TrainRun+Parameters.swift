@@ -1,7 +1,9 @@
 import Core
 import Files
 import Models
+import Tokenizing
 import Training
+import Weights
 
 /// What a run trains.
 extension TrainRun {
@@ -28,15 +30,22 @@ extension TrainRun {
       event(.note("Starting from the adapter \(folder): r \(lora.rank), alpha \(lora.alpha)."))
       return (lora, try Digest(ofFile: folder + "/" + AdapterFolder.weightsFile).hex, .adapter(adapter))
     }
-    let lora = LoRAConfiguration(
+    let lora = try askedLoRA(data, base.folder, base.tokenizer, base.decoder.configuration)
+    try warnOfTokens(lora, base, data)
+    return (lora, nil, .adapter(try freshAdapter(lora, options.seed ?? TrainOptions.standardSeed, base)))
+  }
+
+  /// The adapter that the options ask for, on a model in `folder`. Throws `usage` for tokens that there are not.
+  func askedLoRA(
+    _ data: PreparedData, _ folder: String, _ tokenizer: Tokenizer, _ model: ModelConfiguration
+  ) throws -> LoRAConfiguration {
+    LoRAConfiguration(
       rank: options.rank ?? 16, alpha: options.alpha ?? 16, dropout: options.dropout ?? 0,
       rankStabilized: options.rankStabilized ?? false, targets: options.targets ?? [LoRAConfiguration.allLinear],
       layers: options.layers,
       tokens: try options.trainedTokens.map {
-        TrainedTokens.all(try tokens(of: data, base).ids($0), of: base.decoder.configuration)
+        TrainedTokens.all(try tokens(of: data, folder, tokenizer).ids($0), of: model)
       }, savedModules: options.savedModules)
-    try warnOfTokens(lora, base, data)
-    return (lora, nil, .adapter(try freshAdapter(lora, options.seed ?? TrainOptions.standardSeed, base)))
   }
 
   /// The same for a run whose settings are those of another; it is called `name`.
@@ -65,8 +74,8 @@ extension TrainRun {
     return adapter
   }
 
-  private func tokens(of data: PreparedData, _ base: BaseModel) throws -> TemplateTokens {
-    TemplateTokens(layout: try RecordLayout(data.summary, folder: base.folder), tokenizer: base.tokenizer)
+  private func tokens(of data: PreparedData, _ folder: String, _ tokenizer: Tokenizer) throws -> TemplateTokens {
+    TemplateTokens(layout: try RecordLayout(data.summary, folder: folder), tokenizer: tokenizer)
   }
 
   /// Says what happens to tokens that the base may never have learnt, and what an adapter does to a tied head.
@@ -74,7 +83,7 @@ extension TrainRun {
     let model = base.decoder.configuration
     let saved = try (lora.savedModules ?? []).map { try model.end(named: $0) }
     if lora.tokens == nil, !saved.contains(.embedding),
-      let warning = try tokens(of: data, base).warning(folder: base.folder)
+      let warning = try tokens(of: data, base.folder, base.tokenizer).warning(folder: base.folder)
     {
       event(.note("warning     \(warning)."))
     }

@@ -11,6 +11,7 @@ extension TrainRun {
     guard configuration.settings.method != .pretrain else { throw otherVerb(folder, configuration) }
     try refuseChanges(configuration, folder.name)
     let outcome = try workspace.resume(recorded, charts: options.tensorboard, event: event) {
+      try announce(plan(configuration))
       let (data, base) = try open(configuration, folder.name)
       if configuration.settings.initialAdapter != nil, try folder.checkpointSteps().isEmpty {
         throw SFTError(

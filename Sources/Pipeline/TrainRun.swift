@@ -2,6 +2,7 @@ import Core
 import Files
 import Kernels
 import Models
+import Tokenizing
 import Training
 
 /// A run, from options to outcome.
@@ -71,6 +72,7 @@ public struct TrainRun {
   }
 
   private func start() throws -> (RunFolder, TrainingOutcome?) {
+    try announce(plan())
     var start = try setUp()
     let (data, base) = (start.data, start.base)
     let charts = try options.tensorboard.map(TensorBoardLog.folder)
@@ -84,7 +86,9 @@ public struct TrainRun {
         event(.note("nothing is stored for --trunk-cache: the embedding below the frozen layers is trained"))
       }
     }
-    try options.planValidation(&start.settings, trainingData(data, base), try start.decoder(), start.trained)
+    try options.planValidation(
+      &start.settings, trainingData(data, base.tokenizer), try start.decoder(),
+      lowestLayer: start.trained.adapter?.lowestLayer ?? 0)
     let configuration = RunConfiguration(
       format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
       tokenizer: base.tokenizer.digest, templateName: data.summary.templateName, template: data.summary.template,
@@ -130,12 +134,12 @@ public struct TrainRun {
         baseModel: base.reference, baseDigest: configuration.baseDigest,
         quantization: configuration.quantization?.description, modelFolder: base.folder,
         tokenizerFiles: try base.tokenizerFiles),
-      data: trainingData(data, base), shouldStop: shouldStop, event: event, profile: options.profile,
+      data: trainingData(data, base.tokenizer), shouldStop: shouldStop, event: event, profile: options.profile,
       checkModel: { try base.checkpoint.checkFinite() },
       trunk: { profiler in try trunk(folder, configuration, data, base, profiler) })
   }
 
-  private func trainingData(_ data: PreparedData, _ base: BaseModel) -> TrainingData {
+  func trainingData(_ data: PreparedData, _ tokenizer: Tokenizer) -> TrainingData {
     let first = data.validation.first.map(data.sample)
     // The first trained turn ends in it, where it is a turn that ends.
     let end = first.flatMap { sample in sample.supervised.first.map { sample.tokens[$0.upperBound - 1] } }
@@ -144,7 +148,7 @@ public struct TrainRun {
       place: { data.place(data.training[$0]) }, validationCount: data.validation.count,
       validationSample: { data.sample(data.validation[$0]) },
       samplePrompt: first.map { Array($0.tokens.prefix($0.promptCount)) } ?? [],
-      sampleEnds: end.map { base.tokenizer.isSpecial($0) ? [$0] : [] } ?? [])
+      sampleEnds: end.map { tokenizer.isSpecial($0) ? [$0] : [] } ?? [])
   }
 
   /// What the frozen blocks below the adapters give, where the run's settings say that it is stored.

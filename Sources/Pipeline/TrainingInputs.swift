@@ -7,6 +7,7 @@ import Kernels
 /// mapped, quantised and given its tokenizer once, however many learning rates are tried on it.
 public final class TrainingInputs {
   private var data: PreparedData?
+  private var opened: (folder: String, model: OpenedModel)?
   private var base: (folder: String, isFrozen: Bool, compute: Compute, model: BaseModel)?
 
   public init() {}
@@ -19,26 +20,43 @@ public final class TrainingInputs {
     return data
   }
 
+  /// The model's folder and tokenizer, which have to fit the data; no weights are read.
+  func opened(_ name: String, for data: PreparedData, _ workspace: Workspace) throws -> OpenedModel {
+    let folder = try folder(name, workspace)
+    if let opened, opened.folder == folder {
+      try opened.model.check(against: data)
+      return opened.model
+    }
+    opened = nil
+    let model = try OpenedModel(name, in: workspace)
+    try model.check(against: data)
+    opened = (folder, model)
+    return model
+  }
+
+  private func folder(_ name: String, _ workspace: Workspace) throws -> String {
+    let resolved = try workspace.model(name).folder
+    return canonicalPath(resolved) ?? resolved
+  }
+
   /// The base, which has to fit the data. It is trained upon where it is frozen, and else only read.
   func base(
     _ name: String, _ quantization: QuantizationOptions?, isFrozen: Bool, _ compute: Compute, for data: PreparedData,
     _ workspace: Workspace
   ) throws -> BaseModel {
-    let resolved = try workspace.model(name).folder
-    let folder = canonicalPath(resolved) ?? resolved
+    let opened = try opened(name, for: data, workspace)
+    let folder = try folder(name, workspace)
     if let base, base.folder == folder, base.isFrozen == isFrozen, base.compute.engine == compute.engine,
       base.compute.threads == compute.threads,
       // One that is stored in 4 bits is no other for being asked for so.
       base.model.quantization == quantization || !base.model.checkpoint.quantizedNames.isEmpty
     {
-      try base.model.check(against: data)
       return base.model
     }
     // Two bases need not be in memory at once.
     base = nil
     let model = try BaseModel(
-      name, workspace: workspace, quantization: quantization, packs: isFrozen, compute: compute)
-    try model.check(against: data)
+      opened, workspace: workspace, quantization: quantization, packs: isFrozen, compute: compute)
     base = (folder, isFrozen, compute, model)
     return model
   }

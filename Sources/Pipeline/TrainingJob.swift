@@ -11,6 +11,8 @@ import Training
 public enum TrainEvent {
   /// A setting or fact worth knowing before the first step.
   case note(String)
+  /// What the run is going to take, before the base is opened.
+  case planned(TrainingPlan)
   case started(RunFolder, RunConfiguration, firstStep: Int)
   case metric(Metric)
   /// What the validations of the run will be; only where there are any.
@@ -71,7 +73,8 @@ struct TrainingJob {
   func callAsFunction(isResuming: Bool) throws -> TrainingOutcome {
     let settings = configuration.settings
     // Training and validation take turns.
-    let memory = trained.passMemory(decoder, checkpointing: settings.gradientCheckpointing)
+    let memory = PassMemory.forTraining(
+      adapter: trained.adapter != nil, quantized: decoder.isQuantized, checkpointing: settings.gradientCheckpointing)
     let compute = Compute(engine: settings.engine, threads: settings.threads)
     var charts: TensorBoardLog?
     let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
@@ -90,7 +93,7 @@ struct TrainingJob {
     let firstStep = isResuming ? try resume(trainer) : 0
     event(.started(folder, configuration, firstStep: firstStep))
     if settings.validations > 0 {
-      let cost = try data.cost(settings, decoder, trained)
+      let cost = try data.cost(settings, decoder, lowestLayer: trained.adapter?.lowestLayer ?? 0)
       event(.validations(ValidationForecast(settings, cost, records: data.validationCount)))
     }
     for remark in settings.remarks(cores: Compute.availableThreads) { event(.note(remark)) }
@@ -180,15 +183,15 @@ struct TrainingJob {
   }
 }
 
-extension TrainedParameters {
-  /// What training them computes in: much of it where memory is spent anyway, little where it was asked to be saved.
-  func passMemory(_ decoder: Decoder, checkpointing: Bool) -> PassMemory {
-    switch (self, checkpointing) {
-    case (.adapter, false):
-      decoder.isQuantized ? PassMemory(logits: 3 << 20, keepsAttention: false) : PassMemory(logits: 12 << 20)
-    case (.adapter, true): PassMemory(logits: 800 << 10)
-    case (.weights, false): PassMemory(logits: 12 << 20, usesLargePages: true)
-    case (.weights, true): PassMemory(logits: 6 << 20)
+extension PassMemory {
+  /// What training computes in: much of it where memory is spent anyway, little where it was asked to be saved.
+  static func forTraining(adapter: Bool, quantized: Bool, checkpointing: Bool) -> PassMemory {
+    switch (adapter, checkpointing) {
+    case (true, false):
+      quantized ? PassMemory(logits: 3 << 20, keepsAttention: false) : PassMemory(logits: 12 << 20)
+    case (true, true): PassMemory(logits: 800 << 10)
+    case (false, false): PassMemory(logits: 12 << 20, usesLargePages: true)
+    case (false, true): PassMemory(logits: 6 << 20)
     }
   }
 }

@@ -29,7 +29,7 @@ extension TrainingData {
   private static let examples = 256
 
   /// What updates and validations cost with these settings.
-  func cost(_ settings: TrainingSettings, _ decoder: Decoder, _ trained: TrainedParameters) throws -> ValidationCost {
+  func cost(_ settings: TrainingSettings, _ decoder: Decoder, lowestLayer: Int) throws -> ValidationCost {
     let used = min(validationCount, Self.examples)
     var records = 0.0
     let plain = settings.engine == .plain
@@ -40,7 +40,7 @@ extension TrainingData {
     ) { batch, _ in records += ValidationCost.forward(batch, decoder) }
     return ValidationCost(
       update: ValidationCost.update(
-        settings, decoder, lowestLayer: trained.adapter?.lowestLayer ?? 0, count: count, samples: sample),
+        settings, decoder, lowestLayer: lowestLayer, count: count, samples: sample),
       record: records / Double(max(1, used)), prompt: Double(samplePrompt.count),
       answerToken: ValidationCost.generatedToken(decoder))
   }
@@ -49,9 +49,9 @@ extension TrainingData {
 extension TrainOptions {
   /// Keeps validations within their share of the time, where the user has not said how often they are to be.
   func planValidation(
-    _ settings: inout TrainingSettings, _ data: TrainingData, _ decoder: Decoder, _ trained: TrainedParameters
+    _ settings: inout TrainingSettings, _ data: TrainingData, _ decoder: Decoder, lowestLayer: Int
   ) throws {
     guard evalEvery == nil, earlyStopping == nil, data.validationCount > 0 else { return }
-    settings.planValidation(try data.cost(settings, decoder, trained), of: data.validationCount)
+    settings.planValidation(try data.cost(settings, decoder, lowestLayer: lowestLayer), of: data.validationCount)
   }
 }

@@ -12,11 +12,14 @@ public struct Workspace: Sendable {
   let notice: @Sendable (String) -> Void
   /// For what matters only if a verb does what it was asked for.
   let remark: @Sendable (String) -> Void
+  /// How far something long is; may throw to stop it.
+  let progress: @Sendable (WorkProgress) throws -> Void
 
   /// `explicit`, else `$SFT_WORKSPACE`, else `.sft`. Touches nothing yet. `notice` gets what the user is told at once,
-  /// `remark` what only makes sense beside a result.
+  /// `remark` what only makes sense beside a result, and `progress` how far something long is, which it may throw to stop.
   public init(
-    _ explicit: String?, remark: (@Sendable (String) -> Void)? = nil, notice: @escaping @Sendable (String) -> Void
+    _ explicit: String?, remark: (@Sendable (String) -> Void)? = nil,
+    progress: @escaping @Sendable (WorkProgress) throws -> Void = { _ in }, notice: @escaping @Sendable (String) -> Void
   ) {
     let environment = getenv("SFT_WORKSPACE").map { String(cString: $0) }
     // An empty one is that of a variable that was not set.
@@ -24,6 +27,7 @@ public struct Workspace: Sendable {
     store = ArtifactStore(workspace: path, notice: notice)
     self.notice = notice
     self.remark = remark ?? notice
+    self.progress = progress
   }
 
   public var runsPath: String { path + "/runs" }

@@ -13,33 +13,22 @@ extension QuantizedMatrix {
     _ weights: FloatTensor, layout: FourBit.Layout, name: String, file: String? = nil, settings: QuantizationSettings,
     _ compute: Compute
   ) throws {
-    guard weights.shape.count == 2, weights.count > 0 else {
+    guard weights.shape.count == 2 else {
       throw SFTError(
         .badData, "tensor '\(name)': a matrix with elements can be quantised, found shape \(weights.shape)", file: file)
     }
     let (outputs, inputs) =
       layout == .outputsByInputs
       ? (weights.shape[0], weights.shape[1]) : (weights.shape[1], weights.shape[0])
-    let blocks = (weights.count + Self.blockSize - 1) / Self.blockSize
-    var packed: Bytes?
-    let absmax = try FloatTensor(shape: [blocks]) { statistics in
-      packed = try Bytes(count: (weights.count + 1) / 2) { bytes in
-        guard let base = statistics.baseAddress else { return }
-        let isFinite = withExtendedLifetime(weights) {
-          FourBit.encode(
-            weights.pointer, layout: layout, outputs: outputs, inputs: inputs, as: settings.kind, packed: bytes,
-            absmax: base, compute)
-        }
-        guard isFinite else {
-          throw SFTError(.badData, "tensor '\(name)' holds an infinity or NaN, which cannot be quantised", file: file)
-        }
-      }
-    }
-    guard let packed else { throw SFTError(.internalError, "quantising '\(name)' left no result") }
-    let statistics =
-      settings.doubleQuantization
-      ? Statistics.nested(NestedStatistics(quantizing: absmax, compute)) : .plain(absmax)
-    self.init(settings: settings, outputs: outputs, inputs: inputs, packed: packed, statistics: statistics)
+    let builder = try QuantizedBuilder(outputs: outputs, inputs: inputs, name: name, file: file, settings: settings)
+    builder.encode(weights, layout: layout, compute)
+    try self.init(builder.finish(compute))
+  }
+
+  private convenience init(_ other: QuantizedMatrix) {
+    self.init(
+      settings: other.settings, outputs: other.outputs, inputs: other.inputs, packed: other.packed,
+      statistics: other.statistics)
   }
 }
 

@@ -18,7 +18,8 @@ extension QuantizedMatrix {
   public func tensors(name: String) -> [TensorOutput] {
     func named(_ tensor: StoredTensor) -> String { name + tensor.rawValue }
     func bytes(_ name: String, _ shape: [Int], _ bytes: Bytes) -> TensorOutput {
-      TensorOutput(name, .u8, shape) { sink in try withExtendedLifetime(self) { try sink(bytes.buffer) } }
+      if bytes.isView { return TensorOutput(name, .u8, shape, mapped: { bytes.buffer }) }
+      return TensorOutput(name, .u8, shape) { sink in try withExtendedLifetime(bytes) { try sink(bytes.buffer) } }
     }
     let state = Array(stateJSON.utf8)
     var tensors = [

@@ -65,6 +65,14 @@ public final class QuantizedMatrix: Sendable {
     }
   }
 
+  /// The same for R × C weights.
+  public static func bytes(outputs: Int, inputs: Int, doubleQuantization: Bool) -> Int {
+    let count = outputs * inputs
+    let blocks = (count + blockSize - 1) / blockSize
+    return (count + 1) / 2
+      + (doubleQuantization ? blocks + 4 * ((blocks + nestedBlockSize - 1) / nestedBlockSize) + 4 : 4 * blocks)
+  }
+
   /// Whether the codes lie in a mapped file and take no memory of their own.
   public var isView: Bool { packed.isView }
 

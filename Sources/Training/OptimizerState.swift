@@ -7,7 +7,7 @@ import Models
 /// `adamw` has one pair of float32 moments over all of it, or one a tensor where some tensors are not decayed. `adamw8bit`
 /// has a state for each tensor, as `bitsandbytes.optim.AdamW8bit` has: codes and absmax, or float32 moments for a tensor
 /// of fewer than 4,096 elements.
-package final class OptimizerState {
+public final class OptimizerState {
   private enum Moments {
     case full(m: FloatBuffer, v: FloatBuffer)
     case eightBit(AdamWStep.EightBitMoments)
@@ -56,6 +56,14 @@ package final class OptimizerState {
           (parts[part].count, Self.chunkElements)
         }
       return stride(from: 0, to: count, by: step).map { Chunk(part: part, range: $0..<min($0 + step, count)) }
+    }
+  }
+
+  /// Bytes that the moments of these tensors take, in memory and in a file.
+  public static func bytes(_ kind: Optimizer, _ tensors: [ParameterTensor]) -> Int {
+    tensors.reduce(0) { sum, tensor in
+      let isWhole = kind == .adamw || tensor.count < AdamWStep.EightBitMoments.smallestTensor
+      return sum + (isWhole ? 2 * tensor.count * 4 : AdamWStep.EightBitMoments.bytes(count: tensor.count))
     }
   }
 

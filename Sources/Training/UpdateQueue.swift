@@ -83,6 +83,23 @@ final class UpdateQueue: @unchecked Sendable {
   }
 }
 
+/// Hands `body` the micro-batches of each update of a run, as they will be, with its records' tokens; of a long run those
+/// of its first updates, until `tokenLimit` tokens were packed. Gives how many updates were seen.
+public func forEachUpdate(
+  _ settings: TrainingSettings, count: Int, for decoder: Decoder, tokenLimit: Int,
+  samples: @escaping @Sendable (Int) -> Sample, _ body: (_ batches: [Batch], _ tokens: Int) -> Void
+) -> Int {
+  let queue = UpdateQueue(settings, count: count, for: decoder, trunk: nil, samples: samples)
+  var (step, tokens) = (0, 0)
+  while step < settings.steps, tokens < tokenLimit {
+    let update = queue.take(step)
+    body(update.batches, update.tokens)
+    tokens += update.tokens
+    step += 1
+  }
+  return step
+}
+
 extension TrainingSettings {
   /// Records of the 0-based update `step`.
   func records(of step: Int, _ order: inout DataOrder) -> [Int] {

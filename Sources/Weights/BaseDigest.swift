@@ -2,36 +2,48 @@ import Core
 import Files
 
 extension ModelCheckpoint {
-  /// Elements hashed by one task. Part of the digest's definition: changing it changes every digest.
-  private static let pieceLength = 1 << 22
+  /// Pieces that are hashed before it is said how far that is.
+  private static let piecesAtOnce = 64
 
   /// SHA-256 over the model's tensors: canonical names in sorted order, shapes, and values as little-endian float32. Two
   /// layouts, shardings, or float types of the same values agree; a tied head that is stored nevertheless does not count. Weights
   /// stored in 4 bits count by their codes and statistics.
   ///
   /// Each tensor is hashed in pieces of 4,194,304 values, so that threads share the work evenly; the result is a hash of
-  /// the names, shapes and pieces' hashes, and is the same for any number of threads. Reads all weights once.
-  public func baseDigest(threads: Int) throws -> Digest {
-    let expected = configuration.expectedTensors.sorted { $0.name < $1.name }
-    let tensors = try expected.filter { !quantizedNames.contains($0.name) }.map { tensor in
-      (tensor, try info(tensor.name), try weights.bytes(of: try storedName(tensor.name)))
-    }
-    var pieces: [Piece] = []
-    for (_, info, bytes) in tensors {
-      for start in stride(from: 0, to: info.count, by: Self.pieceLength) {
-        let end = min(start + Self.pieceLength, info.count)
-        let part = bytes[start * info.dtype.size..<end * info.dtype.size]
-        pieces.append(Piece(bytes: UnsafeRawBufferPointer(rebasing: part), dtype: info.dtype))
+  /// the names, shapes and pieces' hashes, and is the same for any number of threads. Reads all weights once; `progress` gets
+  /// the stored bytes that are read, and may throw to stop.
+  public func baseDigest(threads: Int, progress: (_ bytes: Int) throws -> Void = { _ in }) throws -> Digest {
+    let names = configuration.expectedTensors.map(\.name).filter { !quantizedNames.contains($0) }
+    let tensors = try names.map { try pieces($0) }
+    let work = tensors.indices.flatMap { tensor in (0..<tensors[tensor].count).map { (tensor, $0) } }
+    var digests: [String: [Digest]] = [:]
+    var done = 0
+    for start in stride(from: 0, to: work.count, by: Self.piecesAtOnce) {
+      let part = Array(work[start..<min(start + Self.piecesAtOnce, work.count)])
+      let results = try parallelMap(part, threads: threads) { tensors[$0.0].digest(of: $0.1) }
+      for ((tensor, piece), digest) in zip(part, results) {
+        digests[names[tensor], default: []].append(digest)
+        if piece == tensors[tensor].count - 1 { done += tensors[tensor].byteCount }
       }
+      try progress(done)
     }
-    var digests = try parallelMap(pieces, threads: threads) { $0.digest() }[...]
+    return try baseDigest(pieces: digests)
+  }
+
+  /// The same from the digests of all pieces, by canonical name: what they are where somebody has read the weights anyway.
+  public func baseDigest(pieces: [String: [Digest]]) throws -> Digest {
     var digester = Digester()
     digester.update("sft base 1")
-    for (tensor, info, _) in tensors {
+    for tensor in configuration.expectedTensors.sorted(by: { $0.name < $1.name }) {
+      if quantizedNames.contains(tensor.name) { continue }
+      let digests = pieces[tensor.name] ?? []
+      guard digests.count == (try self.pieces(tensor.name).count) else {
+        throw SFTError(.internalError, "tensor \(quoted(tensor.name)) was not read as a whole", file: folder)
+      }
       digester.update(tensor.name)
       digester.update(tensor.shape.count)
       for size in tensor.shape { digester.update(size) }
-      for _ in stride(from: 0, to: info.count, by: Self.pieceLength) { digester.update(digests.removeFirst()) }
+      for digest in digests { digester.update(digest) }
     }
     try addQuantized(to: &digester)
     return digester.finish()
@@ -49,31 +61,5 @@ extension ModelCheckpoint {
         adviseMapped(bytes, .dontNeed)
       }
     }
-  }
-}
-
-/// Part of a tensor's stored bytes, which the checkpoint keeps mapped.
-private struct Piece: @unchecked Sendable {
-  var bytes: UnsafeRawBufferPointer
-  var dtype: TensorType
-
-  /// Of the values as float32, converted through a small buffer where they are stored otherwise.
-  func digest() -> Digest {
-    // A digest reads everything; what is needed of it later is mapped again then.
-    defer { adviseMapped(bytes, .dontNeed) }
-    if dtype == .f32 { return Digest(of: bytes) }
-    var digester = Digester()
-    let chunk = 1 << 14
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: chunk) { buffer in
-      let count = bytes.count / dtype.size
-      for start in stride(from: 0, to: count, by: chunk) {
-        let end = min(start + chunk, count)
-        let values = UnsafeMutableBufferPointer(rebasing: buffer[0..<end - start])
-        convertToFloat(
-          UnsafeRawBufferPointer(rebasing: bytes[start * dtype.size..<end * dtype.size]), dtype, values)
-        digester.update(UnsafeRawBufferPointer(values))
-      }
-    }
-    return digester.finish()
   }
 }

@@ -117,7 +117,7 @@ public final class ModelCheckpoint: Sendable {
   }
 
   /// The tensors that together hold a weight in 4 bits, by their names in the files, sorted.
-  func storedParts(ofQuantized name: String) throws -> [String] {
+  package func storedParts(ofQuantized name: String) throws -> [String] {
     let stored = try storedName(name)
     return weights.names.filter { $0 == stored || $0.hasPrefix(stored + ".") }
   }

@@ -18,8 +18,13 @@ package func writeConfiguration(
 
 /// The tokenizer's files, and how the model generates.
 package func copyCompanions(of model: String, _ tokenizerFiles: [String], to folder: String) throws {
+  try copyFiles(companions(of: model, tokenizerFiles), to: folder)
+}
+
+/// Where they are.
+package func companions(of model: String, _ tokenizerFiles: [String]) throws -> [String] {
   let generation = model + "/generation_config.json"
-  try copyFiles(tokenizerFiles + (try fileExists(generation) ? [generation] : []), to: folder)
+  return tokenizerFiles + (try fileExists(generation) ? [generation] : [])
 }
 
 /// Copies files into a folder, mapped: they may be weights.

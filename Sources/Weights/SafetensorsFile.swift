@@ -24,6 +24,9 @@ public final class SafetensorsFile: Sendable {
     names = header.tensors.keys.sorted()
   }
 
+  /// Of the whole file.
+  public var byteCount: Int { mapping.count }
+
   /// The stored bytes of a tensor, little-endian, perhaps misaligned; valid for as long as this object lives.
   /// Throws `badData` where there is no such tensor.
   public func bytes(of name: String) throws -> UnsafeRawBufferPointer { bytes(try info(name)) }

@@ -20,6 +20,21 @@ public struct TensorOutput {
     self.write = write
   }
 
+  /// Bytes of a mapped file as they are; pages are given back as they are written.
+  public init(
+    _ name: String, _ dtype: TensorType, _ shape: [Int], mapped bytes: @escaping () throws -> UnsafeRawBufferPointer
+  ) {
+    self.init(name, dtype, shape) { sink in
+      let bytes = try bytes()
+      let pieceLength = 1 << 22
+      for start in stride(from: 0, to: bytes.count, by: pieceLength) {
+        let piece = UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + pieceLength, bytes.count)])
+        try sink(piece)
+        adviseMapped(piece, .dontNeed)
+      }
+    }
+  }
+
   /// A float32 tensor from memory.
   public init(_ name: String, _ shape: [Int], _ values: [Float]) {
     self.init(name, .f32, shape) { sink in try values.withUnsafeBytes { try sink($0) } }

@@ -29,7 +29,7 @@ struct Chat: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark, progress: progress.show) { progress.note($0) }
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
     options.apply(choice)

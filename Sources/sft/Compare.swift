@@ -41,7 +41,7 @@ struct Compare: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark, progress: progress.show) { progress.note($0) }
     if let score = voting.score {
       try CompareVotes(workspace: workspace, file: score, out: comparison.out, json: common.json, note: progress.note)()
       return

@@ -77,7 +77,7 @@ struct Export: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark, progress: progress.show) { progress.note($0) }
     var options = InferenceOptions(model)
     options.adapter = source.adapter
     let format = target.format

@@ -54,7 +54,7 @@ struct Generate: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark, progress: progress.show) { progress.note($0) }
     let asked = try textArgument(question.prompt ?? question.instruction ?? question.question ?? "")
     let input = try textArgument(question.input ?? "")
     let settings = try decoding.settings(note: progress.note)

@@ -72,7 +72,7 @@ struct InspectData: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, progress: progress.show) { progress.note($0) }
     guard let data = try workspace.preparedData(path, threads: Compute.availableThreads) else {
       throw SFTError(.notFound, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare` first")
     }
@@ -172,7 +172,7 @@ struct InspectModel: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, progress: progress.show) { progress.note($0) }
     let location = try workspace.model(path)
     let checkpoint = try ModelCheckpoint(folder: location.folder)
     let configuration = checkpoint.configuration

@@ -31,7 +31,7 @@ struct InspectActivations: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark, progress: progress.show) { progress.note($0) }
     let text = try textArgument(showing.text)
     var options = InferenceOptions(weights)
     options.apply(choice)

@@ -55,7 +55,7 @@ struct LRFind: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, progress: progress.showOrStop) { progress.note($0) }
     let (lrFrom, lrTo, steps) = (range.lrFrom, range.lrTo, range.steps)
     let finder = try LearningRateFinder(
       try options(), range: RateRange(lowest: lrFrom, highest: lrTo, steps: steps), workspace: workspace

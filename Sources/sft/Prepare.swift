@@ -103,7 +103,7 @@ struct Prepare: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace) { progress.note($0) }
+    let workspace = Workspace(common.workspace, progress: progress.show) { progress.note($0) }
     let options = PrepareOptions(
       files: files, model: form.model, template: form.template, format: selection.dataFormat,
       trainOn: form.trainOn, date: form.date, maxLength: form.maxLength, overlong: form.overlong,

@@ -73,12 +73,13 @@ struct Quantize: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: common.quiet)
-    let workspace = Workspace(common.workspace, remark: progress.remark) { progress.note($0) }
+    let workspace = Workspace(common.workspace, remark: progress.remark, progress: progress.show) { progress.note($0) }
     var options = QuantizeOptions(model: target.model)
     options.quantization = settings.options
     (options.target, options.replacing) = (target.to, target.overwrite)
     (options.data, options.template) = (measuring.data, measuring.template)
-    options.measuresOutputs = measuring.report || common.json
+    options.measures = measuring.report || common.json
+    options.measuresOutputs = options.measures
     if let threads = computing.threads { options.threads = threads }
     let result = try quantizeModel(options, in: workspace) { progress.note($0) }
     progress.close()

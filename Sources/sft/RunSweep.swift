@@ -8,7 +8,7 @@ func runSweep(
   _ rates: [Double], _ options: TrainOptions, verb: String, _ common: CommonOptions, _ train: TrainingCommand
 ) throws {
   let progress = Progress(quiet: common.quiet)
-  let workspace = Workspace(common.workspace) { progress.note($0) }
+  let workspace = Workspace(common.workspace, progress: progress.showOrStop) { progress.note($0) }
   Interrupt.stopsOrderly()
   // Whoever reads the progress may go; the runs go on.
   signal(SIGPIPE, SIG_IGN)

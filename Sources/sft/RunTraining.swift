@@ -6,7 +6,7 @@ import Training
 /// Runs a training with the display of it, stops it in order when asked to, and reports how it ended.
 func runTraining(_ common: CommonOptions, _ train: TrainingCommand) throws {
   let progress = Progress(quiet: common.quiet)
-  let workspace = Workspace(common.workspace) { progress.note($0) }
+  let workspace = Workspace(common.workspace, progress: progress.showOrStop) { progress.note($0) }
   Interrupt.stopsOrderly()
   // Whoever reads the progress may go; the run goes on.
   signal(SIGPIPE, SIG_IGN)

@@ -72,6 +72,7 @@ final class Progress: @unchecked Sendable {
   private var lineIsOpen = false
   private var remarks: [String] = []
   private var lastDrawn = ContinuousClock.now - .seconds(1)
+  private var lastTenth: (name: String, tenth: Int)?
 
   init(quiet: Bool) { self.quiet = quiet }
 
@@ -102,6 +103,13 @@ final class Progress: @unchecked Sendable {
     let line = "\(bar) \(label)\(done)/\(total)  \(printable(text))"
     Terminal.write("\r\u{1b}[2K" + String(line.prefix(max(20, Terminal.columns - 1))))
     lineIsOpen = true
+  }
+
+  /// Whether a tenth of something was not reached before.
+  func isNewTenth(_ tenth: Int, of name: String) -> Bool {
+    if let lastTenth, lastTenth.name == name, lastTenth.tenth == tenth { return false }
+    lastTenth = (name, tenth)
+    return true
   }
 
   /// Ends the rewritten line, and says what was kept for then.

@@ -34,10 +34,17 @@ struct Train: ParsableCommand {
     }
   }
 
+  /// Whether it starts where it does not fit.
+  struct MemoryFlags: ParsableArguments {
+    @Flag(name: .long, help: "Start a run that takes more memory than there is: see `sft plan`.")
+    var noMemoryCheck = false
+  }
+
   @OptionGroup(title: "Run") var which: RunFlags
   @OptionGroup var adapter: AdapterFlags
   @OptionGroup var training: TrainingFlags
   @OptionGroup(title: "Computing") var trunk: TrunkFlags
+  @OptionGroup(title: "Computing") var memory: MemoryFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws { try adapter.refuseFlagsOfAdapters(try options()) }
@@ -48,6 +55,7 @@ struct Train: ParsableCommand {
     which.apply(to: &options)
     options.trunkCache = trunk.trunkCache.map { Int($0 * 1e9) }
     try training.apply(to: &options)
+    options.ignoresMemory = memory.noMemoryCheck
     return options
   }
 

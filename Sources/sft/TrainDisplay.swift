@@ -30,6 +30,7 @@ final class TrainDisplay {
   func show(_ event: TrainEvent) {
     switch event {
     case .note(let text): progress.note(text)
+    case .planned(let plan): progress.note(PlanView(plan).short)
     case .started(let folder, let configuration, let firstStep): start(folder, configuration, firstStep)
     case .metric(.train(let metric)): train(metric)
     case .validations(let forecast): show(forecast)

@@ -30,9 +30,9 @@ public final class Adapter {
   private let embeddingRows: TokenRows?
   private let headRows: TokenRows?
 
-  /// Zeros, and of embedding, head and final norm what the base has. Throws `usage` for targets, tokens and modules that the
-  /// model does not have.
-  public init(_ configuration: LoRAConfiguration, for decoder: Decoder) throws {
+  /// Zeros, and of embedding, head and final norm what the base has, unless `takesValues` is false, as for a decoder that has
+  /// no weights. Throws `usage` for targets, tokens and modules that the model does not have.
+  public init(_ configuration: LoRAConfiguration, for decoder: Decoder, takesValues: Bool = true) throws {
     let linears = decoder.linears
     self.configuration = configuration
     var pairs: [Pair] = []
@@ -61,6 +61,7 @@ public final class Adapter {
     (self.ends, self.parameters) = (ends, parameters)
     embeddingRows = rows(.embedding)
     headRows = decoder.configuration.tiedHead ? rows(.embedding) : rows(.head)
+    guard takesValues else { return }
     let base = decoder.ends(with: nil)
     for end in ends { base.copy(end, into: parameters.pointer + end.tensor.offset) }
   }

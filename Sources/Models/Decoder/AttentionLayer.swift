@@ -36,16 +36,6 @@ struct AttentionLayer: Sendable {
     let attended: FloatBuffer?
 
     init(keepsAttention: Bool) { attended = keepsAttention ? FloatBuffer() : nil }
-
-    func resize(rows: Int, outputs: Int, _ layer: AttentionLayer) {
-      queriesKeysValues.ensure(rows * layer.columns)
-      logSumExp.ensure(outputs * layer.kernel.heads)
-      attended?.ensure(outputs * layer.output.inputWidth)
-      guard let queryNorm = layer.queryNorm, let keyNorm = layer.keyNorm else { return }
-      projected.ensure(rows * layer.valueOffset)
-      queryDeviations.ensure(rows * queryNorm.norm.groups)
-      keyDeviations.ensure(rows * keyNorm.norm.groups)
-    }
   }
 
   /// Only the selected rows need queries; nil where all rows are selected, or where queries do not fill a panel of the linear

@@ -12,7 +12,7 @@ struct Block: Sendable {
 
   var linears: [Linear] { attention.linears + mlp.linears }
 
-  private var width: Int { attention.output.outputWidth }
+  var width: Int { attention.output.outputWidth }
 
   /// What the backward pass needs, kept from the forward pass. Outputs of norms and the activation function are not among
   /// it: they are computed again, which is cheap, where keeping them would take a third of the memory.
@@ -37,14 +37,22 @@ struct Block: Sendable {
 
     /// `outputs` of the rows go through attention and MLP: fewer than `rows` where some are selected.
     func resize(rows: Int, outputs: Int, _ block: Block, rank: Int) {
-      input.ensure(rows * block.width)
-      middle.ensure(outputs * block.width)
-      attentionBranch.resize(rows: rows, outputs: outputs, width: block.width, block.attentionBranch)
-      mlpBranch.resize(rows: outputs, outputs: outputs, width: block.width, block.mlpBranch)
-      attention.resize(rows: rows, outputs: outputs, block.attention)
-      mlpInner.ensure(outputs * block.mlp.input.outputWidth)
-      bottlenecks.ensure(rows * rank * block.linears.count)
+      let size = Size(
+        n: BlockRows(rows: rows, outputs: outputs), rank: rank, columns: block.attention.columns,
+        inner: block.mlp.input.outputWidth)
+      // Of one token after the other, as in decoding, nothing changes.
+      if size == sized, input.capacity >= rows * block.width { return }
+      for need in Self.needs(size.n, block, rank: rank) { need.allocate(self) }
+      sized = size
     }
+
+    private struct Size: Equatable {
+      var n: BlockRows
+      var rank: Int
+      var columns: Int
+      var inner: Int
+    }
+    private var sized: Size?
 
     func bottleneck(_ linear: Linear, rows: Int, rank: Int) -> MutableFloats {
       bottlenecks.pointer + linear.slot * rows * rank

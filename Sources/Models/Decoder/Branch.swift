@@ -16,13 +16,6 @@ struct Branch: Sendable {
     let outputStatistics = FloatBuffer()
     /// [S, C]: f's output, where there is a norm after it.
     let output = FloatBuffer()
-
-    func resize(rows: Int, outputs: Int, width: Int, _ branch: Branch) {
-      if branch.inputNorm != nil { inputStatistics.ensure(rows * Norm.statisticsWidth) }
-      guard branch.outputNorm != nil else { return }
-      outputStatistics.ensure(outputs * Norm.statisticsWidth)
-      output.ensure(outputs * width)
-    }
   }
 
   /// What f gets of the stream x[N, C]: in the scratch's `normed`, or x itself.
@@ -52,8 +45,10 @@ struct Branch: Sendable {
 
   /// Only a product is added, which can be done in the same pass as it is computed.
   private func addsInPlace(_ context: PassContext) -> Bool {
-    outputNorm == nil && scale == 1 && context.dropout?.coversStream != true
+    addsInPlace(dropsStream: context.dropout?.coversStream == true)
   }
+
+  func addsInPlace(dropsStream: Bool) -> Bool { outputNorm == nil && scale == 1 && !dropsStream }
 
   /// y[S, C] = stream + scale · drop(after(linear(x))), by f's last linear. Without y only what the backward pass needs.
   func add(

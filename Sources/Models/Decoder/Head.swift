@@ -1,5 +1,6 @@
 import Core
 import Kernels
+import Weights
 
 /// Final norm, head and cross-entropy, in chunks of rows: N×V logits never exist.
 final class LossHead {
@@ -16,8 +17,29 @@ final class LossHead {
   /// `logits`: how many exist at once, about.
   init(logits: Int, panel: FloatBuffer) { (limit, self.panel) = (logits, panel) }
 
+  var buffers: [FloatBuffer] { [normed, statistics, normedGradient, logits, capped] }
+
   /// Rows of logits that exist at once, at most. More than 512 bring nothing, and fewer than 16 cost too much.
   func chunkRows(classes: Int) -> Int { min(max(16, limit / classes), 512) }
+
+  /// Rows of logits of each chunk but perhaps the last, of so many in all.
+  func rowsAtOnce(_ count: Int, classes: Int) -> Int {
+    // Chunks of about the same size: a small one at the end would cost almost as much as a full one.
+    let most = chunkRows(classes: classes)
+    let chunks = max(1, (count + most - 1) / most)
+    return (count + chunks - 1) / chunks
+  }
+
+  /// What the loss over `count` rows takes; `backward`: with its gradient.
+  func needs(_ count: Int, _ configuration: ModelConfiguration, backward: Bool) -> [BufferNeed<LossHead>] {
+    let (width, classes) = (configuration.width, configuration.vocabularySize)
+    let scores = rowsAtOnce(count, classes: classes) * classes
+    return [
+      BufferNeed(count * width) { $0.normed }, BufferNeed(2 * count) { $0.statistics },
+      BufferNeed(backward ? count * width : 0) { $0.normedGradient }, BufferNeed(scores) { $0.logits },
+      BufferNeed(backward && configuration.logitCap != nil ? scores : 0) { $0.capped },
+    ]
+  }
 
   /// The loss over the batch's targets from x[S, C], the stream at the S supervised rows. Where `gradientScale` is given,
   /// `gradient` [S, C] is set to gradientScale · ∂loss/∂x, and the norm's and the head's own gradients are added to
@@ -34,26 +56,23 @@ final class LossHead {
       if target.row != row { (count, row) = (count + 1, target.row) }
       return Batch.Target(row: count - 1, token: target.token, weight: target.weight)
     }
-    let output = normed.ensure(count * width)
-    let mean = statistics.ensure(2 * count)
+    for need in needs(count, configuration, backward: gradientScale != nil) { need.allocate(self) }
+    let (output, mean) = (normed.pointer, statistics.pointer)
     norm(ends, x, output, statistics: mean, rows: count, compute)
 
     var totals = CrossEntropy.Totals()
-    let dnormed = gradientScale == nil ? nil : normedGradient.ensure(count * width)
-    // Chunks of about the same size: a small one at the end would cost almost as much as a full one.
-    let most = chunkRows(classes: classes)
-    let chunks = max(1, (count + most - 1) / most)
-    let rows = (count + chunks - 1) / chunks
+    let dnormed = gradientScale == nil ? nil : normedGradient.pointer
+    let rows = rowsAtOnce(count, classes: classes)
     var cursor = 0
     for first in stride(from: 0, to: count, by: rows) {
       let chunk = min(rows, count - first)
       let end = targets[cursor...].firstIndex { $0.row >= first + chunk } ?? targets.endIndex
-      let scores = logits.ensure(rows * classes)
+      let scores = logits.pointer
       ends.project(output + first * width, scores, rows: chunk, picked: picked, panel: panel, compute)
       let cap = configuration.logitCap.map { Float($0) }
       if let cap {
         Elementwise.softCap(scores, count: chunk * classes, cap: cap, compute)
-        if dnormed != nil { capped.ensure(rows * classes).update(from: scores, count: chunk * classes) }
+        if dnormed != nil { capped.pointer.update(from: scores, count: chunk * classes) }
       }
       totals += CrossEntropy.rows(
         scores, rows: chunk, classes: classes, firstRow: first, targets: targets[cursor..<end],

@@ -54,24 +54,25 @@ struct WeightSource {
   /// In 4 bits where it is given so; in 16 bits where it is stored so; else in float32, laid out if that is asked for: its
   /// copy then takes the place of the mapped pages, so that it costs no memory.
   func weight(_ tensor: TensorSpecification) throws -> LinearWeight {
-    if let weight = quantized[tensor.name] { return .quantized(weight) }
-    switch tensor.orientation {
-    case .inputsByOutputs:
-      let weight = try floats(tensor.name, tensor.shape)
-      guard let packing else { return .inputMajor(weight) }
-      defer { weight.releasePages() }
-      return .packed(
-        PackedMatrix(
-          weight.pointer, stride: tensor.shape[1], rows: tensor.shape[0], columns: tensor.shape[1], packing))
-    case .outputsByInputs:
-      if let half = try halves(tensor.name, tensor.shape) { return .half(HalfMatrix(half)) }
-      let weight = try floats(tensor.name, tensor.shape)
-      guard let packing else { return .outputMajor(weight) }
-      return .packed(
-        PackedMatrix(
-          transposed: weight.pointer, stride: tensor.shape[1], rows: tensor.shape[1], columns: tensor.shape[0], packing
-        ) { weight.releasePages(rows: $0) })
+    let quantized = quantized[tensor.name]
+    let half = try quantized == nil ? halves(tensor.name, tensor.shape) : nil
+    let keeping = WeightKeeping(
+      tensor, isQuantized: quantized != nil, isHalf: half != nil, packs: packing != nil)
+    if keeping == .quantized, let quantized { return .quantized(quantized) }
+    if keeping == .half, let half { return .half(HalfMatrix(half)) }
+    let weight = try floats(tensor.name, tensor.shape)
+    let (rows, columns) = (tensor.shape[0], tensor.shape[1])
+    guard keeping == .packed, let packing else {
+      return tensor.orientation == .inputsByOutputs ? .inputMajor(weight) : .outputMajor(weight)
     }
+    guard tensor.orientation == .outputsByInputs else {
+      defer { weight.releasePages() }
+      return .packed(PackedMatrix(weight.pointer, stride: columns, rows: rows, columns: columns, packing))
+    }
+    return .packed(
+      PackedMatrix(transposed: weight.pointer, stride: columns, rows: columns, columns: rows, packing) {
+        weight.releasePages(rows: $0)
+      })
   }
 
   /// The rows of the embedding table where the head does not have them laid out.
@@ -83,6 +84,22 @@ struct WeightSource {
       return .half(HalfMatrix(half))
     }
     return .floats(try floats(tensor.name, tensor.shape))
+  }
+}
+
+/// How a matrix that products are made with is kept.
+enum WeightKeeping {
+  case quantized, half
+  /// Laid out in float32.
+  case packed
+  /// In float32 as it is stored.
+  case stored
+
+  init(_ tensor: TensorSpecification, isQuantized: Bool, isHalf: Bool, packs: Bool) {
+    // What is stored [in, out] is decoded to float32.
+    self =
+      isQuantized
+      ? .quantized : isHalf && tensor.orientation == .outputsByInputs ? .half : packs ? .packed : .stored
   }
 }
 

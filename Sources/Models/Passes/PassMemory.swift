@@ -14,7 +14,7 @@ public final class PassMemory {
   let scratch = Block.Scratch()
   let panel = FloatBuffer()
   let head: LossHead
-  private let keepsAttention: Bool
+  let keepsAttention: Bool
   private let usesLargePages: Bool
   let dropped = FloatBuffer()
   let hiddenGradients = (0..<3).map { _ in FloatBuffer() }
@@ -37,6 +37,9 @@ public final class PassMemory {
     activations.removeLast(max(0, activations.count - 1))
     inputs = []
   }
+
+  /// The buffers of what is kept of the blocks.
+  var kept: [FloatBuffer] { activations.flatMap(\.all) + inputs }
 
   func activations(_ layer: Int) -> Block.Activations {
     while activations.count <= layer {

@@ -32,6 +32,9 @@ public final class TrainingPass {
     self.memory = memory
   }
 
+  /// Floats that were asked for of all buffers but the gradients'.
+  package var requested: Int { memory.requested + streamGradient.requested }
+
   public func clearGradients() { Elementwise.clear(gradients.pointer, count: trained.count, compute) }
 
   /// Adds scale · ∂(Σ weight · nll)/∂parameters to `gradients` and returns the unscaled sums.

@@ -1,0 +1,78 @@
+import Core
+import Training
+
+/// What would make a training fit.
+extension Planner {
+  /// A change of a run that takes less memory.
+  private struct Change {
+    var flags: String
+    var apply: (inout Run) -> Void
+  }
+
+  private static let shortestLength = 128
+
+  /// Single changes that are enough each; where none is, as few of them together as are, in the order in which they cost least.
+  /// Empty where nothing helps.
+  func suggestions(_ run: Run, validation: TrainingData) throws -> [TrainingPlan.Suggestion] {
+    let changes = changes(run)
+    let single = try changes.compactMap { try suggestion(run, [$0], validation) }
+    if !single.isEmpty { return single }
+    var taken: [Change] = []
+    for change in changes.filter({ !isBatch($0) }) {
+      taken.append(change)
+      if taken.count > 1, let found = try suggestion(run, taken, validation) { return [found] }
+    }
+    for batch in changes.filter(isBatch) {
+      if let found = try suggestion(run, taken + [batch], validation) { return [found] }
+    }
+    let smallest = changes.filter(isBatch).suffix(1)
+    var length = data.summary.maxLength / 2
+    while length >= Self.shortestLength {
+      let cut = Change(flags: "prepared with --max-length \(length)") { $0.length = length }
+      if let found = try suggestion(run, taken + smallest + [cut], validation) { return [found] }
+      length /= 2
+    }
+    return []
+  }
+
+  private func isBatch(_ change: Change) -> Bool { change.flags.hasPrefix("--batch-") }
+
+  /// nil where it does not fit.
+  private func suggestion(
+    _ run: Run, _ changes: [Change], _ validation: TrainingData
+  ) throws -> TrainingPlan.Suggestion? {
+    var changed = run
+    for change in changes { change.apply(&changed) }
+    let plan = try plan(changed, validation: validation)
+    guard plan.fits else { return nil }
+    return TrainingPlan.Suggestion(
+      flags: changes.map(\.flags).joined(separator: " "), peak_memory_bytes: plan.peak_memory_bytes,
+      seconds_per_update: plan.seconds_per_update)
+  }
+
+  private func changes(_ run: Run) -> [Change] {
+    let settings = run.settings
+    var changes: [Change] = []
+    if !settings.gradientCheckpointing {
+      changes.append(Change(flags: "--gradient-checkpointing") { $0.settings.gradientCheckpointing = true })
+    }
+    if settings.lora != nil, run.quantization == nil, checkpoint.quantizedNames.isEmpty {
+      changes.append(Change(flags: "--qlora") { $0.quantization = QuantizationOptions() })
+    }
+    if settings.optimizer == .adamw, settings.lora == nil {
+      changes.append(Change(flags: "--optimizer adamw8bit") { $0.settings.optimizer = .adamw8bit })
+    }
+    var (size, accumulation) = (settings.batchTokens ?? settings.batchSize, settings.gradientAccumulation)
+    let (flag, least) = settings.batchTokens == nil ? ("--batch-size", 1) : ("--batch-tokens", Self.shortestLength)
+    while size / 2 >= least {
+      (size, accumulation) = (size / 2, accumulation * 2)
+      let (size, accumulation) = (size, accumulation)
+      changes.append(
+        Change(flags: "\(flag) \(size) --grad-accum \(accumulation)") { run in
+          if run.settings.batchTokens == nil { run.settings.batchSize = size } else { run.settings.batchTokens = size }
+          run.settings.gradientAccumulation = accumulation
+        })
+    }
+    return changes
+  }
+}

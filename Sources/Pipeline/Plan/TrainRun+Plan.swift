@@ -1,0 +1,91 @@
+import Artifacts
+import Core
+import Files
+import Kernels
+import Models
+import Training
+
+/// What a run takes, before it is started.
+extension TrainRun {
+  /// Of a new run with these options, with what would make it fit where it does not. No weight is read, and nothing is left in
+  /// the workspace but how fast this machine was found to be.
+  public func plan() throws -> TrainingPlan {
+    let (data, opened) = try openForPlan(
+      try workspace.preparedReference(options.prepared), options.model, threads: options.threads)
+    let planner = try Planner(workspace, data, opened)
+    let validation = trainingData(data, opened.tokenizer)
+    let run = Planner.Run(
+      settings: try plannedSettings(data, opened, planner.outline, validation),
+      quantization: opened.checkpoint.quantizedNames.isEmpty ? options.quantization : nil,
+      checkpoints: options.keepCheckpoints ?? 2)
+    return try planner.planWithSuggestions(run, validation: validation)
+  }
+
+  /// Of a run whose settings are recorded.
+  func plan(_ configuration: RunConfiguration) throws -> TrainingPlan {
+    let (data, opened) = try openForPlan(
+      configuration.prepared, configuration.model, threads: configuration.settings.threads)
+    let run = Planner.Run(
+      settings: configuration.settings, quantization: configuration.quantization,
+      checkpoints: configuration.keepCheckpoints)
+    return try Planner(workspace, data, opened).planWithSuggestions(
+      run, validation: trainingData(data, opened.tokenizer))
+  }
+
+  /// Tells the plan, and throws `usage` where the run does not fit, unless that is insisted on.
+  func announce(_ plan: TrainingPlan) throws {
+    event(.planned(plan))
+    guard !plan.fits, !options.ignoresMemory, let available = plan.available_memory_bytes else { return }
+    let ways = plan.suggestions.prefix(3).map { "\($0.flags) (\(byteCount($0.peak_memory_bytes)))" }
+    throw SFTError(
+      .usage,
+      "the run would take \(byteCount(plan.peak_memory_bytes)) of memory, and \(byteCount(available)) are available",
+      advice: (ways.isEmpty
+        ? "Use a smaller model or a machine with more" : "It would fit with " + ways.joined(separator: ", or "))
+        + "; --no-memory-check starts it all the same")
+  }
+
+  private func openForPlan(
+    _ reference: ArtifactReference?, _ model: String?, threads: Int?
+  ) throws -> (PreparedData, OpenedModel) {
+    guard let data = try inputs.data(reference, workspace, threads: threads ?? Compute.availableThreads) else {
+      throw SFTError(
+        .notFound, "there is no prepared data in \(workspace.path)", advice: "Run `sft prepare FILE` first")
+    }
+    return (data, try inputs.opened(model ?? data.summary.model, for: data, workspace))
+  }
+
+  /// As a new run would record them.
+  private func plannedSettings(
+    _ data: PreparedData, _ opened: OpenedModel, _ outline: Decoder, _ validation: TrainingData
+  ) throws -> TrainingSettings {
+    let threads = options.threads ?? Compute.availableThreads
+    let lora =
+      try options.full
+      ? nil
+      : options.initialAdapter.map { try AdapterFolder.describe($0).configuration }
+        ?? askedLoRA(data, opened.location.folder, opened.tokenizer, opened.checkpoint.configuration)
+    var settings = try options.settings(
+      options.full ? .full : .adapter, lora: lora, initialAdapter: nil, samples: data.training.count,
+      hasValidation: !data.validation.isEmpty, threads: threads,
+      lengths: { data.training.map { data.sample($0).tokens.count } })
+    let lowest = try lora.map { try Adapter($0, for: outline, takesValues: false).lowestLayer } ?? 0
+    if lora != nil {
+      settings.trunkLayer =
+        TrunkDecision(
+          settings, data, lowestLayer: lowest, width: outline.configuration.width, limit: options.trunkCache,
+          freeBytes: workspace.freeBytes
+        ).layer
+    }
+    try options.planValidation(&settings, validation, outline, lowestLayer: lowest)
+    return settings
+  }
+}
+
+extension Planner {
+  fileprivate func planWithSuggestions(_ run: Run, validation: TrainingData) throws -> TrainingPlan {
+    var plan = try plan(run, validation: validation)
+    if !plan.fits { plan.suggestions = try suggestions(run, validation: validation) }
+    return plan
+  }
+}

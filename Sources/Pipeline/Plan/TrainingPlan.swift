@@ -1,0 +1,42 @@
+/// What a training takes, worked out before it is started.
+public struct TrainingPlan: Sendable, Codable, Equatable {
+  /// A part of the memory or of the disk, by what it is for.
+  public struct Part: Sendable, Codable, Equatable {
+    public var name: String
+    public var bytes: Int
+  }
+
+  /// A change of flags, and what the training then takes.
+  public struct Suggestion: Sendable, Codable, Equatable {
+    /// As they are typed, such as "--gradient-checkpointing --batch-size 4 --grad-accum 2".
+    public var flags: String
+    public var peak_memory_bytes: Int
+    public var seconds_per_update: Double
+  }
+
+  public var model: String
+  /// The most that is in memory at a time: pages of mapped weights that are computed with included.
+  public var peak_memory_bytes: Int
+  /// What it is made of, where updates are computed.
+  public var memory: [Part]
+  /// What this process may have; nil where the system does not say.
+  public var available_memory_bytes: Int?
+  /// Whether that is enough.
+  public var fits: Bool
+  /// What the run writes, a quantised base and stored outputs that are not there yet included.
+  public var disk_bytes: Int
+  public var disk: [Part]
+  public var free_disk_bytes: Int?
+  public var updates: Int
+  /// On average, validation and checkpoints apart.
+  public var seconds_per_update: Double
+  /// Of all updates and validations.
+  public var seconds: Double
+  public var records: Int
+  /// Each record's counted once.
+  public var tokens_per_epoch: Int
+  /// The largest micro-batch: rows that go through the model, after prefixes are shared.
+  public var largest_batch_rows: Int
+  /// What would make it fit; empty where it does.
+  public var suggestions: [Suggestion]
+}
