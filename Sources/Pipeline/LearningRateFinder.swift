@@ -78,8 +78,8 @@ public struct LearningRateFinder {
     let parts = TrainingParts(
       decoder, start.trained, count: data.training.count, samples: { data.sample(data.training[$0]) },
       memory: PassMemory.forTraining(
-        adapter: start.trained.adapter != nil, quantized: decoder.isQuantized,
-        checkpointing: start.settings.gradientCheckpointing))
+        start.settings, adapter: start.trained.adapter != nil, quantized: decoder.isQuantized,
+        blocks: decoder.configuration.layers))
     let test = RangeTest(parts, settings: start.settings, range: range, progress: progress)
     if test.failure != nil { try start.base.checkpoint.checkFinite() }
     return RangeReport(settings, test)

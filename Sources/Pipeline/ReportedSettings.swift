@@ -134,6 +134,7 @@ struct ReportedSettings {
     ("saveEvery", "updates between checkpoints"), ("keepCheckpoints", "checkpoints kept"),
     ("settings.engine", "engine"), ("settings.threads", "threads"),
     ("settings.gradientCheckpointing", "gradient checkpointing"),
+    ("settings.checkpointedLayers", "gradient checkpointing of the lowest layers"),
     ("settings.trunkLayer", "first block computed, below it stored"), ("tensorboard", "TensorBoard folder"),
     ("linearAlgebra.kernels", "kernels"), ("linearAlgebra.coreType", "OpenBLAS kernels"),
     ("linearAlgebra.replacedCoreType", "OpenBLAS's own choice of them"), ("linearAlgebra.threads", "OpenBLAS threads"),

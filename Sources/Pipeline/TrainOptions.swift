@@ -46,6 +46,8 @@ public struct TrainOptions: Sendable {
   public var threads: Int?
   public var engine: Engine?
   public var gradientCheckpointing: Bool?
+  /// Of so many of the lowest blocks.
+  public var checkpointedLayers: Int?
   /// Bytes that the outputs of frozen layers may take on the disk; 0 for none.
   public var trunkCache: Int?
   public var quantization: QuantizationOptions?
@@ -93,7 +95,7 @@ extension TrainOptions {
     let steps =
       try batchTokens.map { try updates(lengths(), tokens: $0 * accumulation) }
       ?? updates(samples, effectiveBatch: batch * accumulation)
-    return TrainingSettings(
+    var settings = TrainingSettings(
       lora: lora, initialAdapter: initialAdapter, steps: steps, batchSize: batch, gradientAccumulation: accumulation,
       schedule: Schedule(
         kind: scheduler ?? .linear, learningRate: learningRate ?? 2e-4, minimum: minimumRate ?? 0,
@@ -104,6 +106,8 @@ extension TrainOptions {
       earlyStopping: hasValidation ? earlyStopping ?? 0 : 0, engine: engine ?? .auto, threads: threads,
       gradientCheckpointing: gradientCheckpointing ?? false, optimizer: optimizer ?? .adamw, method: method,
       dropout: baseDropout.flatMap { $0 > 0 ? $0 : nil }, batchTokens: batchTokens)
+    settings.checkpointedLayers = checkpointedLayers
+    return settings
   }
 
   private func updates(_ samples: Int, effectiveBatch: Int) throws -> Int {

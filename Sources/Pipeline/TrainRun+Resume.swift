@@ -108,6 +108,7 @@ extension TrainRun {
       changed.append("--trunk-cache (it was \(settings.trunkLayer == nil ? "not " : "")used)")
     }
     compare("--gradient-checkpointing", options.gradientCheckpointing, settings.gradientCheckpointing)
+    compare("--checkpoint-layers", options.checkpointedLayers, settings.checkpointedLayers ?? 0)
     if let quantization = options.quantization, quantization != configuration.quantization {
       changed.append("--qlora \(quantization.description) (it was \(configuration.quantization?.description ?? "not"))")
     }

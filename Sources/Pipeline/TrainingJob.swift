@@ -74,7 +74,8 @@ struct TrainingJob {
     let settings = configuration.settings
     // Training and validation take turns.
     let memory = PassMemory.forTraining(
-      adapter: trained.adapter != nil, quantized: decoder.isQuantized, checkpointing: settings.gradientCheckpointing)
+      settings, adapter: trained.adapter != nil, quantized: decoder.isQuantized,
+      blocks: decoder.configuration.layers)
     let compute = Compute(engine: settings.engine, threads: settings.threads)
     var charts: TensorBoardLog?
     let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
@@ -185,13 +186,16 @@ struct TrainingJob {
 
 extension PassMemory {
   /// What training computes in: much of it where memory is spent anyway, little where it was asked to be saved.
-  static func forTraining(adapter: Bool, quantized: Bool, checkpointing: Bool) -> PassMemory {
-    switch (adapter, checkpointing) {
-    case (true, false):
-      quantized ? PassMemory(logits: 3 << 20, keepsAttention: false) : PassMemory(logits: 12 << 20)
-    case (true, true): PassMemory(logits: 800 << 10)
-    case (false, false): PassMemory(logits: 12 << 20, usesLargePages: true)
-    case (false, true): PassMemory(logits: 6 << 20)
+  static func forTraining(_ settings: TrainingSettings, adapter: Bool, quantized: Bool, blocks: Int) -> PassMemory {
+    let recomputed = settings.recomputedBlocks(of: blocks)
+    if recomputed == 0 {
+      return adapter
+        ? quantized ? PassMemory(logits: 3 << 20, keepsAttention: false) : PassMemory(logits: 12 << 20)
+        : PassMemory(logits: 12 << 20, usesLargePages: true)
     }
+    if !adapter { return PassMemory(logits: 6 << 20) }
+    return recomputed == blocks
+      ? PassMemory(logits: 800 << 10)
+      : PassMemory(logits: 2 << 20, keepsAttention: !quantized, keepsAttentionInFirst: true)
   }
 }

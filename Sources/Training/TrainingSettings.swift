@@ -96,6 +96,8 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var threads: Int
   /// Computes activations again on the way back instead of keeping them; the bits are the same either way.
   public var gradientCheckpointing: Bool
+  /// Does so for this many of the lowest blocks; nil for none or all.
+  public var checkpointedLayers: Int?
   /// The block from which on an update computes, where the outputs of those below are stored; nil where all are computed.
   /// Rounding differs between the two.
   public var trunkLayer: Int?
@@ -131,6 +133,11 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
     self.threads = threads
     self.gradientCheckpointing = gradientCheckpointing
     self.dropout = dropout
+  }
+
+  /// How many of the model's lowest blocks are computed again on the way back.
+  public func recomputedBlocks(of blocks: Int) -> Int {
+    gradientCheckpointing ? blocks : min(checkpointedLayers ?? 0, blocks)
   }
 
   /// Records of an update, B; 0 where `batchTokens` decides.

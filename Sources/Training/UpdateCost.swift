@@ -18,8 +18,8 @@ extension ValidationCost {
     let trained = (layers - Double(lowestLayer)) / layers
     // Inputs' gradients, and weights' where these are trained.
     let ways: Double = settings.lora == nil ? 2 : 1
-    let again: Double = settings.gradientCheckpointing ? 1 : 0
-    let blocks = (settings.trunkLayer == nil ? 1 : trained) + trained * (ways + again)
+    let again = max(0, Double(settings.recomputedBlocks(of: decoder.configuration.layers) - lowestLayer)) / layers
+    let blocks = (settings.trunkLayer == nil ? 1 : trained) + trained * ways + again
     let updates = UpdateQueue(settings, count: count, for: decoder, trunk: nil, samples: samples)
     let taken = min(settings.steps, examples)
     let total = (0..<taken).reduce(0.0) { sum, step in

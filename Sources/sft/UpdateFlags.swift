@@ -120,17 +120,27 @@ struct ComputingFlags: ParsableArguments {
   var gradientCheckpointing = false
 
   @Option(
+    name: .customLong("checkpoint-layers"),
+    help: .takes("N", "Compute those of the N lowest layers again only, which takes less time and saves less."))
+  var checkpointedLayers: Int?
+
+  @Option(
     name: .long, help: .takes("NAME", "plain is the reference code, one sequence at a time (default: auto)."))
   var engine: Engine?
 
   func validate() throws {
     try atLeast(1, threads, "--threads")
     try atMost(4096, threads, "--threads")
+    try atLeast(1, checkpointedLayers, "--checkpoint-layers")
+    if gradientCheckpointing, checkpointedLayers != nil {
+      throw ValidationError("--gradient-checkpointing covers all layers; --checkpoint-layers is for some. Give one of them.")
+    }
   }
 
   func apply(to options: inout TrainOptions) {
     options.threads = threads
     options.gradientCheckpointing = gradientCheckpointing ? true : nil
+    options.checkpointedLayers = checkpointedLayers
     options.engine = engine
   }
 }

@@ -12,7 +12,7 @@ import Weights
   struct Setting: Sendable, CustomTestStringConvertible {
     var name: String
     var lora: LoRAConfiguration? = LoRAConfiguration(rank: 3, alpha: 5)
-    var checkpointing = false
+    var recomputed = 0
     var keepsAttention = true
     var dropout: Double?
     var engine = Engine.auto
@@ -20,13 +20,15 @@ import Weights
   }
 
   static let settings = [
-    Setting(name: "adapter"), Setting(name: "checkpointing", checkpointing: true),
+    Setting(name: "adapter"), Setting(name: "checkpointing", recomputed: .max),
+    Setting(name: "checkpointing of one layer", recomputed: 1),
+    Setting(name: "checkpointing of two, attention computed again", recomputed: 2, keepsAttention: false),
     Setting(name: "attention computed again", keepsAttention: false),
     Setting(name: "all weights", lora: nil),
-    Setting(name: "all weights, checkpointing", lora: nil, checkpointing: true),
+    Setting(name: "all weights, checkpointing", lora: nil, recomputed: .max),
     Setting(name: "upper layers", lora: LoRAConfiguration(rank: 2, alpha: 5, layers: [1, 2])),
     Setting(
-      name: "last layer, checkpointing", lora: LoRAConfiguration(rank: 2, alpha: 5, layers: [2]), checkpointing: true),
+      name: "last layer, checkpointing", lora: LoRAConfiguration(rank: 2, alpha: 5, layers: [2]), recomputed: .max),
     Setting(name: "adapter's dropout", lora: LoRAConfiguration(rank: 3, alpha: 5, dropout: 0.3)),
     Setting(name: "the base's dropout", lora: nil, dropout: 0.2), Setting(name: "plain", engine: .plain),
   ]
@@ -52,10 +54,10 @@ import Weights
     func memory() -> PassMemory { PassMemory(logits: 500, keepsAttention: setting.keepsAttention) }
 
     let footprint = TrainingFootprint(
-      try Decoder.outline(decoder.configuration), adapter, compute, checkpointing: setting.checkpointing,
+      try Decoder.outline(decoder.configuration), adapter, compute, recomputed: setting.recomputed,
       dropsStream: setting.dropout != nil, memory: memory())
     let pass = TrainingPass(
-      decoder, trained, compute, checkpointing: setting.checkpointing, dropout: setting.dropout, memory: memory())
+      decoder, trained, compute, recomputed: setting.recomputed, dropout: setting.dropout, memory: memory())
     for batch in batches {
       footprint.addUpdate(batch)
       _ = pass.accumulate(batch, scale: 1, dropoutSeed: 7)
@@ -73,7 +75,7 @@ import Weights
     let adapter = try model.adapter(LoRAConfiguration(rank: 3, alpha: 5), for: decoder)
     let memory = PassMemory(logits: 500)
     let footprint = TrainingFootprint(
-      decoder, adapter, compute, checkpointing: false, memory: PassMemory(logits: 500))
+      decoder, adapter, compute, recomputed: 0, memory: PassMemory(logits: 500))
     let batch = Packer.pack(
       model.samples(5, seed: 4), sharesPrefixes: true, shortLength: decoder.configuration.shortLength)
     footprint.addValidation(batch)

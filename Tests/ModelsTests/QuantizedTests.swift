@@ -76,7 +76,7 @@ import Weights
     let batch = Packer.pack(Array(try reference.samples().map(\.sample).prefix(6)), sharesPrefixes: true)
     func gradients(_ decoder: Decoder, checkpointing: Bool) throws -> (Double, [Float]) {
       let adapter = try AdapterFolder.read(reference.adapter, for: decoder)
-      let pass = TrainingPass(decoder, .adapter(adapter), Compute(), checkpointing: checkpointing)
+      let pass = TrainingPass(decoder, .adapter(adapter), Compute(), recomputed: checkpointing ? .max : 0)
       let totals = pass.accumulate(batch, scale: 1 / Float(batch.supervisedTokens), dropoutSeed: 0)
       return (totals.loss, Array(UnsafeBufferPointer(start: pass.gradients.pointer, count: adapter.count)))
     }

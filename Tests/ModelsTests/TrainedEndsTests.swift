@@ -93,12 +93,12 @@ import Weights
     let samples = model.samples(6, seed: 8)
     let count = Float(Packer.pack(samples, sharesPrefixes: false).supervisedTokens)
     func gradient(
-      _ engine: Engine = .auto, threads: Int = 2, checkpointing: Bool = false, logits: Int = 3 << 20,
+      _ engine: Engine = .auto, threads: Int = 2, recomputed: Int = 0, logits: Int = 3 << 20,
       apart: Bool = false, packs: Bool = false
     ) -> [Float] {
       let pass = TrainingPass(
         packs ? packed : stored, .adapter(adapter), Compute(engine: engine, threads: threads),
-        checkpointing: checkpointing, memory: PassMemory(logits: logits))
+        recomputed: recomputed, memory: PassMemory(logits: logits))
       for samples in apart ? samples.map({ [$0] }) : [samples] {
         _ = pass.accumulate(Packer.pack(samples, sharesPrefixes: true), scale: 1 / count, dropoutSeed: 0)
       }
@@ -106,7 +106,7 @@ import Weights
     }
     let expected = gradient()
     #expect(sameBits(expected, gradient(threads: 1)))
-    #expect(sameBits(expected, gradient(checkpointing: true)))
+    #expect(sameBits(expected, gradient(recomputed: .max)))
     #expect(largestError(expected, gradient(.plain)) < 1e-5)
     #expect(largestError(expected, gradient(logits: 1)) < 1e-5)
     #expect(largestError(expected, gradient(apart: true)) < 1e-5)

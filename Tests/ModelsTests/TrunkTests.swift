@@ -48,7 +48,7 @@ import Testing
     let adapter = try model.adapter(LoRAConfiguration(rank: 3, layers: Array(layer..<4)), for: decoder)
     #expect(adapter.lowestLayer == layer)
     let samples = model.samples(7, seed: seed)
-    let pass = TrainingPass(decoder, .adapter(adapter), Compute(), checkpointing: checkpointing)
+    let pass = TrainingPass(decoder, .adapter(adapter), Compute(), recomputed: checkpointing ? .max : 0)
     func run(_ shares: Bool, _ trunk: TrunkOutputs?) -> Result {
       var result = Result()
       pass.clearGradients()

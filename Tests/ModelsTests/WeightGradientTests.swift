@@ -31,7 +31,7 @@ import Weights
     model.tiedHead = setting.tiedHead
     let weights = try model.trainable()
     let pass = TrainingPass(
-      try weights.decoder(), .weights(weights), Compute(engine: setting.engine), checkpointing: setting.checkpointing,
+      try weights.decoder(), .weights(weights), Compute(engine: setting.engine), recomputed: setting.checkpointing ? .max : 0,
       dropout: setting.dropout)
     let batch = Packer.pack(model.samples(6, seed: 3), sharesPrefixes: setting.dropout == nil)
     let scale = 1 / Float(batch.supervisedTokens)
@@ -63,7 +63,7 @@ import Weights
     func gradient(_ engine: Engine, checkpointing: Bool = false, logits: Int = 3 << 20) throws -> [Float] {
       let weights = try model.trainable()
       let pass = TrainingPass(
-        try weights.decoder(), .weights(weights), Compute(engine: engine), checkpointing: checkpointing,
+        try weights.decoder(), .weights(weights), Compute(engine: engine), recomputed: checkpointing ? .max : 0,
         dropout: dropout, memory: PassMemory(logits: logits))
       _ = pass.accumulate(batch, scale: 0.1, dropoutSeed: 4)
       return Array(UnsafeBufferPointer(start: pass.gradients.pointer, count: weights.count))

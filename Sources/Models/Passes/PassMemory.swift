@@ -15,6 +15,7 @@ public final class PassMemory {
   let panel = FloatBuffer()
   let head: LossHead
   let keepsAttention: Bool
+  private let keepsAttentionInFirst: Bool
   private let usesLargePages: Bool
   let dropped = FloatBuffer()
   let hiddenGradients = (0..<3).map { _ in FloatBuffer() }
@@ -23,11 +24,15 @@ public final class PassMemory {
   let gathered = GatheredRows()
 
   /// `logits`: how many exist at once, about. Fewer take less memory and, as the head's weights are read for each chunk,
-  /// more time. `keepsAttention`: keep each block's attention output for the way back, where it is computed again otherwise.
+  /// more time. `keepsAttention`: keep each block's attention output for the way back, where it is computed again otherwise;
+  /// `keepsAttentionInFirst`: in the place that recomputed blocks share, at least.
   /// `usesLargePages`: some per cent faster where the batches are of one size, as in pretraining; else memory for nothing.
-  public init(logits: Int = 3 << 20, keepsAttention: Bool = true, usesLargePages: Bool = false) {
+  public init(
+    logits: Int = 3 << 20, keepsAttention: Bool = true, keepsAttentionInFirst: Bool = false, usesLargePages: Bool = false
+  ) {
     head = LossHead(logits: logits, panel: panel)
     self.keepsAttention = keepsAttention
+    self.keepsAttentionInFirst = keepsAttentionInFirst
     self.usesLargePages = usesLargePages
     if usesLargePages { for buffer in scratch.large + [output] { buffer.useLargePages() } }
   }
@@ -43,7 +48,8 @@ public final class PassMemory {
 
   func activations(_ layer: Int) -> Block.Activations {
     while activations.count <= layer {
-      let added = Block.Activations(keepsAttention: keepsAttention)
+      let added = Block.Activations(
+        keepsAttention: keepsAttention || (keepsAttentionInFirst && activations.isEmpty))
       if usesLargePages { for buffer in added.large { buffer.useLargePages() } }
       activations.append(added)
     }

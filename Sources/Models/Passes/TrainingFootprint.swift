@@ -21,7 +21,7 @@ public final class TrainingFootprint {
   /// nil where all weights are trained.
   private let adapter: Adapter?
   private let compute: Compute
-  private let checkpointing: Bool
+  private let places: ActivationPlaces
   private let dropsStream: Bool
   private let trunkLayer: Int
   /// Never written to: it says which buffers there are.
@@ -32,10 +32,11 @@ public final class TrainingFootprint {
 
   /// `memory` is a new one, as the pass is going to be given. `trunkLayer` is the lowest block that is computed.
   public init(
-    _ decoder: Decoder, _ adapter: Adapter?, _ compute: Compute, checkpointing: Bool, dropsStream: Bool = false,
+    _ decoder: Decoder, _ adapter: Adapter?, _ compute: Compute, recomputed: Int, dropsStream: Bool = false,
     trunkLayer: Int? = nil, memory: PassMemory
   ) {
-    (self.decoder, self.adapter, self.compute, self.checkpointing) = (decoder, adapter, compute, checkpointing)
+    (self.decoder, self.adapter, self.compute) = (decoder, adapter, compute)
+    places = ActivationPlaces(recomputed: recomputed, blocks: decoder.blocks.count)
     (self.dropsStream, self.memory) = (dropsStream && decoder.configuration.dropout.coversStream, memory)
     self.trunkLayer = trunkLayer ?? 0
   }
@@ -100,7 +101,6 @@ public final class TrainingFootprint {
     let (blocks, rows, width) = (decoder.blocks, shape.rows, decoder.configuration.width)
     let isPart = shape.supervised < rows
     let selects = isPart && compute.engine == .auto
-    let keepsEach = trains && !checkpointing
     note(memory.output, rows * width, .scratch, &sizes)
     if trains {
       // All rows' gradients, or those gathered for the plain engine, which takes all rows through the last block.
@@ -109,14 +109,15 @@ public final class TrainingFootprint {
     for layer in (trains ? trunkLayer : 0)..<blocks.count {
       let isLast = layer == blocks.count - 1
       let n = BlockRows(rows: rows, outputs: isLast && selects ? shape.supervised : rows)
-      let kept = memory.activations(keepsEach ? layer : 0)
-      let isReleased = keepsEach && layer > 0
-      if trains, checkpointing {
+      let (place, isShared) = trains ? (places.place(layer), places.isShared(layer)) : (0, false)
+      let kept = memory.activations(place)
+      let isReleased = place > 0
+      if isShared {
         note(memory.input(layer), rows * width, .activations, isReleased: layer < blocks.count - 1, &sizes)
       }
       for need in Block.Activations.needs(n, blocks[layer], rank: rank, adapted: adapted(blocks[layer])) {
         let buffer = need.buffer(kept)
-        if trains, checkpointing, buffer === kept.input { continue }
+        if isShared, buffer === kept.input { continue }
         note(buffer, need.count, touched: need.touched, .activations, isReleased: isReleased, &sizes)
       }
       noteScratch(n, blocks[layer], isBack: trains && layer >= lowestLayer, &sizes)

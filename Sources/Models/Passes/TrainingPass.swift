@@ -9,17 +9,16 @@ public final class TrainingPass {
   public let compute: Compute
   /// Flat, as the trained parameters; accumulated into until `clearGradients`.
   public let gradients: FloatBuffer
-  /// Keep only each block's input and compute the rest again on the way back: the same bits in far less memory, for a
-  /// third more time.
-  public let checkpointing: Bool
+  private let places: ActivationPlaces
   /// Probability of the base's own dropout; nil for none.
   private let dropout: Double?
   private let streamGradient = FloatBuffer()
   private let memory: PassMemory
 
-  /// Where weights are trained, `decoder` is theirs.
+  /// Where weights are trained, `decoder` is theirs. Of so many of the lowest blocks, or of all, only the input is kept and the
+  /// rest `recomputed` on the way back: the same bits in less memory, in far less and for a third more time where it is all.
   public init(
-    _ decoder: Decoder, _ trained: TrainedParameters, _ compute: Compute, checkpointing: Bool = false,
+    _ decoder: Decoder, _ trained: TrainedParameters, _ compute: Compute, recomputed: Int = 0,
     dropout: Double? = nil, memory: PassMemory = PassMemory()
   ) {
     self.decoder = decoder
@@ -27,7 +26,7 @@ public final class TrainingPass {
     self.compute = compute
     gradients = FloatBuffer(trained.count)
     gradients.useLargePages()
-    self.checkpointing = checkpointing
+    places = ActivationPlaces(recomputed: recomputed, blocks: decoder.blocks.count)
     self.dropout = dropout
     self.memory = memory
   }
@@ -71,7 +70,7 @@ public final class TrainingPass {
     for layer in stride(from: decoder.blocks.count - 1, through: lowest, by: -1) {
       let block = decoder.blocks[layer]
       let activations = activations(layer)
-      if checkpointing { recompute(layer, batch, context) }
+      if places.isRecomputed(layer) { recompute(layer, batch, context) }
       block.backward(
         activations, gradient, rows: rows, selected: isLast(layer) ? selected : nil, scratch: memory.scratch,
         needsInputGradient: layer > lowest || reachesEmbeddings, context,
@@ -147,15 +146,16 @@ public final class TrainingPass {
     return last
   }
 
-  /// One for all blocks where checkpointing.
-  private func activations(_ layer: Int) -> Block.Activations { memory.activations(checkpointing ? 0 : layer) }
+  private func activations(_ layer: Int) -> Block.Activations { memory.activations(places.place(layer)) }
 
-  private func input(of layer: Int) -> FloatBuffer { checkpointing ? memory.input(layer) : activations(layer).input }
+  private func input(of layer: Int) -> FloatBuffer {
+    places.isShared(layer) ? memory.input(layer) : activations(layer).input
+  }
 
   /// A block's activations, sized, with the block's own input in place.
   private func prepare(_ layer: Int, rows: Int, _ selected: [Int]?) -> Block.Activations {
     let activations = activations(layer)
-    if checkpointing { activations.input = memory.input(layer) }
+    if places.isShared(layer) { activations.input = memory.input(layer) }
     activations.resize(
       rows: rows, outputs: selected?.count ?? rows, decoder.blocks[layer],
       rank: trained.adapter?.configuration.rank ?? 0)
@@ -164,8 +164,6 @@ public final class TrainingPass {
 
   /// The block's activations from its input, as the forward pass had them.
   private func recompute(_ layer: Int, _ batch: Batch, _ context: PassContext) {
-    // The last block's are still there.
-    if isLast(layer) { return }
     let activations = prepare(layer, rows: batch.tokens.count, nil)
     let block = decoder.blocks[layer]
     block.forward(activations, nil, rows: batch.tokens.count, selected: nil, scratch: memory.scratch, context) {

@@ -15,7 +15,7 @@ extension Planner {
   /// Empty where nothing helps.
   func suggestions(_ run: Run, validation: TrainingData) throws -> [TrainingPlan.Suggestion] {
     let changes = changes(run)
-    let single = try changes.compactMap { try suggestion(run, [$0], validation) }
+    let single = try (halfway(run) + changes).compactMap { try suggestion(run, [$0], validation) }
     if !single.isEmpty { return single }
     var taken: [Change] = []
     for change in changes.filter({ !isBatch($0) }) {
@@ -50,11 +50,20 @@ extension Planner {
       seconds_per_update: plan.seconds_per_update)
   }
 
+  /// Computing half of the layers again.
+  private func halfway(_ run: Run) -> [Change] {
+    let half = outline.configuration.layers / 2
+    if half == 0 || run.settings.recomputedBlocks(of: outline.configuration.layers) > 0 { return [] }
+    return [Change(flags: "--checkpoint-layers \(half)") { $0.settings.checkpointedLayers = half }]
+  }
+
   private func changes(_ run: Run) -> [Change] {
     let settings = run.settings
     var changes: [Change] = []
     if !settings.gradientCheckpointing {
-      changes.append(Change(flags: "--gradient-checkpointing") { $0.settings.gradientCheckpointing = true })
+      changes.append(Change(flags: "--gradient-checkpointing") {
+          ($0.settings.gradientCheckpointing, $0.settings.checkpointedLayers) = (true, nil)
+        })
     }
     if settings.lora != nil, run.quantization == nil, checkpoint.quantizedNames.isEmpty {
       changes.append(Change(flags: "--qlora") { $0.quantization = QuantizationOptions() })

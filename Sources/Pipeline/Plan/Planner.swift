@@ -53,10 +53,10 @@ final class Planner {
     let tensors = adapter?.tensors ?? TrainableWeights.tensors(of: outline.configuration)
     let isQuantized = run.quantization != nil || !checkpoint.quantizedNames.isEmpty
     let footprint = TrainingFootprint(
-      outline, adapter, compute, checkpointing: settings.gradientCheckpointing, dropsStream: settings.dropout != nil,
+      outline, adapter, compute, recomputed: settings.recomputedBlocks(of: outline.configuration.layers), dropsStream: settings.dropout != nil,
       trunkLayer: settings.trunkLayer,
       memory: PassMemory.forTraining(
-        adapter: adapter != nil, quantized: isQuantized, checkpointing: settings.gradientCheckpointing))
+        settings, adapter: adapter != nil, quantized: isQuantized, blocks: outline.configuration.layers))
     let samples = samples(run.length)
     let forecast = RunForecast(settings, outline, footprint, count: data.training.count, samples: samples)
     try addValidation(validation, settings, footprint)

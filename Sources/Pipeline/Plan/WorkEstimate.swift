@@ -19,7 +19,7 @@ struct WorkEstimate {
     supervised = forecast.supervised / max(1, forecast.batches)
     let (lowest, last) = (adapter?.lowestLayer ?? 0, configuration.layers - 1)
     let rank = Double(adapter?.configuration.rank ?? 0)
-    let checkpoints = settings.gradientCheckpointing
+    let recomputed = settings.recomputedBlocks(of: configuration.layers)
     let blocks = Self.kept(
       checkpoint, decoder.linears.first.map(\.weightName), isQuantized: isQuantized, packs: packs,
       isTrained: adapter == nil)
@@ -29,7 +29,7 @@ struct WorkEstimate {
       let n = isShort ? forecast.supervised : forecast.rows
       let (inputs, outputs) = (Double(linear.inputWidth), Double(linear.outputWidth))
       let isAdapted = adapter?.pair(of: index) != nil
-      let again = checkpoints && linear.layer < last && linear.layer >= lowest
+      let again = linear.layer < min(recomputed, last) && linear.layer >= lowest
       let ways = again && linear.kind != .mlpOutput ? 2.0 : 1
       add(blocks.forward, ways * 2 * n * inputs * outputs)
       if isAdapted { add(.thin, ways * 2 * n * rank * (inputs + outputs)) }
@@ -64,9 +64,10 @@ struct WorkEstimate {
     let configuration = decoder.configuration
     let layers = Double(configuration.layers - (settings.trunkLayer ?? 0))
     let back = Double(configuration.layers - (adapter?.lowestLayer ?? 0))
-    let again = settings.gradientCheckpointing ? back : 0
+    let recomputed = settings.recomputedBlocks(of: configuration.layers)
+    let again = max(0, Double(recomputed - (adapter?.lowestLayer ?? 0)))
     let attention = forecast.pairs * Double(configuration.heads * configuration.headWidth)
-    let attendsAgain = isQuantized && adapter != nil && !settings.gradientCheckpointing ? back : 0
+    let attendsAgain = isQuantized && adapter != nil ? back - again : 0
     add(.attentionForward, 4 * attention * (layers + again + attendsAgain))
     add(.attentionBackward, 10 * attention * back)
     let (width, inner) = (Double(configuration.width), Double(configuration.mlpWidth))
