@@ -43,7 +43,8 @@ import sft
   @Test func tokensOfTheTemplateAreTrainedAndGoIntoEveryExport() throws {
     try withSFT { sft in
       let (model, warnings) = try prepared(sft)
-      let words = "the template chatml writes \"<|im_start|>\", \"<|im_end|>\", which this model may never have learnt"
+      let words =
+        "the template chatml writes \"<|im_start|>\" and \"<|im_end|>\", which this model may never have learnt"
       #expect(warnings.contains("warning: " + words))
       let train = ["train", "--lora-r", "2", "--lr", "1e-2", "--max-steps", "3"]
       #expect(try sft.run(train + ["--run", "without"]).errors.contains("warning     " + words))
@@ -115,7 +116,7 @@ import sft
       try sft.fail(
         64,
         "\(sft.path("peft").replacing(sft.folder + "/", with: "")): --modules-to-save is lm_head, but the adapter to "
-          + "start from has wte,lm_head. Leave --modules-to-save out: an adapter brings its own", "train",
+          + "start from has wte,lm_head. Leave --modules-to-save out: an adapter brings its own.", "train",
         "--init-adapter", "peft", "--modules-to-save", "lm_head", "--quiet")
     }
   }
@@ -148,26 +149,24 @@ import sft
   @Test func whatCannotBeTrainedIsRefused() throws {
     try withSFT { sft in
       _ = try prepared(sft)
-      try sft.fail(
-        64, "--train-tokens does not go with --full, which trains all weights instead of an adapter.", "train",
-        "--full",
-        "--train-tokens", "--quiet")
+      let full = try sft.run("train", "--full", "--train-tokens")
+      #expect(full.code == 64 && full.errors.contains("--train-tokens does not go with --full"))
       try sft.fail(
         64,
         "\"<|nobody|>\" is no token of the vocabulary: it is cut into 10. Rows can be trained, not added: name tokens "
-          + "of the tokenizer, or a spare row in its files", "train", "--train-tokens", "auto,<|nobody|>", "--quiet")
+          + "of the tokenizer, or a spare row in its files.", "train", "--train-tokens", "auto,<|nobody|>", "--quiet")
       try sft.fail(
         64,
         "\"c_fc\" names transformer.h.0.mlp.c_fc, which is not trained whole here. The modules that can be trained "
-          + "whole are transformer.wte, lm_head, transformer.ln_f", "train", "--modules-to-save", "c_fc", "--quiet")
+          + "whole are transformer.wte, lm_head, transformer.ln_f.", "train", "--modules-to-save", "c_fc", "--quiet")
       try sft.fail(
-        64, "rows of transformer.wte are to be trained, and all of it. Leave one of the two out", "train",
+        64, "rows of transformer.wte are to be trained, and all of it. Leave one of the two out.", "train",
         "--train-tokens", "--modules-to-save", "wte", "--quiet")
       try sft.prepare()
       try sft.fail(
         64,
         "the data were prepared with the template alpaca, which writes no tokens of its own to train. Prepare the "
-          + "data with a chat template, or name the tokens: --train-tokens TOKEN,TOKEN", "train", "--train-tokens",
+          + "data with a chat template, or name the tokens: --train-tokens TOKEN,TOKEN.", "train", "--train-tokens",
         "--quiet")
       // Nothing is left of runs that never began.
       #expect(try sft.run("runs").output.contains("run-") == false)

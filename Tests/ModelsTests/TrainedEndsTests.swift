@@ -21,10 +21,13 @@ import Weights
       (self.family, tiedHead) = (family, tied)
       lora = LoRAConfiguration(rank: 2, alpha: 4, dropout: dropout, layers: layers)
       if modules.isEmpty {
-        // One that samples begin with, the end, and one that they need not hold.
-        lora.tokens = [TrainedTokens([20, 0, 60])]
+        // One that all samples have, the end, and one that they need not hold.
+        let common = RandomModel().samples(1, seed: 3)[0].tokens[1]
+        lora.tokens = [TrainedTokens([common, 0, common % 60 + 1])]
         if !tied {
-          lora.tokens = [TrainedTokens(module: embedding, [20, 0, 60]), TrainedTokens(module: "lm_head", [5, 0])]
+          lora.tokens = [
+            TrainedTokens(module: embedding, [common, 0, common % 60 + 1]), TrainedTokens(module: "lm_head", [5, 0]),
+          ]
         }
       } else {
         lora.savedModules = modules
@@ -79,9 +82,10 @@ import Weights
         defer { for i in range { adapter.parameters.pointer[i] = values[i] } }
         return pass.accumulate(batch, scale: scale, dropoutSeed: 77).loss * Double(scale)
       }
-      let h = 1e-2
+      // Small: few rows, which norms make steep.
+      let h = 4e-3
       let slope = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
-      #expect(abs(slope - norm) < 1e-3 * norm + 3e-5, "\(tensor.name): \(slope) against \(norm)")
+      #expect(abs(slope - norm) < 1e-3 * norm + 6e-5, "\(tensor.name): \(slope) against \(norm)")
     }
   }
 
