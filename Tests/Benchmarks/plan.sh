@@ -28,7 +28,7 @@ try() { # MODEL RECORDS STEPS FLAGS…
   local name=$1 records=$2 steps=$3; shift 3
   model "$name"; local path=$work/$name; [ "$name" = embedded ] && path=embedded
   local ws=$work/ws-$name-$records
-  [ -d "$ws" ] || "$sft" prepare "$work/$records.jsonl" --model "$path" --val 0 --max-length 1024 --overlong drop --workspace "$ws" --quiet >/dev/null
+  [ -d "$ws" ] || "$sft" prepare "$work/$records.jsonl" --model "$path" --val 0 --overlong drop --workspace "$ws" --quiet >/dev/null
   rm -rf "$ws/runs"
   "$sft" plan "$@" --max-steps "$steps" --workspace "$ws" --quiet --json >"$work/plan.json"
   python3 - "$sft" "$ws" "$work/plan.json" "$name $records $*" "$@" --max-steps "$steps" <<'PYTHON'
