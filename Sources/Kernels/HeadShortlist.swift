@@ -77,7 +77,8 @@ public final class HeadShortlist: Sendable {
       parallelFor(parts, threads: compute.threads) { part in
         let first = part * some
         least[part] = sft_shortlist_bounds(
-          bytes + first * width, scales.pointer + first, errors.pointer + first, min(some, rows - first), width, x, norm,
+          bytes + first * width, scales.pointer + first, errors.pointer + first, min(some, rows - first), width, x,
+          norm,
           upper + first)
       }
       return least[..<parts].max() ?? -.infinity

@@ -70,7 +70,9 @@ struct RowProducts {
 extension ProductSum {
   /// Computes each sum into its C, all of them of one row whose first terms have the same A: in one parallel loop where
   /// their matrices are frozen ones, else one after the other. The results are those of `compute`.
-  public static func computeRows(_ sums: [(sum: ProductSum, c: MutableFloats)], scratch: FloatBuffer, _ compute: Compute) {
+  public static func computeRows(
+    _ sums: [(sum: ProductSum, c: MutableFloats)], scratch: FloatBuffer, _ compute: Compute
+  ) {
     precondition(sums.allSatisfy { $0.sum.m == 1 })
     let parts = sums.compactMap { sum, c in sum.rowPart(into: c, compute) }
     guard let first = sums.first?.sum, parts.count == sums.count else {

@@ -15,7 +15,8 @@ final class Updater {
   init(_ parts: TrainingParts, settings: TrainingSettings, profiler: Profiler? = nil) {
     pass = TrainingPass(
       parts.decoder, parts.trained, Compute(engine: settings.engine, threads: settings.threads, profiler: profiler),
-      recomputed: settings.recomputedBlocks(of: parts.decoder.configuration.layers), dropout: settings.dropout, memory: parts.memory)
+      recomputed: settings.recomputedBlocks(of: parts.decoder.configuration.layers), dropout: settings.dropout,
+      memory: parts.memory)
     optimizer = OptimizerState(
       settings.optimizer, parts.trained.tensors, decaysMatricesOnly: settings.method.decaysMatricesOnly)
     updates = UpdateQueue(

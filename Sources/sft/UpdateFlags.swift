@@ -133,7 +133,8 @@ struct ComputingFlags: ParsableArguments {
     try atMost(4096, threads, "--threads")
     try atLeast(1, checkpointedLayers, "--checkpoint-layers")
     if gradientCheckpointing, checkpointedLayers != nil {
-      throw ValidationError("--gradient-checkpointing covers all layers; --checkpoint-layers is for some. Give one of them.")
+      throw ValidationError(
+        "--gradient-checkpointing covers all layers; --checkpoint-layers is for some. Give one of them.")
     }
   }
 

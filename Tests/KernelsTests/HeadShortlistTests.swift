@@ -25,7 +25,9 @@ import Kernels
   }
 
   /// The first row with the largest of all products, as decoding computes them.
-  private static func largest(_ matrix: HalfMatrix, _ x: [Float], excluding: Set<Int> = []) -> (row: Int, product: Float) {
+  private static func largest(_ matrix: HalfMatrix, _ x: [Float], excluding: Set<Int> = []) -> (
+    row: Int, product: Float
+  ) {
     let products = [Float](repeating: .nan, count: matrix.rows).changed { y in
       withOperands { operand in
         let sum = ProductSum(
@@ -35,7 +37,8 @@ import Kernels
       }
     }
     var best: Int?
-    for row in 0..<matrix.rows where !excluding.contains(row) && !(products[row] <= best.map { products[$0] } ?? -.infinity) {
+    for row in 0..<matrix.rows
+    where !excluding.contains(row) && !(products[row] <= best.map { products[$0] } ?? -.infinity) {
       best = row
     }
     return (best ?? 0, products[best ?? 0])

@@ -31,7 +31,8 @@ import Weights
     model.tiedHead = setting.tiedHead
     let weights = try model.trainable()
     let pass = TrainingPass(
-      try weights.decoder(), .weights(weights), Compute(engine: setting.engine), recomputed: setting.checkpointing ? .max : 0,
+      try weights.decoder(), .weights(weights), Compute(engine: setting.engine),
+      recomputed: setting.checkpointing ? .max : 0,
       dropout: setting.dropout)
     let batch = Packer.pack(model.samples(6, seed: 3), sharesPrefixes: setting.dropout == nil)
     let scale = 1 / Float(batch.supervisedTokens)

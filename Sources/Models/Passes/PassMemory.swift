@@ -28,7 +28,8 @@ public final class PassMemory {
   /// `keepsAttentionInFirst`: in the place that recomputed blocks share, at least.
   /// `usesLargePages`: some per cent faster where the batches are of one size, as in pretraining; else memory for nothing.
   public init(
-    logits: Int = 3 << 20, keepsAttention: Bool = true, keepsAttentionInFirst: Bool = false, usesLargePages: Bool = false
+    logits: Int = 3 << 20, keepsAttention: Bool = true, keepsAttentionInFirst: Bool = false,
+    usesLargePages: Bool = false
   ) {
     head = LossHead(logits: logits, panel: panel)
     self.keepsAttention = keepsAttention

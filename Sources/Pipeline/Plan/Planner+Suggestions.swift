@@ -61,7 +61,8 @@ extension Planner {
     let settings = run.settings
     var changes: [Change] = []
     if !settings.gradientCheckpointing {
-      changes.append(Change(flags: "--gradient-checkpointing") {
+      changes.append(
+        Change(flags: "--gradient-checkpointing") {
           ($0.settings.gradientCheckpointing, $0.settings.checkpointedLayers) = (true, nil)
         })
     }

@@ -53,7 +53,8 @@ final class Planner {
     let tensors = adapter?.tensors ?? TrainableWeights.tensors(of: outline.configuration)
     let isQuantized = run.quantization != nil || !checkpoint.quantizedNames.isEmpty
     let footprint = TrainingFootprint(
-      outline, adapter, compute, recomputed: settings.recomputedBlocks(of: outline.configuration.layers), dropsStream: settings.dropout != nil,
+      outline, adapter, compute, recomputed: settings.recomputedBlocks(of: outline.configuration.layers),
+      dropsStream: settings.dropout != nil,
       trunkLayer: settings.trunkLayer,
       memory: PassMemory.forTraining(
         settings, adapter: adapter != nil, quantized: isQuantized, blocks: outline.configuration.layers))
