@@ -20,7 +20,7 @@ import Kernels
     deinit { pointer.deallocate() }
   }
 
-  private static func matrix(_ values: [UInt16], _ format: HalfMatrix.Format, rows: Int, columns: Int) -> HalfMatrix {
+  static func matrix(_ values: [UInt16], _ format: HalfMatrix.Format, rows: Int, columns: Int) -> HalfMatrix {
     let memory = Halves(values)
     return HalfMatrix(memory.pointer, format, rows: rows, columns: columns, keptBy: memory)
   }

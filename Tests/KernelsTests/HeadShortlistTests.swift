@@ -6,22 +6,10 @@ import Kernels
 
 /// The largest product found by a shortlist, against all products.
 @Suite struct HeadShortlistTests {
-  private final class Halves {
-    let pointer: UnsafeMutablePointer<UInt16>
-
-    init(_ values: [UInt16]) {
-      pointer = .allocate(capacity: max(1, values.count))
-      pointer.initialize(from: values, count: values.count)
-    }
-
-    deinit { pointer.deallocate() }
-  }
-
   /// A matrix in 16 bits of [rows, columns] values.
   private static func matrix(_ values: [Float], _ format: HalfMatrix.Format, columns: Int) -> HalfMatrix {
-    let memory = Halves(
-      values.map { format == .bfloat16 ? UInt16($0.bitPattern >> 16) : Float16($0).bitPattern })
-    return HalfMatrix(memory.pointer, format, rows: values.count / columns, columns: columns, keptBy: memory)
+    let bits = values.map { format == .bfloat16 ? UInt16($0.bitPattern >> 16) : Float16($0).bitPattern }
+    return HalfMatrixTests.matrix(bits, format, rows: values.count / columns, columns: columns)
   }
 
   /// The first row with the largest of all products, as decoding computes them.
