@@ -12,9 +12,9 @@ import Testing
     return try directoryExists(path) ? try directoryEntries(path).map { path + "/" + $0 } : []
   }
 
-  /// A model of several parts: 600 MB of zeros in bfloat16, which take no room on the disk.
+  /// A model of several parts: 700 MB of zeros in bfloat16, which take no room on the disk.
   private func writeLargeModel(_ sft: SFTBinary, to name: String) throws {
-    let (width, inner, layers, vocabulary) = (2048, 8192, 5, 512)
+    let (width, inner, layers, vocabulary) = (2048, 8192, 6, 512)
     try createDirectory(sft.path(name))
     for file in try directoryEntries(SFTBinary.model)
     where file.hasPrefix("tokenizer") || file.hasSuffix("vocab.json") || file == "merges.txt" {

@@ -15,6 +15,12 @@ public final class TrainingFootprint {
   private struct Shape: Hashable {
     var rows: Int
     var supervised: Int
+    /// Of the logits that exist at once, which fewer supervised rows may have more of.
+    var scores: Int
+
+    func covers(_ other: Shape) -> Bool {
+      rows >= other.rows && supervised >= other.supervised && scores >= other.scores
+    }
   }
 
   private let decoder: Decoder
@@ -45,11 +51,12 @@ public final class TrainingFootprint {
   public func addValidation(_ batch: Batch) { add(batch, to: &validations) }
 
   private func add(_ batch: Batch, to shapes: inout Set<Shape>) {
-    let shape = Shape(rows: batch.tokens.count, supervised: batch.supervisedRows.count)
-    if shape.supervised == 0 || shapes.contains(where: { $0.rows >= shape.rows && $0.supervised >= shape.supervised }) {
-      return
-    }
-    shapes = shapes.filter { $0.rows > shape.rows || $0.supervised > shape.supervised }
+    let supervised = batch.supervisedRows.count
+    let shape = Shape(
+      rows: batch.tokens.count, supervised: supervised,
+      scores: memory.head.rowsAtOnce(supervised, classes: decoder.configuration.vocabularySize))
+    if supervised == 0 || shapes.contains(where: { $0.covers(shape) }) { return }
+    shapes = shapes.filter { !shape.covers($0) }
     shapes.insert(shape)
   }
 

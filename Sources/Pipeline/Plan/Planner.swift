@@ -22,12 +22,6 @@ final class Planner {
   /// This process with the data and the tokenizer open, as the training will have them.
   private let own: MemoryAllowance
   var checkpoint: ModelCheckpoint { opened.checkpoint }
-  private lazy var tokens: Set<Int32> = {
-    var tokens: Set<Int32> = []
-    for position in data.training + data.validation { tokens.formUnion(data.sample(position).tokens) }
-    return tokens
-  }()
-
   /// What a run is going to do.
   struct Run {
     var settings: TrainingSettings
@@ -60,8 +54,8 @@ final class Planner {
         settings, adapter: adapter != nil, quantized: isQuantized, blocks: outline.configuration.layers))
     let samples = samples(run.length)
     let forecast = RunForecast(settings, outline, footprint, count: data.training.count, samples: samples)
-    try addValidation(validation, settings, footprint)
-    let weights = try weights(run, adapter != nil, compute)
+    let tokens = forecast.tokens.union(try addValidation(validation, settings, footprint))
+    let weights = try weights(run, adapter != nil, tokens, compute)
     let moments = OptimizerState.bytes(settings.optimizer, tensors)
     let trained = 4 * tensors.reduce(0) { $0 + $1.count }
     let training = footprint.training
@@ -112,21 +106,27 @@ final class Planner {
     }
   }
 
+  /// Gives the tokens of what is validated on.
   private func addValidation(
     _ validation: TrainingData, _ settings: TrainingSettings, _ footprint: TrainingFootprint
-  ) throws {
-    guard settings.evalEvery > 0, validation.validationCount > 0 else { return }
+  ) throws -> Set<Int32> {
+    var tokens: Set<Int32> = []
+    guard settings.evalEvery > 0, validation.validationCount > 0 else { return tokens }
     let indices = settings.validationIndices(of: validation.validationCount)
     let plain = settings.engine == .plain
     try overBatches(
       indices.count, tokenBudget: plain ? 0 : 512, sharesPrefixes: !plain, for: outline,
       samples: { validation.validationSample(indices[$0]) }
-    ) { batch, _ in footprint.addValidation(batch) }
-    guard settings.sampleLimit > 0, !validation.samplePrompt.isEmpty else { return }
+    ) { batch, _ in
+      footprint.addValidation(batch)
+      tokens.formUnion(batch.tokens)
+    }
+    guard settings.sampleLimit > 0, !validation.samplePrompt.isEmpty else { return tokens }
     // The sample answer's prompt goes through in one piece, its last row alone to the head.
     var prompt = Batch(sequence: validation.samplePrompt, shortLength: outline.configuration.shortLength)
     prompt.targets = [Batch.Target(row: prompt.tokens.count - 1, token: 0, weight: 1)]
     footprint.addValidation(prompt)
+    return tokens
   }
 
   /// Of the sample answer.
@@ -145,7 +145,9 @@ final class Planner {
     return ValidationForecast(settings, cost, records: validation.validationCount).share
   }
 
-  private func weights(_ run: Run, _ isFrozen: Bool, _ compute: Compute) throws -> WeightFootprint {
+  private func weights(
+    _ run: Run, _ isFrozen: Bool, _ tokens: Set<Int32>, _ compute: Compute
+  ) throws -> WeightFootprint {
     if !isFrozen { return WeightFootprint() }
     let names = try run.quantization?.select(from: checkpoint.configuration.linears) ?? []
     return try WeightFootprint(

@@ -11,6 +11,8 @@ struct RunForecast {
   private(set) var rows = 0.0
   private(set) var supervised = 0.0
   private(set) var batches = 0.0
+  /// Tokens whose vectors are looked at.
+  private(set) var tokens: Set<Int32> = []
   /// Pairs of a query and a key it sees, on average.
   private(set) var pairs = 0.0
 
@@ -24,6 +26,7 @@ struct RunForecast {
     ) { batches, _ in
       for batch in batches {
         footprint.addUpdate(batch)
+        tokens.formUnion(batch.tokens)
         rows += Double(batch.tokens.count)
         supervised += Double(batch.supervisedRows.count)
         pairs += Self.pairs(batch)
