@@ -18,6 +18,7 @@ public final class HeadShortlist: Sendable {
   private let matrix: HalfMatrix
   /// [rows, columns].
   private nonisolated(unsafe) let bytes: UnsafeMutablePointer<Int8>
+  private nonisolated(unsafe) let memory: FloatBuffer
   /// [rows] each.
   private nonisolated(unsafe) let scales: FloatBuffer
   private nonisolated(unsafe) let errors: FloatBuffer
@@ -26,7 +27,9 @@ public final class HeadShortlist: Sendable {
   public init?(_ matrix: HalfMatrix, excluding excluded: [Int], _ compute: Compute) {
     self.matrix = matrix
     let (rows, width) = (matrix.rows, matrix.columns)
-    bytes = .allocate(capacity: max(1, rows * width))
+    memory = FloatBuffer((rows * width + 3) / 4)
+    memory.useLargePages()
+    bytes = UnsafeMutableRawPointer(memory.pointer).assumingMemoryBound(to: Int8.self)
     scales = FloatBuffer(rows)
     errors = FloatBuffer(rows)
     nonisolated(unsafe) let (bytes, scales, errors) = (self.bytes, scales.pointer, errors.pointer)
@@ -45,8 +48,6 @@ public final class HeadShortlist: Sendable {
     for row in excluded where row < rows { errors[row] = .nan }
     if (0..<rows).contains(where: { errors[$0] == .infinity }) { return nil }
   }
-
-  deinit { bytes.deallocate() }
 
   private static func rowsAtOnce(_ width: Int) -> Int { max(1, grain / max(1, width)) }
 
