@@ -7,8 +7,9 @@ import Weights
 /// Writes the model with some of its linears in 4 bits, as bitsandbytes serialises them, and a `config.json` that says so:
 /// transformers and bitsandbytes load the folder, and so does `ModelCheckpoint`.
 ///
-/// `matrices` is by tensor name; every other tensor is written as it is stored (float64 as float32), so that nothing large is ever
-/// in float32, and so is what belongs to another part of the model, such as its vision tower. `skipped` are the module names left out, which the loader must know of.
+/// `matrices` is by tensor name; every other tensor is written as it is stored (float64 as float32), so that nothing large is
+/// ever in float32, and so is what belongs to another part of the model, such as its vision tower. `skipped` are the module
+/// names left out, which the loader must know of.
 public func exportQuantized(
   _ checkpoint: ModelCheckpoint, _ matrices: [String: QuantizedMatrix], settings: QuantizationSettings,
   skipped: [String], tokenizerFiles: [String], to folder: String
