@@ -47,6 +47,9 @@ static void say(const char *text) {
   }
 }
 
+// Set by the thread that tells.
+static atomic_flag told = ATOMIC_FLAG_INIT;
+
 // Only what a signal handler may do.
 static void unreadable(int number, siginfo_t *info, void *context) {
   (void)context;
@@ -54,6 +57,9 @@ static void unreadable(int number, siginfo_t *info, void *context) {
   for (int i = 0; i < CAPACITY; i++) {
     uintptr_t start = atomic_load(&mappings[i].start);
     if (start <= BUSY || address < start || address - start >= mappings[i].bytes) continue;
+    // Other threads may come to the same place: one tells, and ends them all.
+    if (atomic_flag_test_and_set(&told))
+      for (;;) pause();
     // The line that a progress bar is on.
     if (isatty(STDERR_FILENO)) say("\n");
     say("error: ");
