@@ -16,8 +16,7 @@ public final class HeadShortlist: Sendable {
   private static let grain = 1 << 16
 
   private let matrix: HalfMatrix
-  /// [rows, columns].
-  private nonisolated(unsafe) let bytes: UnsafeMutablePointer<Int8>
+  /// Holds `bytes`.
   private nonisolated(unsafe) let memory: FloatBuffer
   /// [rows] each.
   private nonisolated(unsafe) let scales: FloatBuffer
@@ -29,10 +28,9 @@ public final class HeadShortlist: Sendable {
     let (rows, width) = (matrix.rows, matrix.columns)
     memory = FloatBuffer((rows * width + 3) / 4)
     memory.useLargePages()
-    bytes = UnsafeMutableRawPointer(memory.pointer).assumingMemoryBound(to: Int8.self)
     scales = FloatBuffer(rows)
     errors = FloatBuffer(rows)
-    nonisolated(unsafe) let (bytes, scales, errors) = (self.bytes, scales.pointer, errors.pointer)
+    nonisolated(unsafe) let (bytes, scales, errors) = (bytes, scales.pointer, errors.pointer)
     let some = Self.rowsAtOnce(width)
     parallelFor((rows + some - 1) / some, threads: compute.threads) { part in
       withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, width)) { row in
@@ -47,6 +45,11 @@ public final class HeadShortlist: Sendable {
     }
     for row in excluded where row < rows { errors[row] = .nan }
     if (0..<rows).contains(where: { errors[$0] == .infinity }) { return nil }
+  }
+
+  /// [rows, columns].
+  private var bytes: UnsafeMutablePointer<Int8> {
+    UnsafeMutableRawPointer(memory.pointer).assumingMemoryBound(to: Int8.self)
   }
 
   private static func rowsAtOnce(_ width: Int) -> Int { max(1, grain / max(1, width)) }
@@ -74,7 +77,7 @@ public final class HeadShortlist: Sendable {
     let (rows, width, some) = (matrix.rows, matrix.columns, Self.rowsAtOnce(matrix.columns))
     let parts = (rows + some - 1) / some
     return withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, parts)) { least in
-      nonisolated(unsafe) let (x, upper, least) = (x, upper, least)
+      nonisolated(unsafe) let (x, upper, least, bytes) = (x, upper, least, bytes)
       parallelFor(parts, threads: compute.threads) { part in
         let first = part * some
         least[part] = sft_shortlist_bounds(

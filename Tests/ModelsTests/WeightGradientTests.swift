@@ -38,21 +38,14 @@ import Weights
     let scale = 1 / Float(batch.supervisedTokens)
     _ = pass.accumulate(batch, scale: scale, dropoutSeed: 77)
     let gradient = Array(UnsafeBufferPointer(start: pass.gradients.pointer, count: weights.count))
-    let values = Array(UnsafeBufferPointer(start: weights.parameters.pointer, count: weights.count))
 
     for tensor in weights.tensors {
       let range = tensor.offset..<tensor.offset + tensor.count
-      let norm = gradient[range].reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      let (slope, norm) = ownSlope(range, of: weights.parameters, gradient, step: 1e-2) {
+        pass.accumulate(batch, scale: scale, dropoutSeed: 77).loss * Double(scale)
+      }
       // Every key's bias adds the same to all scores of a query, so softmax does not see it; the rest of c_attn's does.
       #expect(norm > 1e-4, "\(tensor.name)")
-      /// The loss with a step along the tensor's own gradient, where the slope is the gradient's norm.
-      func loss(_ step: Double) -> Double {
-        for i in range { weights.parameters.pointer[i] = Float(Double(values[i]) + step * Double(gradient[i]) / norm) }
-        defer { for i in range { weights.parameters.pointer[i] = values[i] } }
-        return pass.accumulate(batch, scale: scale, dropoutSeed: 77).loss * Double(scale)
-      }
-      let h = 1e-2
-      let slope = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
       #expect(abs(slope - norm) < 1e-3 * norm + 3e-5, "\(tensor.name): \(slope) against \(norm)")
     }
   }

@@ -8,11 +8,11 @@ pieces, no byte fallback. sentencepiece-visible: as Gemma's, user-defined pieces
 cases.jsonl: text, its ids, and the text they decode to. With SFT, TEXTS random texts go through `sft tokenize` for each of these
 and for models with the library's own rules, and the differences are counted. Made with sentencepiece 0.2.3.
 """
-import json, os, random, subprocess, sys, tempfile
+import json, os, random, shutil, subprocess, sys, tempfile
 import sentencepiece
 
 here = os.path.dirname(os.path.abspath(__file__))
-records = sys.argv[1]
+records = os.path.abspath(sys.argv[1])
 # Source and target as code points in hexadecimal; what has no target is left out.
 RULES = {"\t": " ", "\n": " ", "\u3000": " ", "\u00a0": " ", "\u200b": "", "\u0001": "", "ﬁ": "fi", "Ａ": "A", "ｶﾞ": "ガ", "ｶ": "カ",
          "e\u0301": "é", "가\u11a8": "각", "½": "1⁄2", "…": " . ", "Ⅷ": "VIII", "\ufdfa": "صلى الله"}
@@ -31,21 +31,24 @@ OWN = {f"{rule}{'' if removes else '-spaces'}{'' if prefix else '-bare'}{'-bytes
            ("identity", True, False, False), ("identity", False, True, False)]}
 
 def train(folder, options):
-    options = dict(options)
+    options, folder, home = dict(options), os.path.abspath(folder), os.getcwd()
     with tempfile.TemporaryDirectory() as work:
-        with open(work + "/t.txt", "w") as file:
+        # The model keeps the names of the files it is made of: relative ones are the same everywhere.
+        os.chdir(work)
+        with open("t.txt", "w") as file:
             for record in json.load(open(records))[:300]: file.write(record["instruction"] + "\n" + record["output"].replace("\n", " ") + "\n")
             file.write("대한민국의 수도는 서울입니다. 안녕하세요.\n한국어 문장을 토큰으로 나눕니다. é ガカ fi A 1⁄2\n" * 8)
         rules = options.pop("rules", None)
         if rules:
-            with open(work + "/rules.tsv", "w") as file:
+            with open("rules.tsv", "w") as file:
                 for source, target in rules.items():
                     file.write("\t".join(" ".join(f"{ord(c):X}" for c in text) for text in (source, target)) + "\n")
-            options["normalization_rule_tsv"] = work + "/rules.tsv"
+            options["normalization_rule_tsv"] = "rules.tsv"
         sentencepiece.SentencePieceTrainer.train(
-            input=work + "/t.txt", model_prefix=folder + "/tokenizer", model_type="bpe", split_digits=True,
+            input="t.txt", model_prefix="tokenizer", model_type="bpe", split_digits=True,
             allow_whitespace_only_pieces=True, hard_vocab_limit=False, minloglevel=2, **options)
-    os.remove(folder + "/tokenizer.vocab")
+        shutil.move("tokenizer.model", folder + "/tokenizer.model")
+        os.chdir(home)
     return sentencepiece.SentencePieceProcessor(model_file=folder + "/tokenizer.model")
 
 PARTS = [" ", "  ", "   ", "\n", "\n\n", "\t", "▁", "▁▁", "▁ ", "안녕", "대한민국의", "e\u0301", "ﬁ", "日本", "🇰🇷", "<s>", "</s>", "<unk>", "<0x41>",
