@@ -21,64 +21,196 @@ static float row_product(int level, const sft_four_bit *matrix, size_t first, si
   return sum;
 }
 
-#ifdef SFT_X86_VECTORS
-// A row of whole blocks. High nibbles meet the even elements of x and low nibbles the odd ones, so that nothing has to be
-// interleaved; the table is multiplied by absmax once a block.
-SFT_LEVEL_4 static float row_product_512(const sft_four_bit *matrix, size_t block, size_t blocks, const float *even,
-                                         const float *odd) {
-  const __m512 table = _mm512_loadu_ps(matrix->table);
-  __m512 sums[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
-  const uint8_t *packed = matrix->packed + block * (SFT_FOUR_BIT_BLOCK / 2);
-  for (size_t end = block + blocks; block < end; block++, packed += 32, even += 32, odd += 32) {
-    __m512 scaled = _mm512_mul_ps(table, _mm512_set1_ps(block_absmax(matrix, block)));
-    for (int half = 0; half < 2; half++) {
-      __m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(packed + 16 * half)));
-      __m512 first = _mm512_permutexvar_ps(_mm512_srli_epi32(bytes, 4), scaled);
-      __m512 second = _mm512_permutexvar_ps(bytes, scaled);
-      sums[half] = _mm512_fmadd_ps(first, _mm512_loadu_ps(even + 16 * half), sums[half]);
-      sums[2 + half] = _mm512_fmadd_ps(second, _mm512_loadu_ps(odd + 16 * half), sums[2 + half]);
-    }
-  }
-  return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
+// Whole blocks: a vector of 32-bit lanes holds eight codes a lane, and each shift by four brings the next one of every lane
+// to where the table look-up reads it; nothing else of a lane matters to it. So x is laid out to meet them: what belongs to
+// the codes at one shift stands together.
+enum { kCodes = 8 };
+
+static size_t lanes_at(int level) { return level >= 4 ? 16 : 8; }
+
+size_t sft_four_bit_arranged(int level, size_t width) {
+  if (level < 3 || width % SFT_FOUR_BIT_BLOCK) return 0;
+  size_t step = kCodes * lanes_at(level);
+  return (width + step - 1) / step * step;
 }
 
-SFT_LEVEL_3 static float row_product_256(const sft_four_bit *matrix, size_t block, size_t blocks, const float *even,
-                                         const float *odd) {
-  const __m256 low = _mm256_loadu_ps(matrix->table), high = _mm256_loadu_ps(matrix->table + 8);
-  __m256 sums[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+int sft_four_bit_most_rows(int level) { return level >= 4 ? 8 : 1; }
+
+void sft_four_bit_arrange(int level, const float *x, size_t x_row, size_t count, size_t width, float *arranged) {
+  size_t lanes = lanes_at(level);
+  for (size_t first = 0; first < width; first += kCodes * lanes)
+    for (size_t code = 0; code < kCodes; code++)
+      for (size_t row = 0; row < count; row++)
+        for (size_t lane = 0; lane < lanes; lane++) {
+          // The lowest four bits of a lane are the second element: of a byte the first is in the high nibble.
+          size_t place = first + kCodes * lane + (code ^ 1);
+          *arranged++ = place < width ? x[row * x_row + place] : 0;
+        }
+}
+
+#ifdef SFT_X86_VECTORS
+// Bytes ahead of what is being read.
+enum { kAhead = 2048 };
+
+// Two blocks a vector, or, where `blocks` is odd, the last one in the lower half; what is above then meets zeros.
+SFT_LEVEL_4 static inline __m512i codes_512(const uint8_t *packed, int is_pair) {
+  return is_pair ? _mm512_loadu_si512(packed) : _mm512_zextsi256_si512(_mm256_loadu_si256((const __m256i *)packed));
+}
+
+SFT_LEVEL_4 static inline __m512 absmax_512(const sft_four_bit *matrix, size_t block, int is_pair) {
+  __m512 first = _mm512_set1_ps(block_absmax(matrix, block));
+  return is_pair ? _mm512_insertf32x8(first, _mm256_set1_ps(block_absmax(matrix, block + 1)), 1) : first;
+}
+
+// What a vector of codes adds to a row's sum: that of its blocks, times their absmax.
+SFT_LEVEL_4 static inline __attribute__((always_inline)) __m512 add_vector_512(__m512 total, __m512i codes, __m512 table,
+                                                                               __m512 absmax, const float *x) {
+  __m512 even = _mm512_mul_ps(_mm512_permutexvar_ps(codes, table), _mm512_loadu_ps(x));
+  __m512 odd = _mm512_mul_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(codes, 4), table), _mm512_loadu_ps(x + 16));
+#pragma clang loop unroll(full)
+  for (int code = 2; code < kCodes; code += 2) {
+    __m512i shifted = _mm512_srli_epi32(codes, 4 * code), next = _mm512_srli_epi32(codes, 4 * code + 4);
+    even = _mm512_fmadd_ps(_mm512_permutexvar_ps(shifted, table), _mm512_loadu_ps(x + 16 * code), even);
+    odd = _mm512_fmadd_ps(_mm512_permutexvar_ps(next, table), _mm512_loadu_ps(x + 16 * code + 16), odd);
+  }
+  return _mm512_fmadd_ps(_mm512_add_ps(even, odd), absmax, total);
+}
+
+// One row by one x.
+SFT_LEVEL_4 static float row_product_512(const sft_four_bit *matrix, size_t block, size_t blocks, const float *x) {
+  const __m512 table = _mm512_loadu_ps(matrix->table);
   const uint8_t *packed = matrix->packed + block * (SFT_FOUR_BIT_BLOCK / 2);
-  for (size_t end = block + blocks; block < end; block++, packed += 32, even += 32, odd += 32) {
-    __m256 absmax = _mm256_set1_ps(block_absmax(matrix, block));
-    __m256 low_scaled = _mm256_mul_ps(low, absmax), high_scaled = _mm256_mul_ps(high, absmax);
-    for (int part = 0; part < 4; part++) {
-      __m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(packed + 8 * part)));
-      __m256 first = look_up_256(_mm256_srli_epi32(bytes, 4), low_scaled, high_scaled);
-      __m256 second = look_up_256(bytes, low_scaled, high_scaled);
-      sums[0] = _mm256_fmadd_ps(first, _mm256_loadu_ps(even + 8 * part), sums[0]);
-      sums[1] = _mm256_fmadd_ps(second, _mm256_loadu_ps(odd + 8 * part), sums[1]);
+  __m512 total = _mm512_setzero_ps();
+  size_t end = block + blocks;
+  for (; block + 2 <= end; block += 2, packed += 64, x += 128) {
+    _mm_prefetch((const char *)packed + kAhead, _MM_HINT_T0);
+    total = add_vector_512(total, codes_512(packed, 1), table, absmax_512(matrix, block, 1), x);
+  }
+  if (block < end) total = add_vector_512(total, codes_512(packed, 0), table, absmax_512(matrix, block, 0), x);
+  return _mm512_reduce_add_ps(total);
+}
+
+// `rows` rows by `count` x: each weight is made once, and each part of x read once for the rows. Inlined with constants, so
+// that `sums` are registers.
+SFT_LEVEL_4 static inline __attribute__((always_inline)) void tile_512(const sft_four_bit *matrix, size_t block,
+                                                                       size_t blocks, const float *x, size_t rows,
+                                                                       size_t count, float *y, size_t y_row,
+                                                                       int accumulate) {
+  enum { kRows = 4, kCount = 8 };
+  const __m512 table = _mm512_loadu_ps(matrix->table);
+  const size_t bytes = blocks * (SFT_FOUR_BIT_BLOCK / 2);
+  const uint8_t *packed = matrix->packed + block * (SFT_FOUR_BIT_BLOCK / 2);
+  __m512 sums[kRows * kCount];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows * count; i++) sums[i] = _mm512_setzero_ps();
+  for (size_t done = 0; done < blocks; done += 2, packed += 64) {
+    int is_pair = done + 1 < blocks;
+    __m512i codes[kRows];
+    __m512 absmax[kRows];
+#pragma clang loop unroll(full)
+    for (size_t row = 0; row < rows; row++) {
+      codes[row] = codes_512(packed + row * bytes, is_pair);
+      // The same place of the next rows.
+      _mm_prefetch((const char *)packed + (row + rows) * bytes, _MM_HINT_T0);
+      absmax[row] = absmax_512(matrix, block + row * blocks + done, is_pair);
+    }
+#pragma clang loop unroll(full)
+    for (int code = 0; code < kCodes; code++, x += 16 * count) {
+      __m512 weights[kRows];
+#pragma clang loop unroll(full)
+      for (size_t row = 0; row < rows; row++)
+        weights[row] =
+            _mm512_mul_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(codes[row], 4 * code), table), absmax[row]);
+#pragma clang loop unroll(full)
+      for (size_t i = 0; i < count; i++) {
+        __m512 some = _mm512_loadu_ps(x + 16 * i);
+#pragma clang loop unroll(full)
+        for (size_t row = 0; row < rows; row++)
+          sums[row * count + i] = _mm512_fmadd_ps(weights[row], some, sums[row * count + i]);
+      }
     }
   }
-  float lanes[8], total = 0;
-  _mm256_storeu_ps(lanes, _mm256_add_ps(sums[0], sums[1]));
-  for (int i = 0; i < 8; i++) total += lanes[i];
-  return total;
+#pragma clang loop unroll(full)
+  for (size_t row = 0; row < rows; row++)
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < count; i++) {
+      float product = _mm512_reduce_add_ps(sums[row * count + i]), *place = y + i * y_row + row;
+      *place = accumulate ? *place + product : product;
+    }
+}
+
+#define TILE_512(count, full)                                                                                          \
+  SFT_LEVEL_4 static void rows_512_##count(const sft_four_bit *matrix, size_t row, size_t rows, size_t blocks,         \
+                                           const float *x, float *y, size_t y_row, int accumulate) {                  \
+    size_t end = row + rows;                                                                                          \
+    for (; row + (full) <= end; row += (full), y += (full))                                                           \
+      tile_512(matrix, row * blocks, blocks, x, full, count, y, y_row, accumulate);                                    \
+    for (; row < end; row++, y++) tile_512(matrix, row * blocks, blocks, x, 1, count, y, y_row, accumulate);          \
+  }
+TILE_512(2, 4)
+TILE_512(3, 4)
+TILE_512(4, 4)
+TILE_512(5, 3)
+TILE_512(6, 3)
+TILE_512(7, 2)
+TILE_512(8, 2)
+
+SFT_LEVEL_4 static void rows_512_1(const sft_four_bit *matrix, size_t row, size_t rows, size_t blocks, const float *x,
+                                   float *y, size_t y_row, int accumulate) {
+  (void)y_row;
+  for (size_t end = row + rows; row < end; row++, y++) {
+    float product = row_product_512(matrix, row * blocks, blocks, x);
+    *y = accumulate ? *y + product : product;
+  }
+}
+
+SFT_LEVEL_3 static float row_product_256(const sft_four_bit *matrix, size_t block, size_t blocks, const float *x) {
+  const __m256 low = _mm256_loadu_ps(matrix->table), high = _mm256_loadu_ps(matrix->table + 8);
+  const uint8_t *packed = matrix->packed + block * (SFT_FOUR_BIT_BLOCK / 2);
+  __m256 total = _mm256_setzero_ps();
+  for (size_t end = block + blocks; block < end; block++, packed += 32, x += 64) {
+    __m256i codes = _mm256_loadu_si256((const __m256i *)packed);
+    _mm_prefetch((const char *)packed + kAhead, _MM_HINT_T0);
+    __m256 even = _mm256_setzero_ps(), odd = even;
+#pragma clang loop unroll(full)
+    for (int code = 0; code < kCodes; code += 2) {
+      __m256i shifted = _mm256_srli_epi32(codes, 4 * code), next = _mm256_srli_epi32(codes, 4 * code + 4);
+      even = _mm256_fmadd_ps(look_up_256(shifted, low, high), _mm256_loadu_ps(x + 8 * code), even);
+      odd = _mm256_fmadd_ps(look_up_256(next, low, high), _mm256_loadu_ps(x + 8 * code + 8), odd);
+    }
+    total = _mm256_fmadd_ps(_mm256_add_ps(even, odd), _mm256_set1_ps(block_absmax(matrix, block)), total);
+  }
+  float lanes[8], sum = 0;
+  _mm256_storeu_ps(lanes, total);
+  for (int i = 0; i < 8; i++) sum += lanes[i];
+  return sum;
 }
 #endif
 
 void sft_four_bit_multiply(int level, const sft_four_bit *matrix, size_t first_row, size_t rows, size_t width,
-                           const float *x, const float *x_even, const float *x_odd, float *y, int accumulate) {
-  (void)x_even, (void)x_odd;
-  for (size_t row = first_row; row < first_row + rows; row++, y++) {
-    float product;
+                           const float *x, size_t x_row, const float *arranged, size_t count, float *y, size_t y_row,
+                           int accumulate) {
 #ifdef SFT_X86_VECTORS
-    size_t blocks = width / SFT_FOUR_BIT_BLOCK;
-    if (level >= 4 && sft_four_bit_splits(width))
-      product = row_product_512(matrix, row * blocks, blocks, x_even, x_odd);
-    else if (level == 3 && sft_four_bit_splits(width))
-      product = row_product_256(matrix, row * blocks, blocks, x_even, x_odd);
-    else
-#endif
-      product = row_product(level, matrix, row * width, width, x);
-    *y = accumulate ? *y + product : product;
+  size_t blocks = width / SFT_FOUR_BIT_BLOCK;
+  if (level >= 4 && arranged) {
+    static void (*const products[])(const sft_four_bit *, size_t, size_t, size_t, const float *, float *, size_t,
+                                    int) = {rows_512_1, rows_512_2, rows_512_3, rows_512_4,
+                                            rows_512_5, rows_512_6, rows_512_7, rows_512_8};
+    products[count - 1](matrix, first_row, rows, blocks, arranged, y, y_row, accumulate);
+    return;
   }
+  if (level == 3 && arranged) {
+    for (size_t row = 0; row < rows; row++) {
+      float product = row_product_256(matrix, (first_row + row) * blocks, blocks, arranged);
+      y[row] = accumulate ? y[row] + product : product;
+    }
+    return;
+  }
+#endif
+  (void)arranged;
+  for (size_t i = 0; i < count; i++)
+    for (size_t row = 0; row < rows; row++) {
+      float product = row_product(level, matrix, (first_row + row) * width, width, x + i * x_row), *place = y + i * y_row + row;
+      *place = accumulate ? *place + product : product;
+    }
 }

@@ -4,6 +4,9 @@ import Kernels
 import Models
 import Packing
 
+/// Tokens of samples that go through a model at once where nothing else is said.
+public let standardTokenBudget = 512
+
 /// Token means over supervised tokens.
 public struct EvaluationResult: Sendable, Equatable, Codable {
   /// Mean negative log-likelihood, in nats.
@@ -28,7 +31,7 @@ public struct EvaluationResult: Sendable, Equatable, Codable {
 ///
 /// Throws `badData` where the loss is no finite number.
 public func evaluate(
-  _ pass: InferencePass, count: Int, tokenBudget: Int = 512, progress: (Int) -> Void = { _ in },
+  _ pass: InferencePass, count: Int, tokenBudget: Int = standardTokenBudget, progress: (Int) -> Void = { _ in },
   samples: (Int) throws -> Sample
 ) throws -> EvaluationResult {
   let result = try tokenMeans(pass, count: count, tokenBudget: tokenBudget, progress: progress, samples: samples)
@@ -41,7 +44,7 @@ public func evaluate(
 
 /// The same of a model in training, which may have diverged: the loss is then no finite number.
 public func tokenMeans(
-  _ pass: InferencePass, count: Int, tokenBudget: Int = 512, progress: (Int) -> Void = { _ in },
+  _ pass: InferencePass, count: Int, tokenBudget: Int = standardTokenBudget, progress: (Int) -> Void = { _ in },
   samples: (Int) throws -> Sample
 ) throws -> EvaluationResult {
   var totals = CrossEntropy.Totals()
@@ -61,7 +64,7 @@ public func tokenMeans(
 /// Samples 0 ..< `count`, packed into batches of about `tokenBudget` tokens: a sample at least, and no more than fit. `body`
 /// gets each batch with its samples.
 public func overBatches(
-  _ count: Int, tokenBudget: Int = 512, sharesPrefixes: Bool, for decoder: Decoder, samples: (Int) throws -> Sample,
+  _ count: Int, tokenBudget: Int = standardTokenBudget, sharesPrefixes: Bool, for decoder: Decoder, samples: (Int) throws -> Sample,
   _ body: (Batch, [Sample]) throws -> Void
 ) throws {
   var pending: [Sample] = []

@@ -6,7 +6,7 @@ import Models
 ///
 /// Throws `badData` where the model's output is no number.
 public func answerLikelihoods(
-  _ pass: InferencePass, count: Int, tokenBudget: Int = 512, progress: (Int) -> Void = { _ in },
+  _ pass: InferencePass, count: Int, tokenBudget: Int = standardTokenBudget, progress: (Int) -> Void = { _ in },
   samples: (Int) throws -> Sample
 ) throws -> [Likelihood] {
   let plain = pass.compute.engine == .plain

@@ -5,8 +5,8 @@ import Glibc
 /// Finds the largest of W · x without reading all of W, exactly: for greedy decoding, where a head of many tokens is half of
 /// what a step reads.
 ///
-/// An 8-bit copy of W, a step for each row, gives each product up to an error of at most ‖row − copy‖ · ‖x‖
-/// (Cauchy–Schwarz), to which the rounding of both products is added. Only rows that may be the largest by that are
+/// An 8-bit copy of W, a step for each row, and x in 16 bits give each product up to an error of at most ‖row − copy‖ · ‖x‖ +
+/// ‖copy‖ · ‖x − its copy‖ (Cauchy–Schwarz), to which the rounding of the product is added; theirs is of integers, and exact. Only rows that may be the largest by that are
 /// multiplied in full, by the very kernel that multiplies all: the result is the same to the bit, ties included. That is
 /// half of what W in 16 bits takes to read; it costs one byte a weight of memory.
 public final class HeadShortlist: Sendable {
@@ -76,16 +76,21 @@ public final class HeadShortlist: Sendable {
   private func bounds(_ x: Floats, _ norm: Float, _ upper: MutableFloats, _ compute: Compute) -> Float {
     let (rows, width, some) = (matrix.rows, matrix.columns, Self.rowsAtOnce(matrix.columns))
     let parts = (rows + some - 1) / some
-    return withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, parts)) { least in
-      nonisolated(unsafe) let (x, upper, least, bytes) = (x, upper, least, bytes)
+    return withUnsafeTemporaryAllocation(of: Float.self, capacity: parts + width / 2 + 1) { scratch in
+      guard let start = scratch.baseAddress else { return -.infinity }
+      nonisolated(unsafe) let least = UnsafeMutableBufferPointer(start: start, count: parts)
+      nonisolated(unsafe) let words = UnsafeMutableRawPointer(start + parts).assumingMemoryBound(to: Int16.self)
+      var (unit, error): (Float, Float) = (0, 0)
+      sft_shortlist_query(x, width, words, &unit, &error)
+      nonisolated(unsafe) let (upper, bytes) = (upper, bytes)
+      let query = (unit: unit, error: error)
       parallelFor(parts, threads: compute.threads) { part in
         let first = part * some
         least[part] = sft_shortlist_bounds(
-          bytes + first * width, scales.pointer + first, errors.pointer + first, min(some, rows - first), width, x,
-          norm,
-          upper + first)
+          bytes + first * width, scales.pointer + first, errors.pointer + first, min(some, rows - first), width,
+          words, query.unit, norm, query.error, upper + first)
       }
-      return least[..<parts].max() ?? -.infinity
+      return least.max() ?? -.infinity
     }
   }
 

@@ -116,6 +116,7 @@ public struct ProductSum {
     if m == 0 || n == 0 { return }
     let timing = compute.time(operation, flop: 2 * Double(m * n) * Double(first.k + (second?.k ?? 0)))
     defer { timing?.end() }
+    if compute.engine == .auto, computeFewRows(into: c, stride: stride, scratch: scratch, compute) { return }
     if compute.engine == .auto, !isWeightGradient, Self.panelsWin(m: first.isPacked ? 2 : m, level: sft_cpu_level()) {
       computeOnPanels(into: c, stride: stride, scratch: scratch, level: sft_cpu_level(), compute)
     } else {

@@ -1,8 +1,9 @@
 import CKernels
 import Core
 
-/// Products of frozen matrices with one vector, in one parallel loop: for generation, which multiplies one row at a time and
-/// is bound by reading the matrices and, in small models, by what it takes to hand out work.
+/// Products of frozen matrices with one vector, or with a few that 4-bit weights are then decoded once for, in one parallel
+/// loop: for generation, which is bound by reading and decoding the matrices and, in small models, by what it takes to hand
+/// out work.
 ///
 /// Each output is computed by one thread in one order: it does not depend on the number of threads, nor on what else is in
 /// the loop.
@@ -12,35 +13,53 @@ struct RowProducts {
     case half(HalfMatrix)
   }
 
-  /// y[outputs] = W · x of some of the matrix's rows, or += where it accumulates.
+  /// y[count, outputs] = x · Wᵀ of some of the matrix's rows, or += where it accumulates.
   struct Part {
     var matrix: Matrix
     var outputs: Range<Int>
     var y: MutableFloats
+    /// From one row of y to the next.
+    var stride = 0
     var accumulate: Bool
   }
 
-  /// [width].
+  /// [count, width], rows `stride` apart. More than one where all matrices are in 4 bits.
   var x: Floats
+  var stride = 0
+  var count = 1
   var width: Int
   var parts: [Part]
 
-  /// Weights that a thread takes at once.
-  private static let grain = 1 << 16
+  /// Weights that a thread takes at once: as many as memory is read fastest with, and fewer where threads would wait for the
+  /// last one.
+  private var grain: Int {
+    let all = parts.reduce(0) { $0 + $1.outputs.count * width }
+    return max(1 << 16, min(1 << 18, all / 64))
+  }
 
   /// With the instructions of an x86-64 level.
   func compute(level: Int32, _ compute: Compute) {
-    let splits =
-      sft_four_bit_splits(width) != 0 && parts.contains { if case .fourBit = $0.matrix { true } else { false } }
-    // Nibbles come in pairs, so the vector loop wants the elements of x of even and odd index apart.
-    withUnsafeTemporaryAllocation(byteCount: splits ? width * 4 : 4, alignment: 64) { scratch in
-      let halves = scratch.bindMemory(to: Float.self)
-      guard let even = halves.baseAddress else { return }
-      let odd = even + (splits ? width / 2 : 0)
-      if splits { for i in 0..<width / 2 { (even[i], odd[i]) = (x[2 * i], x[2 * i + 1]) } }
-      nonisolated(unsafe) let (parts, x, first, second) = (parts, x, UnsafePointer(even), UnsafePointer(odd))
-      let width = width
-      let rows = max(4, Self.grain / max(1, width) / 4 * 4)
+    let most = Int(sft_four_bit_most_rows(level))
+    let groups = (count + most - 1) / most
+    for group in 0..<groups {
+      // Of about the same size.
+      let some = count * group / groups..<count * (group + 1) / groups
+      computeGroup(some, level: level, compute)
+    }
+  }
+
+  private func computeGroup(_ group: Range<Int>, level: Int32, _ compute: Compute) {
+    let isFourBit = parts.contains { if case .fourBit = $0.matrix { true } else { false } }
+    let arranges = isFourBit ? sft_four_bit_arranged(level, width) : 0
+    nonisolated(unsafe) let x = x + group.lowerBound * stride
+    withUnsafeTemporaryAllocation(byteCount: max(4, group.count * arranges * 4), alignment: 64) { scratch in
+      nonisolated(unsafe) let arranged =
+        arranges > 0 ? scratch.bindMemory(to: Float.self).baseAddress.map { UnsafeMutablePointer($0) } : nil
+      if let arranged { sft_four_bit_arrange(level, x, stride, group.count, width, arranged) }
+      nonisolated(unsafe) let parts = parts
+      let (width, stride) = (width, stride)
+      // Tiles take up to four rows.
+      let rows = max(12, grain / max(1, width) / 12 * 12)
       let pieces = parts.reduce(0) { $0 + ($1.outputs.count + rows - 1) / rows }
       parallelFor(pieces, threads: compute.threads) { piece in
         var start = piece * rows
@@ -51,12 +70,13 @@ struct RowProducts {
             continue
           }
           let some = part.outputs.lowerBound + start..<part.outputs.lowerBound + min(start + rows, count)
+          let y = part.y + group.lowerBound * part.stride + start
           switch part.matrix {
-          case .half(let matrix): matrix.multiply(some, x, into: part.y + start, accumulate: part.accumulate)
+          case .half(let matrix): matrix.multiply(some, x, into: y, accumulate: part.accumulate)
           case .fourBit(let matrix):
             withUnsafePointer(to: matrix.memory) {
               sft_four_bit_multiply(
-                level, $0, some.lowerBound, some.count, width, x, first, second, part.y + start,
+                level, $0, some.lowerBound, some.count, width, x, stride, arranged, group.count, y, part.stride,
                 part.accumulate ? 1 : 0)
             }
           }
@@ -85,6 +105,29 @@ extension ProductSum {
     for (sum, c) in sums { if let addend = sum.addend, addend != Floats(c) { c.update(from: addend, count: sum.n) } }
     RowProducts(x: first.first.a, width: first.first.k, parts: parts).compute(level: sft_cpu_level(), compute)
     for (sum, c) in sums { sum.addRest(to: c, stride: sum.n, scratch, compute) }
+  }
+
+  /// Rows up to which making each 4-bit weight for eight of them at a time costs less than laying out panels.
+  private static let fewRows = 16
+
+  /// Computes C by decoding rows of 4-bit weights as they lie, where that is faster than on panels: for several sequences
+  /// that are generated at once. Gives false where it is not.
+  func computeFewRows(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) -> Bool {
+    let level = sft_cpu_level()
+    guard m > 1, m <= Self.fewRows, sft_four_bit_most_rows(level) > 1, first.scale == 1, first.step == 1,
+      case .fourBitTransposed(let matrix) = first.b, first.k == matrix.inputs,
+      sft_four_bit_arranged(level, matrix.inputs) > 0
+    else { return false }
+    if let addend, addend != Floats(c) {
+      for row in 0..<m { (c + row * stride).update(from: addend + row * addendStride, count: n) }
+    }
+    let part = RowProducts.Part(
+      matrix: .fourBit(matrix), outputs: first.firstColumn..<first.firstColumn + n, y: c, stride: stride,
+      accumulate: addend != nil)
+    RowProducts(x: first.a, stride: first.rowStride, count: m, width: first.k, parts: [part]).compute(
+      level: level, compute)
+    addRest(to: c, stride: stride, scratch, compute)
+    return true
   }
 
   /// The first term as a product with a whole frozen matrix; nil where it is none.

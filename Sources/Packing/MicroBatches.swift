@@ -17,13 +17,14 @@ extension Packer {
   }
 
   /// Divides `samples` among at most `count` micro-batches so that the dearest of them costs as little as may be: numbers
-  /// of samples, each in one group.
+  /// of samples, each in one group. There are fewer of them where each then still costs no more than `joinedRows` rows do:
+  /// products with few rows are slow, and prefixes are shared within a micro-batch alone.
   ///
   /// Where prefixes are shared, samples that begin alike are kept together: groups are runs of the sorted samples, and a
   /// sample costs what it adds to its group. Otherwise they are runs of the samples as they come. A function of the
   /// arguments alone. O(tokens · log samples).
   public static func microBatches(
-    _ samples: [Sample], count: Int, sharesPrefixes: Bool, cost: Cost
+    _ samples: [Sample], count: Int, sharesPrefixes: Bool, cost: Cost, joinedRows: Int = 0
   ) -> [[Int]] {
     precondition(count >= 1)
     if count == 1 || samples.count <= 1 { return samples.isEmpty ? [] : [Array(samples.indices)] }
@@ -47,10 +48,12 @@ extension Packer {
       }
       return starts
     }
-    var (low, high) = (alone.max() ?? 0, alone.reduce(0, +))
+    let dearest = alone.max() ?? 0
+    let fewest = min(count, starts(within: max(dearest, joinedRows << 8)).count)
+    var (low, high) = (dearest, alone.reduce(0, +))
     while low < high {
       let middle = (low + high) / 2
-      if starts(within: middle).count <= count { high = middle } else { low = middle + 1 }
+      if starts(within: middle).count <= fewest { high = middle } else { low = middle + 1 }
     }
     let ends = starts(within: low) + [order.count]
     // In the records' order, which says nothing of prefixes.

@@ -57,13 +57,20 @@ public struct LearningRateFinder {
   }
 
   /// Opens everything; `options.maxSteps` is the range's. Throws what `sft train` would.
-  public init(_ options: TrainOptions, range: RateRange, workspace: Workspace, note: @escaping (String) -> Void) throws
-  {
+  public init(
+    _ options: TrainOptions, range: RateRange, workspace: Workspace, planned: @escaping (TrainingPlan) -> Void,
+    note: @escaping (String) -> Void
+  ) throws {
     var options = options
     options.maxSteps = range.steps
     let run = TrainRun(workspace: workspace, options: options, shouldStop: { false }) {
-      if case .note(let text) = $0 { note(text) }
+      switch $0 {
+      case .note(let text): note(text)
+      case .planned(let plan): planned(plan)
+      default: break
+      }
     }
+    try run.announce(run.plan(isKept: false))
     start = try run.setUp()
     self.range = range
     settings = try Settings(start, range)

@@ -76,6 +76,12 @@ public final class PreparedData: Sendable {
       })
   }
 
+  /// Tokens of the kept sample at `position`.
+  func length(_ position: Int) -> Int {
+    let entry = entries[position]
+    return Int(sources[Int(entry.source)].index[Int(entry.sample)].tokenCount) - Int(entry.removed)
+  }
+
   /// Where the sample at `position` came from, as FILE:LINE.
   public func place(_ position: Int) -> String {
     place(source: Int(entries[position].source), sample: Int(entries[position].sample))

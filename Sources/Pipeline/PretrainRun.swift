@@ -71,9 +71,12 @@ public struct PretrainRun {
     var settings = try options.settings(
       .pretrain, lora: nil, initialAdapter: nil, samples: windows.training.count,
       hasValidation: !windows.validation.isEmpty, threads: compute.threads,
-      lengths: { windows.training.map { windows.sample($0).tokens.count } })
+      meanTokens: Double(model.contextLength), lengths: { windows.training.map(\.count) })
+    try options.planValidation(&settings, trainingData(windows), try Decoder.outline(model), lowestLayer: 0)
+    try announce(
+      Planner.Run(settings: settings, checkpoints: options.keepCheckpoints ?? 2, maxLength: model.contextLength),
+      source.configuration, model, windows)
     let weights = TrainableWeights(model)
-    try options.planValidation(&settings, trainingData(windows), try weights.decoder(), lowestLayer: 0)
     let charts = try options.tensorboard.map(TensorBoardLog.folder)
     let template = try PromptTemplate.named("alpaca")
     let (held, configuration) = try workspace.newRun(options.run, charts: charts) { place, final in
@@ -92,6 +95,12 @@ public struct PretrainRun {
     return (held.folder, try workspace.start(held, try job(held.folder, configuration, weights, tokenizer, windows)))
   }
 
+  /// Tells what the run will take, and throws `usage` where it does not fit.
+  private func announce(_ run: Planner.Run, _ name: String, _ model: ModelConfiguration, _ windows: Windows) throws {
+    let planner = try Planner(workspace, new: name, model, trainingData(windows))
+    try planner.planWithSuggestions(run).announce(options, event)
+  }
+
   /// How a run's blueprint is recorded: by its real path, before it is there.
   private func blueprintPath(_ run: RunFolder) -> String {
     RunFolder((canonicalPath(workspace.runsPath) ?? workspace.runsPath) + "/" + run.name).blueprint
@@ -103,6 +112,7 @@ public struct PretrainRun {
     var configuration = sibling.configuration.withRate(options.learningRate)
     if options.resume { try refuseChanges(configuration, options.run ?? "of that rate") }
     let (model, tokenizer, windows) = try open(RecordedRun(folder: sibling.folder, configuration: configuration))
+    try announce(Planner.Run(configuration), sibling.folder.name, model, windows)
     try configuration.moveCharts(to: options.tensorboard)
     configuration.linearAlgebra = LinearAlgebra.report()
     let (held, recorded) = try workspace.newRun(options.run, charts: configuration.tensorboard) { place, final in
@@ -149,6 +159,7 @@ public struct PretrainRun {
   private func trainingData(_ windows: Windows) -> TrainingData {
     TrainingData(
       count: windows.training.count, sample: { windows.sample(windows.training[$0]) },
+      length: { windows.training[$0].count },
       place: { "tokens \(windows.training[$0].lowerBound + 1) to \(windows.training[$0].upperBound)" },
       validationCount: windows.validation.count, validationSample: { windows.sample(windows.validation[$0]) },
       samplePrompt: windows.prompt)
@@ -162,6 +173,7 @@ public struct PretrainRun {
     try refuseChanges(configuration, folder.name)
     let outcome = try workspace.resume(recorded, charts: options.tensorboard, event: event) {
       let (model, tokenizer, windows) = try open(recorded)
+      try announce(Planner.Run(configuration), folder.name, model, windows)
       return try job(folder, configuration, TrainableWeights(model), tokenizer, windows)
     }
     return (folder, outcome)

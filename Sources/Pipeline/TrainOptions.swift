@@ -1,4 +1,5 @@
 import Core
+import Evaluating
 import Kernels
 import Models
 import Training
@@ -65,6 +66,10 @@ public struct TrainOptions: Sendable {
 extension TrainOptions {
   static let standardEpochs = 3.0
   static let standardSeed: UInt64 = 42
+  /// As many as make products with weights fast, and as validations take at least.
+  static let joinedRows = 512
+  /// More at once gain nothing.
+  static let mostValidationTokens = 4096.0
 
   /// The flags given that are an adapter's, as the user knows them.
   public var loraFlags: [String] {
@@ -80,10 +85,10 @@ extension TrainOptions {
   var recordedEpochs: Double? { maxSteps == nil ? epochs ?? Self.standardEpochs : nil }
 
   /// What the user said, and the usual for the rest. Throws `usage` for what the data does not allow.
-  /// `lengths` are the samples' tokens; they are asked for where --batch-tokens is given.
+  /// `meanTokens` and `lengths` are of the samples; the latter are asked for where --batch-tokens is given.
   func settings(
     _ method: TrainingMethod, lora: LoRAConfiguration?, initialAdapter: String?, samples: Int, hasValidation: Bool,
-    threads: Int, lengths: () -> [Int]
+    threads: Int, meanTokens: Double, lengths: () -> [Int]
   ) throws -> TrainingSettings {
     if !hasValidation, evalEvery != nil || earlyStopping != nil {
       throw SFTError(
@@ -107,6 +112,12 @@ extension TrainOptions {
       gradientCheckpointing: gradientCheckpointing ?? false, optimizer: optimizer ?? .adamw, method: method,
       dropout: baseDropout.flatMap { $0 > 0 ? $0 : nil }, batchTokens: batchTokens)
     settings.checkpointedLayers = checkpointedLayers
+    if accumulation > 1, settings.engine == .auto { settings.joinedRows = Self.joinedRows }
+    // An update keeps more of as many rows than a validation takes for them.
+    let expected = Double(batchTokens ?? 0) + Double(batch) * meanTokens
+    if settings.evalEvery > 0, settings.engine == .auto, expected > Double(standardTokenBudget) {
+      settings.validationTokens = Int(min(expected, Self.mostValidationTokens))
+    }
     return settings
   }
 

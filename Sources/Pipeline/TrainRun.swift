@@ -67,7 +67,7 @@ public struct TrainRun {
     let settings = try options.settings(
       options.full ? .full : .adapter, lora: lora, initialAdapter: initial, samples: data.training.count,
       hasValidation: !data.validation.isEmpty, threads: threads,
-      lengths: { data.training.map { data.sample($0).tokens.count } })
+      meanTokens: data.summary.lengths.mean, lengths: { data.training.map(data.length) })
     return SetUp(data: data, base: base, trained: trained, settings: settings)
   }
 
@@ -108,6 +108,7 @@ public struct TrainRun {
     guard recorded.settings.method != .pretrain else { throw otherVerb(sibling.folder, recorded) }
     var configuration = recorded.withRate(options.learningRate)
     if options.resume { try refuseChanges(configuration, name) }
+    try announce(plan(configuration))
     let (data, base) = try open(configuration, name)
     try configuration.moveCharts(to: options.tensorboard)
     configuration.linearAlgebra = LinearAlgebra.report()
@@ -145,6 +146,7 @@ public struct TrainRun {
     let end = first.flatMap { sample in sample.supervised.first.map { sample.tokens[$0.upperBound - 1] } }
     return TrainingData(
       count: data.training.count, sample: { data.sample(data.training[$0]) },
+      length: { data.length(data.training[$0]) },
       place: { data.place(data.training[$0]) }, validationCount: data.validation.count,
       validationSample: { data.sample(data.validation[$0]) },
       samplePrompt: first.map { Array($0.tokens.prefix($0.promptCount)) } ?? [],

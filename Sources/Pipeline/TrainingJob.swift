@@ -38,6 +38,8 @@ struct TrainingData {
   var count: Int
   /// Asked on any thread.
   var sample: @Sendable (Int) -> Sample
+  /// Tokens of a training sample.
+  var length: (Int) -> Int
   /// Where a sample came from, as FILE:LINE or the like.
   var place: (Int) -> String
   var validationCount: Int
@@ -146,7 +148,7 @@ struct TrainingJob {
       let indices = configuration.settings.validationIndices(of: data.validationCount)
       hooks.validate = {
         let result = try tokenMeans(
-          inference, count: indices.count, progress: { event(.validating(done: $0, of: indices.count)) },
+          inference, count: indices.count, tokenBudget: configuration.settings.validationBudget, progress: { event(.validating(done: $0, of: indices.count)) },
           samples: { data.validationSample(indices[$0]) })
         return (result.loss, result.accuracy)
       }

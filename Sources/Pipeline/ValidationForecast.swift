@@ -24,6 +24,11 @@ public struct ValidationForecast: Sendable, Equatable {
   }
 }
 
+extension TrainingSettings {
+  /// Tokens of validation records that are taken at once.
+  var validationBudget: Int { validationTokens ?? standardTokenBudget }
+}
+
 extension TrainingData {
   /// Validation records that stand for all.
   private static let examples = 256
@@ -34,7 +39,7 @@ extension TrainingData {
     var records = 0.0
     let plain = settings.engine == .plain
     try overBatches(
-      used, tokenBudget: plain ? 0 : 512, sharesPrefixes: !plain, for: decoder,
+      used, tokenBudget: plain ? 0 : settings.validationBudget, sharesPrefixes: !plain, for: decoder,
       // From all over the data, which may be sorted.
       samples: { validationSample($0 * validationCount / used) }
     ) { batch, _ in records += ValidationCost.forward(batch, decoder) }

@@ -55,7 +55,7 @@ public enum TrainingMethod: String, Sendable, Codable {
   case pretrain
 
   /// Whether weight decay leaves biases and norms alone.
-  var decaysMatricesOnly: Bool { self == .pretrain }
+  public var decaysMatricesOnly: Bool { self == .pretrain }
 }
 
 /// Everything that a run's numbers depend on, besides base and data. Recorded with the run; a resumed run must have the
@@ -75,6 +75,9 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var batchTokens: Int?
   /// Micro-batches of an update, at most.
   public var gradientAccumulation: Int
+  /// Micro-batches are joined where together they cost no more than so many rows; nil for never, as in runs from before
+  /// there was a choice.
+  public var joinedRows: Int?
   public var schedule: Schedule
   public var optimizer: Optimizer
   public var beta1: Double
@@ -88,6 +91,8 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public var evalEvery: Int
   /// How many of the validation records each validation is over; nil for all.
   public var validationRecords: Int?
+  /// Tokens of the records that a validation takes at once, where it is not the usual number.
+  public var validationTokens: Int?
   /// Tokens of the sample answer after each validation, 0 for none; nil in runs from before there was a choice.
   public var sampleTokens: Int?
   /// Stops after so many validations without a new best; 0 for never.

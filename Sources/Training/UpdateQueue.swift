@@ -79,7 +79,8 @@ final class UpdateQueue: @unchecked Sendable {
   private func groups(_ records: [Sample], sharesPrefixes: Bool) -> [[Int]] {
     if settings.engine == .plain { return records.indices.map { [$0] } }
     return Packer.microBatches(
-      records, count: settings.gradientAccumulation, sharesPrefixes: sharesPrefixes, cost: cost)
+      records, count: settings.gradientAccumulation, sharesPrefixes: sharesPrefixes, cost: cost,
+      joinedRows: settings.joinedRows ?? 0)
   }
 }
 

@@ -6,9 +6,13 @@ public struct HalfTensor: Sendable {
   public let dtype: TensorType
   /// Sizes, outermost first.
   public let shape: [Int]
-  /// Valid for as long as `mapping` lives.
+  /// Valid for as long as `owner` lives.
   public nonisolated(unsafe) let pointer: UnsafePointer<UInt16>
-  public let mapping: MappedFile
+  public nonisolated(unsafe) let owner: AnyObject
+
+  public init(dtype: TensorType, shape: [Int], pointer: UnsafePointer<UInt16>, keptBy owner: AnyObject) {
+    (self.dtype, self.shape, self.pointer, self.owner) = (dtype, shape, pointer, owner)
+  }
 }
 
 extension SafetensorsFile {
@@ -23,6 +27,6 @@ extension SafetensorsFile {
       return nil
     }
     return HalfTensor(
-      dtype: info.dtype, shape: shape, pointer: base.assumingMemoryBound(to: UInt16.self), mapping: mapping)
+      dtype: info.dtype, shape: shape, pointer: base.assumingMemoryBound(to: UInt16.self), keptBy: mapping)
   }
 }

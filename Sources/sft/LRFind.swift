@@ -42,6 +42,7 @@ struct LRFind: ParsableCommand {
   @OptionGroup(title: "Range of rates") var range: Rates
   @OptionGroup var adapter: AdapterFlags
   @OptionGroup var update: UpdateFlags
+  @OptionGroup(title: "Computing") var memory: MemoryFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws { try adapter.refuseFlagsOfAdapters(try options()) }
@@ -50,6 +51,7 @@ struct LRFind: ParsableCommand {
     var options = TrainOptions()
     try adapter.apply(to: &options)
     try update.apply(to: &options)
+    options.ignoresMemory = memory.noMemoryCheck
     return options
   }
 
@@ -58,8 +60,8 @@ struct LRFind: ParsableCommand {
     let workspace = Workspace(common.workspace, progress: progress.showOrStop) { progress.note($0) }
     let (lrFrom, lrTo, steps) = (range.lrFrom, range.lrTo, range.steps)
     let finder = try LearningRateFinder(
-      try options(), range: RateRange(lowest: lrFrom, highest: lrTo, steps: steps), workspace: workspace
-    ) { progress.note($0) }
+      try options(), range: RateRange(lowest: lrFrom, highest: lrTo, steps: steps), workspace: workspace,
+      planned: { progress.note(PlanView($0).short) }, note: { progress.note($0) })
     let settings = finder.settings
     progress.note(
       "range test  \(steps) updates at rates from \(scientific(lrFrom)) to \(scientific(lrTo)), on \(settings.model)")

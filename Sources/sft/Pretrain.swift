@@ -48,6 +48,7 @@ struct Pretrain: ParsableCommand {
   @OptionGroup(title: "Run") var which: RunFlags
   @OptionGroup(title: "New model") var new: NewModel
   @OptionGroup var training: TrainingFlags
+  @OptionGroup(title: "Computing") var memory: MemoryFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {
@@ -75,6 +76,7 @@ struct Pretrain: ParsableCommand {
     var options = TrainOptions()
     which.apply(to: &options)
     try training.apply(to: &options)
+    options.ignoresMemory = memory.noMemoryCheck
     let asked = options
     let train: TrainingCommand = { workspace, options, sibling, event in
       try PretrainRun(

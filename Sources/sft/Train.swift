@@ -34,12 +34,6 @@ struct Train: ParsableCommand {
     }
   }
 
-  /// Whether it starts where it does not fit.
-  struct MemoryFlags: ParsableArguments {
-    @Flag(name: .long, help: "Start a run that takes more memory than there is: see `sft plan`.")
-    var noMemoryCheck = false
-  }
-
   @OptionGroup(title: "Run") var which: RunFlags
   @OptionGroup var adapter: AdapterFlags
   @OptionGroup var training: TrainingFlags

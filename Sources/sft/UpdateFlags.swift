@@ -145,3 +145,9 @@ struct ComputingFlags: ParsableArguments {
     options.engine = engine
   }
 }
+
+/// Whether a training starts where it does not fit.
+struct MemoryFlags: ParsableArguments {
+  @Flag(name: .long, help: "Start even where that takes more memory than there is: see `sft plan`.")
+  var noMemoryCheck = false
+}

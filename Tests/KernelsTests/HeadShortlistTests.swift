@@ -88,7 +88,10 @@ import Kernels
       bytes.replaceSubrange(row * columns..<(row + 1) * columns, with: encoded)
     }
     var upper = [Float](repeating: 0, count: rows)
-    let lower = sft_shortlist_bounds(bytes, scales, errors, rows, columns, x, norm, &upper)
+    var words = [Int16](repeating: 0, count: columns)
+    var (unit, error): (Float, Float) = (0, 0)
+    sft_shortlist_query(x, columns, &words, &unit, &error)
+    let lower = sft_shortlist_bounds(bytes, scales, errors, rows, columns, words, unit, norm, error, &upper)
     let exact = (0..<rows).map { row in
       (0..<columns).reduce(0.0) { $0 + Double(values[row * columns + $1]) * Double(x[$1]) }
     }

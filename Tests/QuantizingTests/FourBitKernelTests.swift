@@ -71,6 +71,51 @@ struct FourBitKernelTests {
     }
   }
 
+  /// 1 to 17 x at once, of widths with whole vectors of blocks and with one block over, and of a part of the outputs.
+  @Test(arguments: [(37, 64), (26, 192), (51, 576), (29, 1024), (13, 80)])
+  func `A few rows at once are the plain ones to rounding, whatever the threads`(shape: (Int, Int)) throws {
+    let (outputs, inputs) = shape
+    let quantized = try QuantizedMatrix(noise(21, outputs * inputs), outputs, inputs)
+    let weights = quantized.decoded(Self.plain).array
+    for rows in 1...17 {
+      let (x, start) = (noise(22, rows * inputs), noise(23, rows * (outputs + 3)))
+      for (first, accumulates) in [(0, false), (0, true), (5, true)] {
+        let n = outputs - first
+        func product(_ compute: Compute) -> [Float] {
+          var y = start
+          y.withUnsafeMutableBufferPointer { y in
+            x.withUnsafeBufferPointer { x in
+              guard let y = y.baseAddress, let x = x.baseAddress else { return }
+              let term = ProductTerm(
+                x, rowStride: inputs, k: inputs, .fourBitTransposed(quantized.matrix), firstColumn: first)
+              ProductSum(
+                m: rows, n: n, term, addend: accumulates ? Floats(y) : nil, addendStride: outputs + 3
+              ).compute(into: y, stride: outputs + 3, scratch: FloatBuffer(), compute)
+            }
+          }
+          return y
+        }
+        let one = product(Compute(engine: .auto, threads: 1))
+        #expect(one == product(Compute(engine: .auto, threads: 2)))
+        for row in 0..<rows {
+          for column in 0..<outputs + 3 {
+            let place = row * (outputs + 3) + column
+            if column >= n {
+              #expect(one[place] == start[place], "wrote beyond its columns")
+              continue
+            }
+            var (sum, magnitude) = (accumulates ? Double(start[place]) : 0, Double(abs(start[place])))
+            for i in 0..<inputs {
+              let each = Double(weights[(first + column) * inputs + i]) * Double(x[row * inputs + i])
+              (sum, magnitude) = (sum + each, magnitude + abs(each))
+            }
+            #expect(abs(Double(one[place]) - sum) <= Double(inputs + 2) * 0x1p-24 * magnitude, "\(rows) rows")
+          }
+        }
+      }
+    }
+  }
+
   @Test func `Quantising is the same on both engines, layouts and any threads`() throws {
     for (seed, (rows, columns)) in Self.shapes.enumerated() {
       let values = weights(UInt64(seed), rows, columns)

@@ -30,11 +30,20 @@ typedef struct {
 float sft_four_bit_absmax(const sft_four_bit *matrix, size_t block);
 // out[0 ..< count] = elements first ..< first + count of the flattened matrix.
 void sft_four_bit_decode(int level, const sft_four_bit *matrix, size_t first, size_t count, float *out);
-// y[0 ..< rows] (+)= rows first_row ..< first_row + rows, each `width` long, times x. x_even and x_odd: x's elements of even
-// and odd index, needed (and else not read) where sft_four_bit_splits(width).
+// Products of rows with a few x at once.
+//
+// x laid out so that a vector of it meets a vector of codes as they are stored. Floats for each x, 0 where products are of x as
+// it is: where rows are not of whole blocks, or the level has no look-up.
+size_t sft_four_bit_arranged(int level, size_t width);
+// How many x are taken at once.
+int sft_four_bit_most_rows(int level);
+// Lays out `count` x, which are `x_row` floats apart.
+void sft_four_bit_arrange(int level, const float *x, size_t x_row, size_t count, size_t width, float *arranged);
+// y(i, r) (+)= row first_row + r, `width` long, times x(i), for r < rows and i < count; y's rows are `y_row` floats apart.
+// `arranged` is NULL where there is none, and else all that is read of x.
 void sft_four_bit_multiply(int level, const sft_four_bit *matrix, size_t first_row, size_t rows, size_t width,
-                           const float *x, const float *x_even, const float *x_odd, float *y, int accumulate);
-static inline int sft_four_bit_splits(size_t width) { return width % SFT_FOUR_BIT_BLOCK == 0; }
+                           const float *x, size_t x_row, const float *arranged, size_t count, float *y, size_t y_row,
+                           int accumulate);
 
 // How values become codes: the number of bounds below x / absmax, looked up in `order`, sixteen nibbles, the lowest first.
 typedef struct {

@@ -19,13 +19,16 @@ final class LossHead {
 
   var buffers: [FloatBuffer] { [normed, statistics, normedGradient, logits, capped] }
 
-  /// Rows of logits that exist at once, at most. More than 512 bring nothing, and fewer than 16 cost too much.
-  func chunkRows(classes: Int) -> Int { min(max(16, limit / classes), 512) }
+  /// Rows of logits that exist at once, at most. More than 512 bring nothing, and fewer than 16 cost too much. The head is
+  /// decoded for each chunk anew: 64 rows are enough for that, and little beside a large head, of which they are a 64th at most.
+  func chunkRows(_ configuration: ModelConfiguration) -> Int {
+    min(max(16, min(64, configuration.width / 64), limit / configuration.vocabularySize), 512)
+  }
 
   /// Rows of logits of each chunk but perhaps the last, of so many in all.
-  func rowsAtOnce(_ count: Int, classes: Int) -> Int {
+  func rowsAtOnce(_ count: Int, _ configuration: ModelConfiguration) -> Int {
     // Chunks of about the same size: a small one at the end would cost almost as much as a full one.
-    let most = chunkRows(classes: classes)
+    let most = chunkRows(configuration)
     let chunks = max(1, (count + most - 1) / most)
     return (count + chunks - 1) / chunks
   }
@@ -33,7 +36,7 @@ final class LossHead {
   /// What the loss over `count` rows takes; `backward`: with its gradient.
   func needs(_ count: Int, _ configuration: ModelConfiguration, backward: Bool) -> [BufferNeed<LossHead>] {
     let (width, classes) = (configuration.width, configuration.vocabularySize)
-    let scores = rowsAtOnce(count, classes: classes) * classes
+    let scores = rowsAtOnce(count, configuration) * classes
     return [
       BufferNeed(count * width) { $0.normed }, BufferNeed(2 * count) { $0.statistics },
       BufferNeed(backward ? count * width : 0) { $0.normedGradient }, BufferNeed(scores) { $0.logits },
@@ -62,7 +65,7 @@ final class LossHead {
 
     var totals = CrossEntropy.Totals()
     let dnormed = gradientScale == nil ? nil : normedGradient.pointer
-    let rows = rowsAtOnce(count, classes: classes)
+    let rows = rowsAtOnce(count, configuration)
     var cursor = 0
     for first in stride(from: 0, to: count, by: rows) {
       let chunk = min(rows, count - first)

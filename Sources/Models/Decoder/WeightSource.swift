@@ -133,6 +133,6 @@ extension HalfMatrix {
   init(_ tensor: HalfTensor) {
     self.init(
       tensor.pointer, tensor.dtype == .bf16 ? .bfloat16 : .float16, rows: tensor.shape[0], columns: tensor.shape[1],
-      keptBy: tensor.mapping)
+      keptBy: tensor.owner)
   }
 }

@@ -36,7 +36,7 @@ extension InferencePass {
     ends.finalNorm.forward(input, output, statistics: statistics.pointer, rows: rows, compute)
     show(.finalNorm, output, rows: rows, width: width)
     let classes = decoder.configuration.vocabularySize
-    let chunk = memory.head.chunkRows(classes: classes)
+    let chunk = memory.head.chunkRows(decoder.configuration)
     for first in stride(from: 0, to: rows, by: chunk) {
       let count = min(chunk, rows - first)
       let logits = scores.ensure(count * classes)

@@ -41,7 +41,7 @@ public final class InferencePass {
   public func forEachLogits(_ batch: Batch, rows: [Int], _ body: (Int, UnsafeBufferPointer<Float>) -> Void) {
     let x = forward(batch, rows: rows)
     let (width, classes) = (decoder.configuration.width, decoder.configuration.vocabularySize)
-    let (ends, chunkRows) = (ends, memory.head.chunkRows(classes: classes))
+    let (ends, chunkRows) = (ends, memory.head.chunkRows(decoder.configuration))
     for first in stride(from: 0, to: rows.count, by: chunkRows) {
       let count = min(chunkRows, rows.count - first)
       let logits = scores.ensure(count * classes)

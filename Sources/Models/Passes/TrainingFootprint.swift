@@ -54,7 +54,7 @@ public final class TrainingFootprint {
     let supervised = batch.supervisedRows.count
     let shape = Shape(
       rows: batch.tokens.count, supervised: supervised,
-      scores: memory.head.rowsAtOnce(supervised, classes: decoder.configuration.vocabularySize))
+      scores: memory.head.rowsAtOnce(supervised, decoder.configuration))
     if supervised == 0 || shapes.contains(where: { $0.covers(shape) }) { return }
     shapes = shapes.filter { !shape.covers($0) }
     shapes.insert(shape)

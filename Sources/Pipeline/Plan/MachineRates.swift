@@ -30,6 +30,8 @@ struct MachineRates: Codable, Equatable {
   var machine: String
   /// Units (floating-point operations of products and attention, floats of the rest) a second, for each of `rows`.
   var rates: [String: [Double]]
+  /// By a trial's description, how many times as long it took as the rates say.
+  var corrections: [String: Double]?
 
   /// Between what was measured, by the logarithm of the rows; beyond that as at the end.
   func rate(_ operation: Operation, rows: Double) -> Double {
@@ -43,17 +45,30 @@ struct MachineRates: Codable, Equatable {
   static func cached(_ workspace: Workspace, threads: Int) -> MachineRates {
     let algebra = LinearAlgebra.report()
     let machine = "1 \(cpuName) \(algebra.kernels) \(algebra.coreType) \(threads)"
-    let path = "\(workspace.path)/speed.json"
+    let path = path(workspace)
     if let text = try? readFile(path, limit: 1 << 20),
       let known = try? JSONDecoder().decode(MachineRates.self, from: Data(text)), known.machine == machine
     {
       return known
     }
     let measured = MachineRates(machine: machine, rates: RateMeter(threads: threads).measure())
-    if (try? directoryExists(workspace.path)) == true, let data = try? JSONEncoder().encode(measured) {
-      try? writeAtomically(Array(data), to: path)
-    }
+    measured.write(workspace)
     return measured
+  }
+
+  private static func path(_ workspace: Workspace) -> String { "\(workspace.path)/speed.json" }
+
+  /// Adds what a trial found, where that can be done.
+  func keep(_ correction: Double, of trial: String, _ workspace: Workspace) {
+    var all = self
+    all.corrections = (corrections ?? [:]).merging([trial: correction]) { $1 }
+    all.write(workspace)
+  }
+
+  private func write(_ workspace: Workspace) {
+    if (try? directoryExists(workspace.path)) == true, let data = try? JSONEncoder().encode(self) {
+      try? writeAtomically(Array(data), to: Self.path(workspace))
+    }
   }
 
   private static var cpuName: String {

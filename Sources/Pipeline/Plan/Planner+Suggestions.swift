@@ -13,23 +13,23 @@ extension Planner {
 
   /// Single changes that are enough each; where none is, as few of them together as are, in the order in which they cost least.
   /// Empty where nothing helps.
-  func suggestions(_ run: Run, validation: TrainingData) throws -> [TrainingPlan.Suggestion] {
+  func suggestions(_ run: Run) throws -> [TrainingPlan.Suggestion] {
     let changes = changes(run)
-    let single = try (halfway(run) + changes).compactMap { try suggestion(run, [$0], validation) }
+    let single = try (halfway(run) + changes).compactMap { try suggestion(run, [$0]) }
     if !single.isEmpty { return single }
     var taken: [Change] = []
     for change in changes.filter({ !isBatch($0) }) {
       taken.append(change)
-      if taken.count > 1, let found = try suggestion(run, taken, validation) { return [found] }
+      if taken.count > 1, let found = try suggestion(run, taken) { return [found] }
     }
     for batch in changes.filter(isBatch) {
-      if let found = try suggestion(run, taken + [batch], validation) { return [found] }
+      if let found = try suggestion(run, taken + [batch]) { return [found] }
     }
     let smallest = changes.filter(isBatch).suffix(1)
-    var length = data.summary.maxLength / 2
+    var length = run.maxLength / 2
     while length >= Self.shortestLength {
       let cut = Change(flags: "prepared with --max-length \(length)") { $0.length = length }
-      if let found = try suggestion(run, taken + smallest + [cut], validation) { return [found] }
+      if let found = try suggestion(run, taken + smallest + [cut]) { return [found] }
       length /= 2
     }
     return []
@@ -39,11 +39,11 @@ extension Planner {
 
   /// nil where it does not fit.
   private func suggestion(
-    _ run: Run, _ changes: [Change], _ validation: TrainingData
+    _ run: Run, _ changes: [Change] 
   ) throws -> TrainingPlan.Suggestion? {
     var changed = run
     for change in changes { change.apply(&changed) }
-    let plan = try plan(changed, validation: validation)
+    let plan = try plan(changed)
     guard plan.fits else { return nil }
     return TrainingPlan.Suggestion(
       flags: changes.map(\.flags).joined(separator: " "), peak_memory_bytes: plan.peak_memory_bytes,
@@ -66,7 +66,7 @@ extension Planner {
           ($0.settings.gradientCheckpointing, $0.settings.checkpointedLayers) = (true, nil)
         })
     }
-    if settings.lora != nil, run.quantization == nil, checkpoint.quantizedNames.isEmpty {
+    if settings.lora != nil, run.quantization == nil, (checkpoint?.quantizedNames ?? []).isEmpty {
       changes.append(Change(flags: "--qlora") { $0.quantization = QuantizationOptions() })
     }
     if settings.optimizer == .adamw, settings.lora == nil {

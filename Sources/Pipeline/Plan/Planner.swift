@@ -16,36 +16,53 @@ final class Planner {
   private static let overhead = 4 << 20
 
   private let workspace: Workspace
-  let data: PreparedData
-  private let opened: OpenedModel
+  private let model: String
+  /// nil where all weights are trained from random ones.
+  let checkpoint: ModelCheckpoint?
+  private let data: TrainingData
   let outline: Decoder
   /// This process with the data and the tokenizer open, as the training will have them.
   private let own: MemoryAllowance
-  var checkpoint: ModelCheckpoint { opened.checkpoint }
+  /// Rows whose outputs would be stored of frozen layers.
+  private let storedRows: () -> Int
+  private var knownCorrection: Double?
+
   /// What a run is going to do.
   struct Run {
     var settings: TrainingSettings
     var quantization: QuantizationOptions?
-    /// Checkpoints that are kept.
-    var checkpoints: Int
+    /// Checkpoints that are kept; nil where nothing is.
+    var checkpoints: Int?
+    /// Tokens of a record at most.
+    var maxLength: Int
     /// Tokens that records are cut to; nil for none. For asking what shorter ones would take.
     var length: Int?
   }
 
-  init(_ workspace: Workspace, _ data: PreparedData, _ opened: OpenedModel) throws {
-    (self.workspace, self.data, self.opened) = (workspace, data, opened)
+  /// Of trainings of a base.
+  init(_ workspace: Workspace, _ opened: OpenedModel, _ data: TrainingData, storedRows: @escaping () -> Int) throws {
+    (self.workspace, self.data, self.storedRows) = (workspace, data, storedRows)
+    (model, checkpoint) = (opened.location.name, opened.checkpoint)
     own = .current
     outline = try Decoder.outline(opened.checkpoint.configuration)
   }
 
+  /// Of trainings of a new model from random weights.
+  init(_ workspace: Workspace, new model: String, _ configuration: ModelConfiguration, _ data: TrainingData) throws {
+    (self.workspace, self.data, self.model) = (workspace, data, model)
+    (checkpoint, storedRows) = (nil, { 0 })
+    own = .current
+    outline = try Decoder.outline(configuration)
+  }
+
   /// What a run takes. Throws `usage` for targets that the model does not have.
-  func plan(_ run: Run, validation: TrainingData) throws -> TrainingPlan {
+  func plan(_ run: Run) throws -> TrainingPlan {
     let settings = run.settings
     let compute = Compute(engine: settings.engine, threads: settings.threads)
     // Nothing is written to its memory.
     let adapter = try settings.lora.map { try Adapter($0, for: outline, takesValues: false) }
     let tensors = adapter?.tensors ?? TrainableWeights.tensors(of: outline.configuration)
-    let isQuantized = run.quantization != nil || !checkpoint.quantizedNames.isEmpty
+    let isQuantized = run.quantization != nil || !(checkpoint?.quantizedNames ?? []).isEmpty
     let footprint = TrainingFootprint(
       outline, adapter, compute, recomputed: settings.recomputedBlocks(of: outline.configuration.layers),
       dropsStream: settings.dropout != nil,
@@ -53,8 +70,8 @@ final class Planner {
       memory: PassMemory.forTraining(
         settings, adapter: adapter != nil, quantized: isQuantized, blocks: outline.configuration.layers))
     let samples = samples(run.length)
-    let forecast = RunForecast(settings, outline, footprint, count: data.training.count, samples: samples)
-    let tokens = forecast.tokens.union(try addValidation(validation, settings, footprint))
+    let forecast = RunForecast(settings, outline, footprint, count: data.count, samples: samples)
+    let tokens = forecast.tokens.union(try addValidation(settings, footprint))
     let weights = try weights(run, adapter != nil, tokens, compute)
     let moments = OptimizerState.bytes(settings.optimizer, tensors)
     let trained = 4 * tensors.reduce(0) { $0 + $1.count }
@@ -77,78 +94,84 @@ final class Planner {
     let peak = parts.reduce(0) { $0 + $1.bytes }
     let duringValidation =
       peak - training.values.reduce(0, +) + footprint.validation.values.reduce(0, +)
-      + keysAndValues(settings, validation)
+      + keysAndValues(settings)
     let disk = try disk(run, trained: trained, moments: moments, samples: samples)
     let speed = WorkEstimate(
       settings, outline, checkpoint, adapter, forecast, isQuantized: isQuantized, packs: BaseModel.packs(compute))
-    let seconds = speed.seconds(MachineRates.cached(workspace, threads: settings.threads))
+    let rates = MachineRates.cached(workspace, threads: settings.threads)
+    let seconds = try speed.seconds(rates) * correction(run, rates, rows: forecast.rows / max(1, forecast.batches))
     let highest = max(own.highest, peak, settings.evalEvery > 0 ? duringValidation : 0)
-    let share = try validationShare(settings, validation, adapter)
+    let share = try validationShare(settings, adapter)
     let free = workspace.freeBytes
     return TrainingPlan(
-      model: opened.location.name, peak_memory_bytes: highest, memory: parts, available_memory_bytes: own.limit,
+      model: model, peak_memory_bytes: highest, memory: parts, available_memory_bytes: own.limit,
       fits: own.limit.map { highest <= $0 } ?? true, disk_bytes: disk.reduce(0) { $0 + $1.bytes }, disk: disk,
       free_disk_bytes: free, updates: settings.steps, seconds_per_update: seconds,
       seconds: seconds * Double(settings.steps) * (1 + share),
-      records: data.training.count,
-      tokens_per_epoch: (0..<data.training.count).reduce(0) { $0 + samples($1).tokens.count },
+      records: data.count,
+      tokens_per_epoch: (0..<data.count).reduce(0) { $0 + min(data.length($1), run.length ?? .max) },
       largest_batch_rows: footprint.largestBatch, suggestions: [])
   }
 
+  /// What times by the rates are to be multiplied by: found by a trial of the run that is asked for first, and kept.
+  private func correction(_ run: Run, _ rates: MachineRates, rows: Double) throws -> Double {
+    if let known = knownCorrection { return known }
+    let trial = TrialUpdate(run, checkpoint, outline.configuration)
+    let found =
+      try rates.corrections?[trial.description]
+      ?? trial.factor(rates, rows: rows, samples(run.length), count: data.count, available: own.limit)
+    knownCorrection = found ?? 1
+    if let found { rates.keep(found, of: trial.description, workspace) }
+    return found ?? 1
+  }
+
   private func samples(_ length: Int?) -> @Sendable (Int) -> Sample {
-    let data = data
+    let whole = data.sample
     return { index in
-      let sample = data.sample(data.training[index])
-      guard let length, sample.tokens.count > length else { return sample }
-      return Sample(
-        tokens: Array(sample.tokens.prefix(length)),
-        supervised: sample.supervised.map { min($0.lowerBound, length)..<min($0.upperBound, length) })
+      let sample = whole(index)
+      return length.map { sample.prefix($0) } ?? sample
     }
   }
 
   /// Gives the tokens of what is validated on.
-  private func addValidation(
-    _ validation: TrainingData, _ settings: TrainingSettings, _ footprint: TrainingFootprint
-  ) throws -> Set<Int32> {
+  private func addValidation(_ settings: TrainingSettings, _ footprint: TrainingFootprint) throws -> Set<Int32> {
     var tokens: Set<Int32> = []
-    guard settings.evalEvery > 0, validation.validationCount > 0 else { return tokens }
-    let indices = settings.validationIndices(of: validation.validationCount)
+    guard settings.evalEvery > 0, data.validationCount > 0 else { return tokens }
+    let indices = settings.validationIndices(of: data.validationCount)
     let plain = settings.engine == .plain
     try overBatches(
-      indices.count, tokenBudget: plain ? 0 : 512, sharesPrefixes: !plain, for: outline,
-      samples: { validation.validationSample(indices[$0]) }
+      indices.count, tokenBudget: plain ? 0 : settings.validationBudget, sharesPrefixes: !plain, for: outline,
+      samples: { data.validationSample(indices[$0]) }
     ) { batch, _ in
       footprint.addValidation(batch)
       tokens.formUnion(batch.tokens)
     }
-    guard settings.sampleLimit > 0, !validation.samplePrompt.isEmpty else { return tokens }
+    guard settings.sampleLimit > 0, !data.samplePrompt.isEmpty else { return tokens }
     // The sample answer's prompt goes through in one piece, its last row alone to the head.
-    var prompt = Batch(sequence: validation.samplePrompt, shortLength: outline.configuration.shortLength)
+    var prompt = Batch(sequence: data.samplePrompt, shortLength: outline.configuration.shortLength)
     prompt.targets = [Batch.Target(row: prompt.tokens.count - 1, token: 0, weight: 1)]
     footprint.addValidation(prompt)
     return tokens
   }
 
   /// Of the sample answer.
-  private func keysAndValues(_ settings: TrainingSettings, _ validation: TrainingData) -> Int {
+  private func keysAndValues(_ settings: TrainingSettings) -> Int {
     let configuration = outline.configuration
-    let tokens = validation.samplePrompt.count + settings.sampleLimit
+    let tokens = data.samplePrompt.count + settings.sampleLimit
     return settings.sampleLimit > 0
       ? 8 * tokens * configuration.layers * configuration.keyValueHeads * configuration.headWidth : 0
   }
 
-  private func validationShare(
-    _ settings: TrainingSettings, _ validation: TrainingData, _ adapter: Adapter?
-  ) throws -> Double {
+  private func validationShare(_ settings: TrainingSettings, _ adapter: Adapter?) throws -> Double {
     guard settings.validations > 0 else { return 0 }
-    let cost = try validation.cost(settings, outline, lowestLayer: adapter?.lowestLayer ?? 0)
-    return ValidationForecast(settings, cost, records: validation.validationCount).share
+    let cost = try data.cost(settings, outline, lowestLayer: adapter?.lowestLayer ?? 0)
+    return ValidationForecast(settings, cost, records: data.validationCount).share
   }
 
   private func weights(
     _ run: Run, _ isFrozen: Bool, _ tokens: Set<Int32>, _ compute: Compute
   ) throws -> WeightFootprint {
-    if !isFrozen { return WeightFootprint() }
+    guard isFrozen, let checkpoint else { return WeightFootprint() }
     let names = try run.quantization?.select(from: checkpoint.configuration.linears) ?? []
     return try WeightFootprint(
       checkpoint, quantized: Set(names), doubleQuantization: run.quantization?.settings.doubleQuantization ?? true,
@@ -160,11 +183,12 @@ final class Planner {
     _ run: Run, trained: Int, moments: Int, samples: @Sendable (Int) -> Sample
   ) throws -> [TrainingPlan.Part] {
     // One is written before an old one goes; the last weights are a copy.
-    var parts = [
-      TrainingPlan.Part(name: "checkpoints", bytes: (run.checkpoints + 1) * (trained + moments)),
-      TrainingPlan.Part(name: "weights", bytes: trained * (run.settings.evalEvery > 0 ? 3 : 1)),
-    ]
-    if let quantization = run.quantization, checkpoint.quantizedNames.isEmpty,
+    var parts: [TrainingPlan.Part] = []
+    if let checkpoints = run.checkpoints {
+      parts.append(TrainingPlan.Part(name: "checkpoints", bytes: (checkpoints + 1) * (trained + moments)))
+      parts.append(TrainingPlan.Part(name: "weights", bytes: trained * (run.settings.evalEvery > 0 ? 3 : 1)))
+    }
+    if let quantization = run.quantization, let checkpoint, checkpoint.quantizedNames.isEmpty,
       try QuantizedStage.found(workspace, checkpoint, quantization) == nil
     {
       let names = Set(try quantization.select(from: checkpoint.configuration.linears))
@@ -177,8 +201,7 @@ final class Planner {
       parts.append(TrainingPlan.Part(name: "quantised base", bytes: bytes))
     }
     if run.settings.trunkLayer != nil {
-      let rows = TrunkStage.rows(data).reduce(0, +)
-      parts.append(TrainingPlan.Part(name: "stored outputs", bytes: 4 * rows * outline.configuration.width))
+      parts.append(TrainingPlan.Part(name: "stored outputs", bytes: 4 * storedRows() * outline.configuration.width))
     }
     return parts
   }

@@ -37,6 +37,12 @@ struct RunForecast {
     (rows, supervised, pairs, batches) = (rows * each, supervised * each, pairs * each, batches * each)
   }
 
+  /// Of one batch.
+  init(_ batch: Batch) {
+    (rows, supervised, batches) = (Double(batch.tokens.count), Double(batch.supervisedRows.count), 1)
+    pairs = Self.pairs(batch)
+  }
+
   /// A row sees itself and all before it in its sequences.
   private static func pairs(_ batch: Batch) -> Double {
     batch.segments.reduce(0.0) { sum, segment in

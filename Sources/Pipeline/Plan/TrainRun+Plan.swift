@@ -9,41 +9,32 @@ import Training
 extension TrainRun {
   /// Of a new run with these options, with what would make it fit where it does not. No weight is read, and nothing is left in
   /// the workspace but how fast this machine was found to be.
-  public func plan() throws -> TrainingPlan {
+  public func plan() throws -> TrainingPlan { try plan(isKept: true) }
+
+  /// The same; of updates alone where nothing is kept of them.
+  func plan(isKept: Bool) throws -> TrainingPlan {
     let (data, opened) = try openForPlan(
       try workspace.preparedReference(options.prepared), options.model, threads: options.threads)
-    let planner = try Planner(workspace, data, opened)
-    let validation = trainingData(data, opened.tokenizer)
+    let planner = try planner(data, opened)
     let run = Planner.Run(
-      settings: try plannedSettings(data, opened, planner.outline, validation),
+      settings: try plannedSettings(data, opened, planner.outline, validates: isKept),
       quantization: opened.checkpoint.quantizedNames.isEmpty ? options.quantization : nil,
-      checkpoints: options.keepCheckpoints ?? 2)
-    return try planner.planWithSuggestions(run, validation: validation)
+      checkpoints: isKept ? options.keepCheckpoints ?? 2 : nil, maxLength: data.summary.maxLength)
+    return try planner.planWithSuggestions(run)
   }
 
   /// Of a run whose settings are recorded.
   func plan(_ configuration: RunConfiguration) throws -> TrainingPlan {
     let (data, opened) = try openForPlan(
       configuration.prepared, configuration.model, threads: configuration.settings.threads)
-    let run = Planner.Run(
-      settings: configuration.settings, quantization: configuration.quantization,
-      checkpoints: configuration.keepCheckpoints)
-    return try Planner(workspace, data, opened).planWithSuggestions(
-      run, validation: trainingData(data, opened.tokenizer))
+    return try planner(data, opened).planWithSuggestions(Planner.Run(configuration))
   }
 
-  /// Tells the plan, and throws `usage` where the run does not fit, unless that is insisted on.
-  func announce(_ plan: TrainingPlan) throws {
-    event(.planned(plan))
-    guard !plan.fits, !options.ignoresMemory, let available = plan.available_memory_bytes else { return }
-    let ways = plan.suggestions.prefix(3).map { "\($0.flags) (\(byteCount($0.peak_memory_bytes)))" }
-    throw SFTError(
-      .usage,
-      "the run would take \(byteCount(plan.peak_memory_bytes)) of memory, and \(byteCount(available)) are available",
-      advice: (ways.isEmpty
-        ? "Use a smaller model or a machine with more" : "It would fit with " + ways.joined(separator: ", or "))
-        + "; --no-memory-check starts it all the same")
+  private func planner(_ data: PreparedData, _ opened: OpenedModel) throws -> Planner {
+    try Planner(workspace, opened, trainingData(data, opened.tokenizer)) { TrunkStage.rows(data).reduce(0, +) }
   }
+
+  func announce(_ plan: TrainingPlan) throws { try plan.announce(options, event) }
 
   private func openForPlan(
     _ reference: ArtifactReference?, _ model: String?, threads: Int?
@@ -57,7 +48,7 @@ extension TrainRun {
 
   /// As a new run would record them.
   private func plannedSettings(
-    _ data: PreparedData, _ opened: OpenedModel, _ outline: Decoder, _ validation: TrainingData
+    _ data: PreparedData, _ opened: OpenedModel, _ outline: Decoder, validates: Bool
   ) throws -> TrainingSettings {
     let threads = options.threads ?? Compute.availableThreads
     let lora =
@@ -67,8 +58,8 @@ extension TrainRun {
         ?? askedLoRA(data, opened.location.folder, opened.tokenizer, opened.checkpoint.configuration)
     var settings = try options.settings(
       options.full ? .full : .adapter, lora: lora, initialAdapter: nil, samples: data.training.count,
-      hasValidation: !data.validation.isEmpty, threads: threads,
-      lengths: { data.training.map { data.sample($0).tokens.count } })
+      hasValidation: validates && !data.validation.isEmpty, threads: threads,
+      meanTokens: data.summary.lengths.mean, lengths: { data.training.map(data.length) })
     let lowest = try lora.map { try Adapter($0, for: outline, takesValues: false).lowestLayer } ?? 0
     if lora != nil {
       settings.trunkLayer =
@@ -77,15 +68,41 @@ extension TrainRun {
           freeBytes: workspace.freeBytes
         ).layer
     }
-    try options.planValidation(&settings, validation, outline, lowestLayer: lowest)
+    guard validates else { return settings }
+    try options.planValidation(&settings, trainingData(data, opened.tokenizer), outline, lowestLayer: lowest)
     return settings
   }
 }
 
+extension TrainingPlan {
+  /// Tells the plan, and throws `usage` where the run does not fit, unless that is insisted on.
+  func announce(_ options: TrainOptions, _ event: (TrainEvent) -> Void) throws {
+    event(.planned(self))
+    guard !fits, !options.ignoresMemory, let available = available_memory_bytes else { return }
+    let ways = suggestions.prefix(3).map { "\($0.flags) (\(byteCount($0.peak_memory_bytes)))" }
+    throw SFTError(
+      .usage,
+      "the run would take \(byteCount(peak_memory_bytes)) of memory, and \(byteCount(available)) are available",
+      advice: (ways.isEmpty
+        ? "Use a smaller model or a machine with more" : "It would fit with " + ways.joined(separator: ", or "))
+        + "; --no-memory-check starts it all the same")
+  }
+}
+
+extension Planner.Run {
+  /// Of what is recorded.
+  init(_ configuration: RunConfiguration) {
+    self.init(
+      settings: configuration.settings, quantization: configuration.quantization,
+      checkpoints: configuration.keepCheckpoints, maxLength: configuration.maxLength)
+  }
+}
+
 extension Planner {
-  fileprivate func planWithSuggestions(_ run: Run, validation: TrainingData) throws -> TrainingPlan {
-    var plan = try plan(run, validation: validation)
-    if !plan.fits { plan.suggestions = try suggestions(run, validation: validation) }
+  /// What a run takes, with what would make it fit where it does not.
+  func planWithSuggestions(_ run: Run) throws -> TrainingPlan {
+    var plan = try plan(run)
+    if !plan.fits { plan.suggestions = try suggestions(run) }
     return plan
   }
 }

@@ -11,7 +11,7 @@ struct WorkEstimate {
   private let supervised: Double
 
   init(
-    _ settings: TrainingSettings, _ decoder: Decoder, _ checkpoint: ModelCheckpoint, _ adapter: Adapter?,
+    _ settings: TrainingSettings, _ decoder: Decoder, _ checkpoint: ModelCheckpoint?, _ adapter: Adapter?,
     _ forecast: RunForecast, isQuantized: Bool, packs: Bool
   ) {
     let configuration = decoder.configuration
@@ -44,7 +44,7 @@ struct WorkEstimate {
   }
 
   private mutating func addHead(
-    _ settings: TrainingSettings, _ configuration: ModelConfiguration, _ checkpoint: ModelCheckpoint,
+    _ settings: TrainingSettings, _ configuration: ModelConfiguration, _ checkpoint: ModelCheckpoint?,
     _ forecast: RunForecast, packs: Bool, isTrained: Bool
   ) {
     let flop = 2 * forecast.supervised * Double(configuration.width * configuration.vocabularySize)
@@ -84,12 +84,12 @@ struct WorkEstimate {
   }
 
   private static func kept(
-    _ checkpoint: ModelCheckpoint, _ name: String?, isQuantized: Bool, packs: Bool, isTrained: Bool
+    _ checkpoint: ModelCheckpoint?, _ name: String?, isQuantized: Bool, packs: Bool, isTrained: Bool
   ) -> (forward: MachineRates.Operation, backward: MachineRates.Operation) {
     if isTrained { return (.storedForward, .storedBackward) }
     if isQuantized { return (.fourBitForward, .fourBitBackward) }
-    let dtype = name.flatMap { try? checkpoint.info($0).dtype }
-    let isHalf = (dtype == .bf16 || dtype == .f16) && checkpoint.configuration.architecture != .gpt2
+    let dtype = name.flatMap { try? checkpoint?.info($0).dtype }
+    let isHalf = (dtype == .bf16 || dtype == .f16) && checkpoint?.configuration.architecture != .gpt2
     return isHalf
       ? (.halfForward, .halfBackward)
       : packs ? (.packedForward, .packedBackward) : (.storedForward, .storedBackward)

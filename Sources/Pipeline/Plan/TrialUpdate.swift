@@ -1,0 +1,147 @@
+import Core
+import Files
+import Kernels
+import Models
+import Packing
+import Quantizing
+import Training
+import Weights
+
+/// A small update that is really computed, to correct what the rates say: two blocks of the model's own shape with made-up
+/// weights, on some of the data.
+///
+/// Rates are of operations by themselves, on matrices of one size; how these follow each other, what they find in the cache and
+/// what it costs to hand them out depends on the model.
+struct TrialUpdate {
+  private static let blocks = 2
+  /// Of the head and the embedding, whose share is known well.
+  private static let mostTokens = 8192
+  private static let fewestRows = 96
+  /// Multiplications of the trial, about: half a second.
+  private static let work = 5e10
+  private static let times = 3
+  /// Of the memory there is.
+  private static let memoryShare = 0.2
+
+  let configuration: ModelConfiguration
+  private let checkpoint: ModelCheckpoint?
+  private let settings: TrainingSettings
+  private let quantization: QuantizationOptions?
+  private let compute: Compute
+
+  init(_ run: Planner.Run, _ checkpoint: ModelCheckpoint?, _ whole: ModelConfiguration) {
+    self.checkpoint = checkpoint
+    quantization = run.quantization
+    var settings = run.settings
+    // Which layers, and which of them are computed again, is the rates' part.
+    (settings.trunkLayer, settings.checkpointedLayers) = (nil, nil)
+    settings.lora?.layers = nil
+    settings.lora?.savedModules = nil
+    settings.lora?.tokens = nil
+    self.settings = settings
+    compute = Compute(engine: settings.engine, threads: settings.threads)
+    var configuration = whole
+    configuration.blocks = Array(whole.blocks.prefix(Self.blocks))
+    configuration.vocabularySize = min(whole.vocabularySize, Self.mostTokens)
+    self.configuration = configuration
+  }
+
+  /// What it depends on, in words.
+  var description: String {
+    let shape = configuration.expectedTensors.map { "\($0.shape) \(storage($0.name))" }.joined(separator: " ")
+    return "\(shape) \(configuration.activation) \(settings.method) \(settings.lora?.rank ?? 0) "
+      + "\(settings.lora?.targets.joined(separator: ",") ?? "") \(settings.optimizer) \(settings.gradientCheckpointing) "
+      + "\(settings.engine) \(settings.sharesPrefixes)"
+  }
+
+  private func storage(_ name: String) -> TrialStorage {
+    guard let checkpoint, settings.lora != nil else { return .float }
+    let names = (try? quantization?.select(from: checkpoint.configuration.linears)) ?? []
+    if checkpoint.quantizedNames.contains(name) { return .fourBit(QuantizationSettings()) }
+    if let quantization, names.contains(name) { return .fourBit(quantization.settings) }
+    let dtype = try? checkpoint.info(name).dtype
+    return dtype == .bf16 || dtype == .f16 ? .half : .float
+  }
+
+  /// How many times as long as `rates` say it takes; nil where it would take too much memory, or cannot be computed. `rows` are
+  /// those of a micro-batch.
+  func factor(_ rates: MachineRates, rows: Double, _ samples: (Int) -> Sample, count: Int, available: Int?) throws
+    -> Double?
+  {
+    let parameters = configuration.linears.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }
+    let bytes = 4 * (parameters + configuration.vocabularySize * configuration.width) * (settings.lora == nil ? 4 : 2)
+    guard count > 0, settings.engine == .auto, Double(bytes) <= Self.memoryShare * Double(available ?? .max) else {
+      return nil
+    }
+    let most = max(Self.fewestRows, Int(Self.work / Double(3 * max(1, parameters))))
+    guard let batch = batch(rows: min(most, Int(rows)), samples, count: count) else { return nil }
+    let isFrozen = settings.lora != nil
+    let weights = isFrozen ? nil : TrainableWeights(configuration)
+    weights?.initialize(seed: 1)
+    let decoder =
+      try weights?.decoder()
+      ?? Decoder.trial(
+        configuration, packing: BaseModel.packs(compute) ? compute : nil, compute, storage: storage)
+    let adapter = try settings.lora.map { try Adapter($0, for: decoder) }
+    adapter?.initialize(seed: 1)
+    let isQuantized = decoder.isQuantized
+    let estimate = WorkEstimate(
+      settings, decoder, checkpoint, adapter, RunForecast(batch), isQuantized: isQuantized,
+      packs: BaseModel.packs(compute))
+    let expected = estimate.seconds(rates)
+    let seconds = update(
+      batch, decoder, adapter.map { .adapter($0) } ?? .weights(weights ?? TrainableWeights(configuration)), isQuantized)
+    let factor = seconds / max(expected, 1e-9)
+    return factor.isFinite && (0.05...20).contains(factor) ? factor : nil
+  }
+
+  /// Seconds, at the best.
+  private func update(
+    _ batch: Batch, _ decoder: Decoder, _ trained: TrainedParameters, _ isQuantized: Bool
+  ) -> Double {
+    let blocks = decoder.configuration.layers
+    let pass = TrainingPass(
+      decoder, trained, compute, recomputed: settings.recomputedBlocks(of: blocks), dropout: settings.dropout,
+      memory: PassMemory.forTraining(
+        settings, adapter: trained.adapter != nil, quantized: isQuantized, blocks: blocks))
+    let optimizer = OptimizerState(
+      settings.optimizer, trained.tensors, decaysMatricesOnly: settings.method.decaysMatricesOnly)
+    let times = (0..<1 + Self.times).map { step in
+      MachineSpeed.seconds {
+        pass.clearGradients()
+        _ = pass.accumulate(batch, scale: 1e-3, dropoutSeed: 1)
+        _ = optimizer.update(
+          pass.trained.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, learningRate: 1e-9,
+          step: step + 1, compute)
+      }
+    }
+    // The first makes the buffers.
+    return times.dropFirst().min() ?? 0
+  }
+
+  /// Records from the start of the data, of which the last may be cut; nil where nothing of them is trained.
+  private func batch(rows: Int, _ samples: (Int) -> Sample, count: Int) -> Batch? {
+    let vocabulary = Int32(configuration.vocabularySize)
+    var taken: [Sample] = []
+    var batch: Batch?
+    for index in 0..<min(count, 512) {
+      let sample = samples(index).prefix(rows + 1)
+      taken.append(Sample(tokens: sample.tokens.map { $0 % vocabulary }, supervised: sample.supervised))
+      let next = Packer.pack(taken, sharesPrefixes: settings.sharesPrefixes, shortLength: configuration.shortLength)
+      if batch != nil, next.tokens.count > rows { break }
+      if !next.targets.isEmpty { batch = next }
+      if next.tokens.count >= rows { break }
+    }
+    return batch
+  }
+}
+
+extension Sample {
+  /// Its first tokens.
+  func prefix(_ length: Int) -> Sample {
+    guard tokens.count > length else { return self }
+    return Sample(
+      tokens: Array(tokens.prefix(length)),
+      supervised: supervised.map { min($0.lowerBound, length)..<min($0.upperBound, length) }.filter { !$0.isEmpty })
+  }
+}
