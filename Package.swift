@@ -92,8 +92,8 @@ let package = Package(
       "Pipeline",
       [
         "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing",
-        "SampleEncoding", "Weights", "Kernels", "Quantizing", "Models", "Training", "Evaluating", "Exporting", "JSON",
-        "Judging", "Reporting",
+        "SampleEncoding", "Packing", "Weights", "Kernels", "Quantizing", "Models", "Training", "Evaluating",
+        "Exporting", "JSON", "Judging", "Reporting",
         "TensorBoard", "Embedded",
       ]),
     .executableTarget(

@@ -58,4 +58,14 @@ public struct HalfMatrix: Sendable {
     case .float16: sft_half_row_products(place, columns, rows.count, columns, x, y, accumulate ? 1 : 0)
     }
   }
+
+  /// y[count, outputs] (+)= x · Wᵀ of some rows, for 2 to 8 rows of x, with AVX-512 alone.
+  func multiply(
+    _ rows: Range<Int>, _ x: Floats, stride: Int, count: Int, into y: MutableFloats, stride yStride: Int,
+    accumulate: Bool
+  ) {
+    sft_half_few_rows(
+      values + rows.lowerBound * columns, columns, rows.count, columns, format == .bfloat16 ? 1 : 0, x, stride, count, y,
+      yStride, accumulate ? 1 : 0)
+  }
 }

@@ -1,8 +1,7 @@
 import CKernels
 import Core
 
-/// Products of frozen matrices with one vector, or with a few that 4-bit weights are then decoded once for, in one parallel
-/// loop: for generation, which is bound by reading and decoding the matrices and, in small models, by what it takes to hand
+/// Products of frozen matrices with one vector, or with a few that weights are then decoded once for, in one parallel loop: for generation, which is bound by reading and decoding the matrices and, in small models, by what it takes to hand
 /// out work.
 ///
 /// Each output is computed by one thread in one order: it does not depend on the number of threads, nor on what else is in
@@ -21,9 +20,14 @@ struct RowProducts {
     /// From one row of y to the next.
     var stride = 0
     var accumulate: Bool
+
+    /// Whether several x are multiplied with it at once: whole blocks of codes, and any 16-bit weights.
+    func suits(_ level: Int32) -> Bool {
+      if case .fourBit(let matrix) = matrix { sft_four_bit_arranged(level, matrix.inputs) > 0 } else { true }
+    }
   }
 
-  /// [count, width], rows `stride` apart. More than one where all matrices are in 4 bits.
+  /// [count, width], rows `stride` apart. More than one at level 4 alone.
   var x: Floats
   var stride = 0
   var count = 1
@@ -72,6 +76,9 @@ struct RowProducts {
           let some = part.outputs.lowerBound + start..<part.outputs.lowerBound + min(start + rows, count)
           let y = part.y + group.lowerBound * part.stride + start
           switch part.matrix {
+          case .half(let matrix) where group.count > 1:
+            matrix.multiply(
+              some, x, stride: stride, count: group.count, into: y, stride: part.stride, accumulate: part.accumulate)
           case .half(let matrix): matrix.multiply(some, x, into: y, accumulate: part.accumulate)
           case .fourBit(let matrix):
             withUnsafePointer(to: matrix.memory) {
@@ -107,23 +114,20 @@ extension ProductSum {
     for (sum, c) in sums { sum.addRest(to: c, stride: sum.n, scratch, compute) }
   }
 
-  /// Rows up to which making each 4-bit weight for eight of them at a time costs less than laying out panels.
+  /// Rows up to which decoding each weight for eight of them at a time costs less than laying out panels.
   private static let fewRows = 16
 
-  /// Computes C by decoding rows of 4-bit weights as they lie, where that is faster than on panels: for several sequences
+  /// Computes C by decoding rows of frozen weights as they lie, where that is faster than on panels: for several sequences
   /// that are generated at once. Gives false where it is not.
   func computeFewRows(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) -> Bool {
     let level = sft_cpu_level()
-    guard m > 1, m <= Self.fewRows, sft_four_bit_most_rows(level) > 1, first.scale == 1, first.step == 1,
-      case .fourBitTransposed(let matrix) = first.b, first.k == matrix.inputs,
-      sft_four_bit_arranged(level, matrix.inputs) > 0
+    guard m > 1, m <= Self.fewRows, sft_four_bit_most_rows(level) > 1, var part = rowsPart(into: c),
+      part.suits(level)
     else { return false }
+    part.stride = stride
     if let addend, addend != Floats(c) {
       for row in 0..<m { (c + row * stride).update(from: addend + row * addendStride, count: n) }
     }
-    let part = RowProducts.Part(
-      matrix: .fourBit(matrix), outputs: first.firstColumn..<first.firstColumn + n, y: c, stride: stride,
-      accumulate: addend != nil)
     RowProducts(x: first.a, stride: first.rowStride, count: m, width: first.k, parts: [part]).compute(
       level: level, compute)
     addRest(to: c, stride: stride, scratch, compute)
@@ -132,7 +136,11 @@ extension ProductSum {
 
   /// The first term as a product with a whole frozen matrix; nil where it is none.
   func rowPart(into c: MutableFloats, _ compute: Compute) -> RowProducts.Part? {
-    guard compute.engine == .auto, m == 1, first.scale == 1, first.step == 1 else { return nil }
+    compute.engine == .auto && m == 1 ? rowsPart(into: c) : nil
+  }
+
+  private func rowsPart(into c: MutableFloats) -> RowProducts.Part? {
+    guard first.scale == 1, first.step == 1 else { return nil }
     let matrix: RowProducts.Matrix
     switch first.b {
     case .fourBitTransposed(let weight) where first.k == weight.inputs: matrix = .fourBit(weight)

@@ -56,8 +56,21 @@ final class UpdateQueue: @unchecked Sendable {
     return update
   }
 
-  private func prepare(_ step: Int) -> Update {
-    let indices = settings.records(of: step, &order)
+  private func prepare(_ step: Int) -> Update { update(of: settings.records(of: step, &order)) }
+
+  /// Those of a few updates from `first` on, made at the same time.
+  fileprivate func batches(_ steps: Range<Int>) -> [Update] {
+    let indices = steps.map { settings.records(of: $0, &order) }
+    return [Update](unsafeUninitializedCapacity: indices.count) { updates, count in
+      nonisolated(unsafe) let places = updates
+      parallelFor(indices.count, threads: settings.threads) { number in
+        places.initializeElement(at: number, to: update(of: indices[number]))
+      }
+      count = indices.count
+    }
+  }
+
+  private func update(of indices: [Int]) -> Update {
     let records = indices.map(samples)
     let shares = settings.sharesPrefixes
     let groups = groups(records, sharesPrefixes: shares)
@@ -91,12 +104,15 @@ public func forEachUpdate(
   samples: @escaping @Sendable (Int) -> Sample, _ body: (_ batches: [Batch], _ tokens: Int) -> Void
 ) -> Int {
   let queue = UpdateQueue(settings, count: count, for: decoder, trunk: nil, samples: samples)
+  let atOnce = 64
   var (step, tokens) = (0, 0)
   while step < settings.steps, tokens < tokenLimit {
-    let update = queue.take(step)
-    body(update.batches, update.tokens)
-    tokens += update.tokens
-    step += 1
+    let updates = queue.batches(step..<min(step + atOnce, settings.steps))
+    for update in updates {
+      body(update.batches, update.tokens)
+      tokens += update.tokens
+    }
+    step += updates.count
   }
   return step
 }

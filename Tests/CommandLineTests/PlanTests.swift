@@ -84,6 +84,50 @@ import Testing
     }
   }
 
+  /// And so are a range test, a sweep, and a new model's training.
+  @Test func othersThatCannotFitAreRefusedToo() throws {
+    try withSFT { sft in
+      try sft.prepare("--val", "0")
+      let corpus = (0..<400).map { "The number \($0) follows \($0 - 1) and goes before \($0 + 1)." }
+      try sft.write(corpus.joined(separator: "\n"), to: "numbers.txt")
+      try sft.write(
+        #"{"model_type": "gpt2", "vocab_size": 1, "n_positions": 32, "n_embd": 24, "n_layer": 2, "n_head": 3}"#,
+        to: "config.json")
+      sft.environment["SFT_AVAILABLE_MEMORY"] = "1000000"
+      let verbs = [
+        ["lr-find", "--steps", "12"], ["train", "--lr", "1e-4,2e-4", "--max-steps", "2"],
+        ["pretrain", "numbers.txt", "--config", "config.json", "--vocab-size", "300", "--max-steps", "2"],
+      ]
+      for verb in verbs {
+        let outcome = try sft.run(verb + ["--quiet"])
+        #expect(outcome.code == 64, "\(verb[0]): \(outcome.errors)")
+        #expect(outcome.errors.contains("error: the run would take "), "\(verb[0]): \(outcome.errors)")
+        #expect(outcome.errors.contains("--no-memory-check starts it all the same."), "\(verb[0]): \(outcome.errors)")
+      }
+      #expect(try !directoryExists(sft.path(".sft/runs")) && !directoryExists(sft.path(".sft/lr-find")))
+      for verb in verbs {
+        let outcome = try sft.run(verb + ["--no-memory-check", "--quiet"])
+        #expect(outcome.code == 0, "\(verb[0]): \(outcome.errors)")
+      }
+    }
+  }
+
+  /// Short records of many micro-batches go through the model together.
+  @Test func smallMicroBatchesAreJoined() throws {
+    try withSFT { sft in
+      try sft.prepare("--val", "0")
+      func rows(_ arguments: String...) throws -> Int {
+        let report = try sft.run(["plan", "--json", "--quiet"] + arguments).json()
+        guard case .integer(let rows)? = report["largest_batch_rows"] else { return 0 }
+        return rows
+      }
+      let together = try rows("--batch-size", "8")
+      #expect(together < 512, "\(together)")
+      #expect(try rows("--batch-size", "2", "--grad-accum", "4") == together)
+      #expect(try rows("--batch-size", "2", "--grad-accum", "4", "--engine", "plain") < together)
+    }
+  }
+
   /// Within a tenth and what the system counts in blocks: measured here, where a model is small, the process itself is most.
   @Test(arguments: [[], ["--qlora"], ["--full"], ["--gradient-checkpointing"]] as [[String]])
   func theForecastIsNearWhatIsMeasured(_ flags: [String]) throws {

@@ -73,9 +73,14 @@ import TestSupport
         """
       try sft.write(configuration, to: "config.json")
       let outcome = try sft.shell(
-        "ulimit -v 2000000; sft pretrain text --config config.json --vocab-size 300 --max-steps 1 --val 0 --quiet")
+        "ulimit -v 2000000; sft pretrain text --config config.json --vocab-size 300 --max-steps 1 --val 0 --quiet "
+          + "--no-memory-check")
       #expect(outcome.code == 70)
       #expect(outcome.errors.hasPrefix("error: out of memory: 2.4 GB more could not be had."), "\(outcome.errors)")
+      // Which is seen to come.
+      let refused = try sft.shell(
+        "ulimit -v 2000000; sft pretrain text --config config.json --vocab-size 300 --max-steps 1 --val 0 --quiet")
+      #expect(refused.code == 64 && refused.errors.hasPrefix("error: the run would take "), "\(refused.errors)")
     }
   }
 

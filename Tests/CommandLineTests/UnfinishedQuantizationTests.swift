@@ -77,6 +77,28 @@ import Testing
     }
   }
 
+  /// `train` quantises before its first update: stopped there, it has made no run, and the next one goes on.
+  @Test func trainingThatIsStoppedWhileItQuantisesGoesOn() throws {
+    try withSFT { sft in
+      try writeLargeModel(sft, to: "m")
+      try sft.write(#"{"instruction":"a","input":"","output":"b"}"#, to: "one.jsonl")
+      try sft.succeed("prepare", "one.jsonl", "--model", "m", "--val", "0", "--overlong", "truncate", "--quiet")
+      let run = try sft.start(["train", "--qlora", "--max-steps", "1", "--run", "a", "--quiet"])
+      while run.process.isRunning {
+        if try unfinished(sft).contains(where: { try directoryEntries($0).contains("part-0.json") }) { break }
+        usleep(2000)
+      }
+      kill(run.process.processIdentifier, SIGINT)
+      let stopped = try run.finish()
+      #expect(stopped.code == 130, "\(stopped.errors)")
+      #expect(try !directoryExists(sft.path(".sft/runs")))
+      #expect(try !unfinished(sft).isEmpty)
+      let again = try sft.succeed("train", "--qlora", "--max-steps", "1", "--run", "a")
+      #expect(again.errors.contains("Going on with a quantisation that was stopped: "), "\(again.errors)")
+      #expect(try unfinished(sft).isEmpty)
+    }
+  }
+
   @Test func aPartThatWasChangedIsMadeAgain() throws {
     try withSFT { sft in
       try writeLargeModel(sft, to: "m")

@@ -130,4 +130,47 @@ import Kernels
       }
     }
   }
+
+  /// 1 to 17 rows of x, of widths that fill no vector, and of a part of the outputs; against sums in double precision.
+  @Test(arguments: [(37, 16), (26, 100), (51, 577)], formats)
+  func aFewRowsAtOnce(_ shape: (Int, Int), _ format: HalfMatrix.Format) {
+    let (outputs, inputs) = shape
+    let bits = noise(outputs * inputs, seed: 31).map { value in
+      format == .bfloat16 ? UInt16(value.bitPattern >> 16) : Float16(value).bitPattern
+    }
+    let weights = bits.map { Self.value($0, format) }
+    let matrix = Self.matrix(bits, format, rows: outputs, columns: inputs)
+    for m in 1...17 {
+      let (x, start) = (noise(m * inputs, seed: 32), noise(m * (outputs + 2), seed: 33))
+      for (first, accumulates) in [(0, false), (4, true)] {
+        let n = outputs - first
+        let products = [1, 2].map { threads in
+          start.changed { y in
+            withOperands { operand in
+              let term = ProductTerm(
+                operand(x), rowStride: inputs, k: inputs, .halfTransposed(matrix), firstColumn: first)
+              ProductSum(m: m, n: n, term, addend: accumulates ? Floats(y) : nil, addendStride: outputs + 2)
+                .compute(into: y, stride: outputs + 2, scratch: FloatBuffer(), compute(.auto, threads: threads))
+            }
+          }
+        }
+        #expect(sameBits(products[0], products[1]))
+        for row in 0..<m {
+          for column in 0..<outputs + 2 {
+            let place = row * (outputs + 2) + column
+            if column >= n {
+              #expect(products[0][place] == start[place], "wrote beyond its columns")
+              continue
+            }
+            var (sum, magnitude) = (accumulates ? Double(start[place]) : 0, Double(abs(start[place])))
+            for i in 0..<inputs {
+              let each = Double(weights[(first + column) * inputs + i]) * Double(x[row * inputs + i])
+              (sum, magnitude) = (sum + each, magnitude + abs(each))
+            }
+            #expect(abs(Double(products[0][place]) - sum) <= Double(inputs + 2) * 0x1p-24 * magnitude, "\(m) rows")
+          }
+        }
+      }
+    }
+  }
 }

@@ -60,6 +60,29 @@ import Testing
     #expect((costs.max() ?? 0) <= (inOrder.max() ?? 0))
   }
 
+  /// As few as each stay within so many rows, and still of about the same cost; but never more than were asked for.
+  @Test(arguments: [true, false]) func smallOnesAreJoined(_ shares: Bool) {
+    let samples = Self.samples(64, seed: 3)
+    func costs(_ rows: Int, count: Int = 16) -> [Double] {
+      let groups = Packer.microBatches(
+        samples, count: count, sharesPrefixes: shares, cost: Self.cost, joinedRows: rows)
+      #expect(groups.flatMap { $0 }.sorted() == Array(samples.indices))
+      return groups.map { Self.cost($0, samples, shares) }
+    }
+    let longest = samples.indices.map { Self.cost([$0], samples, shares) }.max() ?? 0
+    let all = costs(1 << 30)
+    #expect(all.count == 1)
+    #expect(costs(0).count == 16 && costs(1).count == 16)
+    for parts in [2.0, 3, 5] {
+      let limit = all[0] / parts + longest
+      let some = costs(Int(limit))
+      // Costs are rounded to 1/256.
+      #expect(some.count < 16 && some.count >= 2 && (some.max() ?? 0) <= limit + 0.3)
+      #expect((some.max() ?? 0) - (some.min() ?? 0) <= longest * 2)
+    }
+    #expect(costs(1, count: 4).count == 4)
+  }
+
   /// Two templates, taking turns: each micro-batch gets one of them.
   @Test func samplesThatBeginAlikeStayTogether() {
     let samples = (0..<8).map { index in

@@ -8,7 +8,7 @@ struct MemoryAllowance: Sendable, Equatable {
   var resident: Int
   var highest: Int
   /// Bytes that it may have in all without anything having to be given up or moved to a disk: what the system has available and
-  /// its control groups allow, what it has now included. nil where the system does not say.
+  /// its control groups and limits allow, what it has now included. nil where the system does not say.
   var limit: Int?
 
   /// `$SFT_AVAILABLE_MEMORY`, in bytes, is a limit too: for whoever shares the machine.
@@ -26,6 +26,13 @@ struct MemoryAllowance: Sendable, Equatable {
     let (resident, anonymous) = (own["VmRSS"] ?? 0, own["RssAnon"] ?? 0)
     // What is mapped from files is among what is available already.
     var limits = fields(root + "/proc/meminfo")["MemAvailable"].map { [$0 + anonymous] } ?? []
+    // Addresses, too, can be had only up to a limit (`ulimit -v`), which what is reserved and not used counts for.
+    var addresses = rlimit()
+    if root.isEmpty, getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &addresses) == 0, addresses.rlim_cur < 1 << 50,
+      let size = own["VmSize"]
+    {
+      limits.append(max(resident, Int(addresses.rlim_cur) - size + resident))
+    }
     for folder in ControlGroups("memory", root: root).folders {
       if let free = free(in: folder) { limits.append(free + anonymous) }
     }

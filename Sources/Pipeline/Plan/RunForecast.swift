@@ -12,7 +12,8 @@ struct RunForecast {
   private(set) var supervised = 0.0
   private(set) var batches = 0.0
   /// Tokens whose vectors are looked at.
-  private(set) var tokens: Set<Int32> = []
+  var tokens: Set<Int32> { Set(isSeen.indices.filter { isSeen[$0] }.map { Int32($0) }) }
+  private var isSeen: [Bool] = []
   /// Pairs of a query and a key it sees, on average.
   private(set) var pairs = 0.0
 
@@ -21,12 +22,13 @@ struct RunForecast {
     _ settings: TrainingSettings, _ decoder: Decoder, _ footprint: TrainingFootprint, count: Int,
     samples: @escaping @Sendable (Int) -> Sample
   ) {
+    isSeen = [Bool](repeating: false, count: decoder.configuration.vocabularySize)
     let updates = forEachUpdate(
       settings, count: count, for: decoder, tokenLimit: Self.tokenLimit, samples: samples
     ) { batches, _ in
       for batch in batches {
         footprint.addUpdate(batch)
-        tokens.formUnion(batch.tokens)
+        for token in batch.tokens where isSeen.indices.contains(Int(token)) { isSeen[Int(token)] = true }
         rows += Double(batch.tokens.count)
         supervised += Double(batch.supervisedRows.count)
         pairs += Self.pairs(batch)
