@@ -64,7 +64,8 @@ public func tokenMeans(
 /// Samples 0 ..< `count`, packed into batches of about `tokenBudget` tokens: a sample at least, and no more than fit. `body`
 /// gets each batch with its samples.
 public func overBatches(
-  _ count: Int, tokenBudget: Int = standardTokenBudget, sharesPrefixes: Bool, for decoder: Decoder, samples: (Int) throws -> Sample,
+  _ count: Int, tokenBudget: Int = standardTokenBudget, sharesPrefixes: Bool, for decoder: Decoder,
+  samples: (Int) throws -> Sample,
   _ body: (Batch, [Sample]) throws -> Void
 ) throws {
   var pending: [Sample] = []

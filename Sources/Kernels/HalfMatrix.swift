@@ -65,7 +65,8 @@ public struct HalfMatrix: Sendable {
     accumulate: Bool
   ) {
     sft_half_few_rows(
-      values + rows.lowerBound * columns, columns, rows.count, columns, format == .bfloat16 ? 1 : 0, x, stride, count, y,
+      values + rows.lowerBound * columns, columns, rows.count, columns, format == .bfloat16 ? 1 : 0, x, stride, count,
+      y,
       yStride, accumulate ? 1 : 0)
   }
 }

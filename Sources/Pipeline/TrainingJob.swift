@@ -148,7 +148,8 @@ struct TrainingJob {
       let indices = configuration.settings.validationIndices(of: data.validationCount)
       hooks.validate = {
         let result = try tokenMeans(
-          inference, count: indices.count, tokenBudget: configuration.settings.validationBudget, progress: { event(.validating(done: $0, of: indices.count)) },
+          inference, count: indices.count, tokenBudget: configuration.settings.validationBudget,
+          progress: { event(.validating(done: $0, of: indices.count)) },
           samples: { data.validationSample(indices[$0]) })
         return (result.loss, result.accuracy)
       }

@@ -13,7 +13,8 @@ extension Decoder {
   /// A model of this configuration with made-up weights in memory, each kept as it would be of a file that has it in `storage`:
   /// for timing the computation without reading a weight. Where `isTrained`, all of them are float32 to be trained.
   public static func trial(
-    _ configuration: ModelConfiguration, packing: Compute?, _ compute: Compute, storage: (_ tensor: String) -> TrialStorage
+    _ configuration: ModelConfiguration, packing: Compute?, _ compute: Compute,
+    storage: (_ tensor: String) -> TrialStorage
   ) throws -> Decoder {
     var quantized: [String: QuantizedMatrix] = [:]
     var halves: [String: HalfTensor] = [:]

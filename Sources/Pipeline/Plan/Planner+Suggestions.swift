@@ -39,7 +39,7 @@ extension Planner {
 
   /// nil where it does not fit.
   private func suggestion(
-    _ run: Run, _ changes: [Change] 
+    _ run: Run, _ changes: [Change]
   ) throws -> TrainingPlan.Suggestion? {
     var changed = run
     for change in changes { change.apply(&changed) }
