@@ -37,7 +37,12 @@ struct OptimizationFlags: ParsableArguments {
 
   @Option(
     name: .customLong("grad-accum"),
-    help: .takes("N", "Micro-batches of an update, made to cost about the same (default: 1)."))
+    help: .takes(
+      "N",
+      """
+      Micro-batches of an update, at most: made to cost about the same, and joined up to 512 rows, below which a pass \
+      over the weights does not pay (default: 1).
+      """))
   var gradientAccumulation: Int?
 
   @Option(

@@ -30,7 +30,7 @@ struct MachineRates: Codable, Equatable {
   var machine: String
   /// Units (floating-point operations of products and attention, floats of the rest) a second, for each of `rows`.
   var rates: [String: [Double]]
-  /// By a trial's description, how many times as long it took as the rates say.
+  /// By a trial's identity, how many times as long it took as the rates say.
   var corrections: [String: Double]?
 
   /// Between what was measured, by the logarithm of the rows; beyond that as at the end.

@@ -118,10 +118,10 @@ final class Planner {
     if let known = knownCorrection { return known }
     let trial = TrialUpdate(run, checkpoint, outline.configuration)
     let found =
-      try rates.corrections?[trial.description]
+      try rates.corrections?[trial.identity]
       ?? trial.factor(rates, rows: rows, samples(run.length), count: data.count, available: own.limit)
     knownCorrection = found ?? 1
-    if let found { rates.keep(found, of: trial.description, workspace) }
+    if let found { rates.keep(found, of: trial.identity, workspace) }
     return found ?? 1
   }
 

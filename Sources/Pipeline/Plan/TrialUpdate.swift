@@ -46,12 +46,14 @@ struct TrialUpdate {
     self.configuration = configuration
   }
 
-  /// What it depends on, in words.
-  var description: String {
+  /// Of what it depends on.
+  var identity: String {
     let shape = configuration.expectedTensors.map { "\($0.shape) \(storage($0.name))" }.joined(separator: " ")
-    return "\(shape) \(configuration.activation) \(settings.method) \(settings.lora?.rank ?? 0) "
+    let words =
+      "\(shape) \(configuration.activation) \(settings.method) \(settings.lora?.rank ?? 0) "
       + "\(settings.lora?.targets.joined(separator: ",") ?? "") \(settings.optimizer) \(settings.gradientCheckpointing) "
       + "\(settings.engine) \(settings.sharesPrefixes)"
+    return Digest(of: words).short
   }
 
   private func storage(_ name: String) -> TrialStorage {
@@ -63,13 +65,26 @@ struct TrialUpdate {
     return dtype == .bf16 || dtype == .f16 ? .half : .float
   }
 
+  /// What its weights take, with their gradients and moments where they are trained, and the largest of them once more in
+  /// float32, which they are made from.
+  private var bytes: Int {
+    let counts = configuration.expectedTensors.map { (name: $0.name, count: $0.shape.reduce(1, *)) }
+    if settings.lora == nil { return counts.reduce(0) { $0 + 16 * $1.count } }
+    return counts.reduce(4 * (counts.map(\.count).max() ?? 0)) { sum, tensor in
+      switch storage(tensor.name) {
+      case .fourBit: sum + tensor.count
+      case .half: sum + 2 * tensor.count
+      case .float: sum + 4 * tensor.count
+      }
+    }
+  }
+
   /// How many times as long as `rates` say it takes; nil where it would take too much memory, or cannot be computed. `rows` are
   /// those of a micro-batch.
   func factor(_ rates: MachineRates, rows: Double, _ samples: (Int) -> Sample, count: Int, available: Int?) throws
     -> Double?
   {
     let parameters = configuration.linears.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }
-    let bytes = 4 * (parameters + configuration.vocabularySize * configuration.width) * (settings.lora == nil ? 4 : 2)
     guard count > 0, settings.engine == .auto, Double(bytes) <= Self.memoryShare * Double(available ?? .max) else {
       return nil
     }
