@@ -74,6 +74,8 @@ void sft_half_few_rows(const uint16_t *w, size_t w_row, size_t rows, size_t widt
 #else
 void sft_half_few_rows(const uint16_t *w, size_t w_row, size_t rows, size_t width, int is_bfloat16, const float *x,
                        size_t x_row, size_t count, float *y, size_t y_row, int accumulate) {
+  (void)w, (void)w_row, (void)rows, (void)width, (void)is_bfloat16, (void)x, (void)x_row, (void)count;
+  (void)y, (void)y_row, (void)accumulate;
   __builtin_trap();
 }
 #endif

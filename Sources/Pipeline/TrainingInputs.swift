@@ -12,6 +12,9 @@ public final class TrainingInputs {
 
   public init() {}
 
+  /// This process when a training was first planned, with data and tokenizer open and no base yet.
+  private(set) lazy var memory = MemoryAllowance.current
+
   /// nil where the data is gone, or where there is none.
   func data(_ reference: ArtifactReference?, _ workspace: Workspace, threads: Int) throws -> PreparedData? {
     guard let reference else { return nil }

@@ -104,10 +104,12 @@ public func forEachUpdate(
   samples: @escaping @Sendable (Int) -> Sample, _ body: (_ batches: [Batch], _ tokens: Int) -> Void
 ) -> Int {
   let queue = UpdateQueue(settings, count: count, for: decoder, trunk: nil, samples: samples)
-  let atOnce = 64
+  // Some at a time, which are not much to keep.
+  let (atOnce, kept) = (64, 1 << 20)
   var (step, tokens) = (0, 0)
   while step < settings.steps, tokens < tokenLimit {
-    let updates = queue.batches(step..<min(step + atOnce, settings.steps))
+    let some = step == 0 ? 1 : max(1, min(atOnce, kept / max(1, tokens / step)))
+    let updates = queue.batches(step..<min(step + some, settings.steps))
     for update in updates {
       body(update.batches, update.tokens)
       tokens += update.tokens

@@ -112,6 +112,23 @@ import Testing
     }
   }
 
+  /// A whole name of a layer that the trial does not have; and a second rate's run, beside whose plan a base is open already.
+  @Test func targetsAndSweepsArePlanned() throws {
+    try withSFT { sft in
+      try sft.succeed(
+        "prepare", fixturesFolder + "/../../datasets/instructions.jsonl", "--model", "embedded", "--val", "0", "--quiet"
+      )
+      let target = ["--lora-targets", "transformer.h.3.attn.c_attn", "--max-steps", "2", "--batch-size", "2"]
+      let one = try sft.run(["plan", "--json", "--quiet"] + target)
+      #expect(one.code == 0, "\(one.errors)")
+      let sweep = try sft.run(["train", "--lr", "1e-4,2e-4", "--run", "a"] + target)
+      #expect(sweep.code == 0, "\(sweep.errors)")
+      let plans = sweep.errors.split(separator: "\n").filter { $0.hasPrefix("plan        ") }
+        .map { $0.split(separator: " ")[1...2].joined() }
+      #expect(plans.count == 2 && plans[0] == plans[1], "\(plans)")
+    }
+  }
+
   /// Short records of many micro-batches go through the model together.
   @Test func smallMicroBatchesAreJoined() throws {
     try withSFT { sft in

@@ -45,35 +45,47 @@ extension Decoder {
   }
 }
 
+extension TrainableWeights {
+  /// Made-up values, as a trial decoder has them.
+  public func fillForTrial(_ compute: Compute) {
+    for tensor in tensors {
+      guard let start = values(tensor).baseAddress else { continue }
+      fillPattern(start, count: tensor.count, isOnes: tensor.shape.count == 1, compute)
+    }
+  }
+}
+
 extension FloatTensor {
   /// Small values that are not all alike; ones where it has one dimension.
   fileprivate static func pattern(_ shape: [Int], _ compute: Compute) -> FloatTensor {
     let buffer = FloatBuffer(shape.reduce(1, *))
-    buffer.fillPattern(isOnes: shape.count == 1, compute)
+    fillPattern(buffer.pointer, count: buffer.capacity, isOnes: shape.count == 1, compute)
     return FloatTensor(viewing: buffer.pointer, shape: shape, keptBy: buffer)
   }
 }
 
 extension FloatBuffer {
-  /// From −0.03 to 0.03.
-  private static func value(_ index: Int) -> Float { Float(index % 61 - 30) * 0.001 }
-
-  fileprivate func fillPattern(isOnes: Bool, _ compute: Compute) {
-    nonisolated(unsafe) let values = pointer
-    let (count, piece) = (capacity, 1 << 18)
-    parallelFor((count + piece - 1) / piece, threads: compute.threads) { part in
-      for i in part * piece..<min(count, (part + 1) * piece) { values[i] = isOnes ? 1 : Self.value(i) }
-    }
-  }
-
   /// bfloat16.
   fileprivate static func halfPattern(_ count: Int, _ compute: Compute) -> FloatBuffer {
     let buffer = FloatBuffer((count + 1) / 2)
     nonisolated(unsafe) let values = UnsafeMutableRawPointer(buffer.pointer).assumingMemoryBound(to: UInt16.self)
-    let piece = 1 << 18
-    parallelFor((count + piece - 1) / piece, threads: compute.threads) { part in
-      for i in part * piece..<min(count, (part + 1) * piece) { values[i] = UInt16(value(i).bitPattern >> 16) }
-    }
+    overPieces(count, compute) { for i in $0 { values[i] = UInt16(patternValue(i).bitPattern >> 16) } }
     return buffer
+  }
+}
+
+/// Small values, or ones.
+private func fillPattern(_ start: MutableFloats, count: Int, isOnes: Bool, _ compute: Compute) {
+  nonisolated(unsafe) let start = start
+  overPieces(count, compute) { for i in $0 { start[i] = isOnes ? 1 : patternValue(i) } }
+}
+
+/// From −0.03 to 0.03.
+private func patternValue(_ index: Int) -> Float { Float(index % 61 - 30) * 0.001 }
+
+private func overPieces(_ count: Int, _ compute: Compute, _ body: @Sendable (Range<Int>) -> Void) {
+  let piece = 1 << 18
+  parallelFor((count + piece - 1) / piece, threads: compute.threads) { part in
+    body(part * piece..<min(count, (part + 1) * piece))
   }
 }

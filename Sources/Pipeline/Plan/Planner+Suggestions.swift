@@ -25,6 +25,8 @@ extension Planner {
     for batch in changes.filter(isBatch) {
       if let found = try suggestion(run, taken + [batch]) { return [found] }
     }
+    // A new model's windows are as long as its context.
+    if checkpoint == nil { return [] }
     let smallest = changes.filter(isBatch).suffix(1)
     var length = run.maxLength / 2
     while length >= Self.shortestLength {

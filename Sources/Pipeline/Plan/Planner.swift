@@ -39,11 +39,13 @@ final class Planner {
     var length: Int?
   }
 
-  /// Of trainings of a base.
-  init(_ workspace: Workspace, _ opened: OpenedModel, _ data: TrainingData, storedRows: @escaping () -> Int) throws {
+  /// Of trainings of a base; `own` is of when it was not open yet.
+  init(
+    _ workspace: Workspace, _ opened: OpenedModel, _ data: TrainingData, own: MemoryAllowance,
+    storedRows: @escaping () -> Int
+  ) throws {
     (self.workspace, self.data, self.storedRows) = (workspace, data, storedRows)
-    (model, checkpoint) = (opened.location.name, opened.checkpoint)
-    own = .current
+    (model, checkpoint, self.own) = (opened.location.name, opened.checkpoint, own)
     outline = try Decoder.outline(opened.checkpoint.configuration)
   }
 
@@ -99,7 +101,7 @@ final class Planner {
     let speed = WorkEstimate(
       settings, outline, checkpoint, adapter, forecast, isQuantized: isQuantized, packs: BaseModel.packs(compute))
     let rates = MachineRates.cached(workspace, threads: settings.threads)
-    let seconds = try speed.seconds(rates) * correction(run, rates, rows: forecast.rows / max(1, forecast.batches))
+    let seconds = speed.seconds(rates) * correction(run, rates, rows: forecast.rows / max(1, forecast.batches))
     let highest = max(own.highest, peak, settings.evalEvery > 0 ? duringValidation : 0)
     let share = try validationShare(settings, adapter)
     let free = workspace.freeBytes
@@ -114,14 +116,15 @@ final class Planner {
   }
 
   /// What times by the rates are to be multiplied by: found by a trial of the run that is asked for first, and kept.
-  private func correction(_ run: Run, _ rates: MachineRates, rows: Double) throws -> Double {
+  private func correction(_ run: Run, _ rates: MachineRates, rows: Double) -> Double {
     if let known = knownCorrection { return known }
     let trial = TrialUpdate(run, checkpoint, outline.configuration)
+    let kept = rates.corrections?[trial.identity]
+    // What cannot be tried is told all the same.
     let found =
-      try rates.corrections?[trial.identity]
-      ?? trial.factor(rates, rows: rows, samples(run.length), count: data.count, available: own.limit)
+      kept ?? (try? trial.factor(rates, rows: rows, samples(run.length), count: data.count, available: own.limit))
+    if kept == nil, let found { rates.keep(found, of: trial.identity, workspace) }
     knownCorrection = found ?? 1
-    if let found { rates.keep(found, of: trial.identity, workspace) }
     return found ?? 1
   }
 

@@ -31,7 +31,9 @@ extension TrainRun {
   }
 
   private func planner(_ data: PreparedData, _ opened: OpenedModel) throws -> Planner {
-    try Planner(workspace, opened, trainingData(data, opened.tokenizer)) { TrunkStage.rows(data).reduce(0, +) }
+    try Planner(workspace, opened, trainingData(data, opened.tokenizer), own: inputs.memory) {
+      TrunkStage.rows(data).reduce(0, +)
+    }
   }
 
   func announce(_ plan: TrainingPlan) throws { try plan.announce(options, event) }

@@ -20,8 +20,9 @@ struct TrialUpdate {
   /// Multiplications of the trial, about: half a second.
   private static let work = 5e10
   private static let times = 3
-  /// Of the memory there is.
+  /// Of the memory there is, and in any case.
   private static let memoryShare = 0.2
+  private static let mostBytes = 2 << 30
 
   let configuration: ModelConfiguration
   private let checkpoint: ModelCheckpoint?
@@ -36,6 +37,8 @@ struct TrialUpdate {
     // Which layers, and which of them are computed again, is the rates' part.
     (settings.trunkLayer, settings.checkpointedLayers) = (nil, nil)
     settings.lora?.layers = nil
+    // Whole names may be of other layers.
+    settings.lora?.targets = Self.kinds(run.settings.lora?.targets ?? [])
     settings.lora?.savedModules = nil
     settings.lora?.tokens = nil
     self.settings = settings
@@ -44,6 +47,10 @@ struct TrialUpdate {
     configuration.blocks = Array(whole.blocks.prefix(Self.blocks))
     configuration.vocabularySize = min(whole.vocabularySize, Self.mostTokens)
     self.configuration = configuration
+  }
+
+  private static func kinds(_ targets: [String]) -> [String] {
+    targets.map { $0.split(separator: ".").last.map(String.init) ?? $0 }
   }
 
   /// Of what it depends on.
@@ -85,14 +92,14 @@ struct TrialUpdate {
     -> Double?
   {
     let parameters = configuration.linears.reduce(0) { $0 + $1.inputWidth * $1.outputWidth }
-    guard count > 0, settings.engine == .auto, Double(bytes) <= Self.memoryShare * Double(available ?? .max) else {
-      return nil
-    }
+    guard count > 0, settings.engine == .auto, bytes <= Self.mostBytes,
+      Double(bytes) <= Self.memoryShare * Double(available ?? .max)
+    else { return nil }
     let most = max(Self.fewestRows, Int(Self.work / Double(3 * max(1, parameters))))
     guard let batch = batch(rows: min(most, Int(rows)), samples, count: count) else { return nil }
     let isFrozen = settings.lora != nil
     let weights = isFrozen ? nil : TrainableWeights(configuration)
-    weights?.initialize(seed: 1)
+    weights?.fillForTrial(compute)
     let decoder =
       try weights?.decoder()
       ?? Decoder.trial(
@@ -107,7 +114,8 @@ struct TrialUpdate {
     let seconds = update(
       batch, decoder, adapter.map { .adapter($0) } ?? .weights(weights ?? TrainableWeights(configuration)), isQuantized)
     let factor = seconds / max(expected, 1e-9)
-    return factor.isFinite && (0.05...20).contains(factor) ? factor : nil
+    // Anything else is no measure of this.
+    return factor.isFinite && (0.05...20).contains(factor) ? factor : 1
   }
 
   /// Seconds, at the best.
