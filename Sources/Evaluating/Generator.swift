@@ -7,6 +7,7 @@ import Tokenizing
 public struct Generator {
   public let pass: InferencePass
   let vocabulary: Continuation.Vocabulary
+  private let makesShortlist: Bool
   private let kept: KeptSequence
   /// Tokens after which making a shortlist of the head pays.
   private static let shortlistPays = 16
@@ -17,14 +18,20 @@ public struct Generator {
 
   /// `endTokens` end a text beside those of the model and its tokenizer, as what ends a turn in a chat template.
   ///
+  /// `makesShortlist`: whether long greedy answers may take memory of a byte a weight of the head, which is kept with the model,
+  /// to be faster.
+  ///
   /// Throws `badData` where the tokenizer has ids that the model does not.
-  public init(_ pass: InferencePass, _ tokenizer: Tokenizer, endTokens: [Int32] = []) throws {
+  public init(
+    _ pass: InferencePass, _ tokenizer: Tokenizer, endTokens: [Int32] = [], makesShortlist: Bool = true
+  ) throws {
     let configuration = pass.decoder.configuration
     guard tokenizer.vocabularyCount <= configuration.vocabularySize else {
       throw SFTError(
         .badData, "the tokenizer has \(tokenizer.vocabularyCount) tokens, the model \(configuration.vocabularySize)")
     }
     self.pass = pass
+    self.makesShortlist = makesShortlist
     vocabulary = Continuation.Vocabulary(
       tokenizer, endTokens: Set(configuration.endTokens.map(Int32.init) + tokenizer.endTokens + endTokens),
       classes: configuration.vocabularySize)
@@ -58,7 +65,7 @@ public struct Generator {
     var shortlist: HeadShortlist?
     while true {
       guard let next = logits else { throw SFTError(.internalError, "a prompt gave no logits") }
-      if continuation.tokens.count == Self.shortlistPays, settings.sampling.takesLargest {
+      if makesShortlist, continuation.tokens.count == Self.shortlistPays, settings.sampling.takesLargest {
         shortlist = pass.shortlist(excluding: vocabulary.padding)
       }
       try stream(try continuation.advance(next, shortlist))

@@ -176,7 +176,8 @@ struct TrainingJob {
   private func sampleText(_ inference: InferencePass) throws -> (prompt: String, text: String) {
     let text = try tokenizer.decode(data.samplePrompt, skipSpecialTokens: false)
     guard (1..<decoder.configuration.contextLength).contains(data.samplePrompt.count) else { return (text, "") }
-    let generator = try Generator(inference, tokenizer, endTokens: data.sampleEnds)
+    // A sample is no reason to take memory that the training does not need.
+    let generator = try Generator(inference, tokenizer, endTokens: data.sampleEnds, makesShortlist: false)
     let limit = configuration.settings.sampleLimit
     var done = 0
     let answer = try generator.generate(data.samplePrompt, GenerationSettings(maxNewTokens: limit)) { _ in

@@ -97,6 +97,7 @@ struct TrialUpdate {
     else { return nil }
     let most = max(Self.fewestRows, Int(Self.work / Double(3 * max(1, parameters))))
     guard let batch = batch(rows: min(most, Int(rows)), samples, count: count) else { return nil }
+    defer { Compute.trimHeap() }
     let isFrozen = settings.lora != nil
     let weights = isFrozen ? nil : TrainableWeights(configuration)
     weights?.fillForTrial(compute)
