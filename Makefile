@@ -20,7 +20,7 @@ BIN = $(DESTDIR)$(PREFIX)/bin
 COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 STANDALONE = .build-install
 # curl carries what is asked of a judge; nothing else needs it.
-DEBIAN_PACKAGES = libopenblas-dev libjson-c-dev libzstd-dev pkg-config curl
+DEBIAN_PACKAGES = libopenblas-dev libjson-c-dev libzstd-dev zlib1g-dev pkg-config curl
 DEMO_WORKSPACE = .sft-demo
 DEMO_FLAGS = --lr 3e-3 --scheduler cosine --warmup-steps 20 --batch-size 16 --epochs 6
 EMBEDDED_WORKSPACE = .sft-embedded
@@ -35,9 +35,9 @@ menu:
 
 dependencies:
 	@command -v $(SWIFT) >/dev/null || { echo "Swift 6.2 or newer is needed: https://www.swift.org/install" >&2; exit 1; }
-	@if ! { command -v curl && command -v pkg-config && pkg-config --exists openblas json-c libzstd; } >/dev/null 2>&1; then \
+	@if ! { command -v curl && command -v pkg-config && pkg-config --exists openblas json-c libzstd zlib; } >/dev/null 2>&1; then \
 	  if ! command -v apt-get >/dev/null; then \
-	    echo "Install the development files of OpenBLAS, json-c and zstd, pkg-config and curl, and run this again." >&2; exit 1; \
+	    echo "Install the development files of OpenBLAS, json-c, zstd and zlib, pkg-config and curl, and run this again." >&2; exit 1; \
 	  fi; \
 	  if [ "$$(id -u)" = 0 ]; then as=; elif command -v sudo >/dev/null; then as=sudo; else \
 	    echo "Neither root nor sudo: install these by hand and run this again: $(DEBIAN_PACKAGES)" >&2; exit 1; \
@@ -52,8 +52,8 @@ build: dependencies
 
 # Everything but glibc is linked in: the linker looks first into a folder that holds nothing but static libraries, by
 # copies of the pkg-config files that name it. libgcc_s is what unwinds; its static half is called libgcc_eh.
-STATIC_LIBRARIES = openblas:openblas json-c:json-c zstd:libzstd
-STATIC_FILES = libopenblas.a:libopenblas.a libjson-c.a:libjson-c.a libzstd.a:libzstd.a libstdc++.a:libstdc++.a libgcc_eh.a:libgcc_s.a
+STATIC_LIBRARIES = openblas:openblas json-c:json-c zstd:libzstd z:zlib
+STATIC_FILES = libopenblas.a:libopenblas.a libjson-c.a:libjson-c.a libzstd.a:libzstd.a libz.a:libz.a libstdc++.a:libstdc++.a libgcc_eh.a:libgcc_s.a
 
 standalone: dependencies
 	@rm -rf $(STANDALONE)/lib && mkdir -p $(STANDALONE)/lib

@@ -34,6 +34,7 @@ let package = Package(
     // Debian's libraries.
     .systemLibrary(name: "CJSON", pkgConfig: "json-c", providers: [.apt(["libjson-c-dev"])]),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
     // What every stage stands on.
@@ -43,7 +44,8 @@ let package = Package(
     target("JSON", ["Core", "Files", "CJSON"], settings: kernelSettings),
 
     // The data's side: files → records → segments → ids and ranges → batches.
-    target("Loading", ["Core", "Files", "JSON"]),
+    target("Formats", ["Core", "Files", "CZlib", "CZstd"], settings: kernelSettings),
+    target("Loading", ["Core", "Files", "Formats", "JSON"]),
     // Templates of foreign hands: a small interpreter of Jinja whose output knows where it came from.
     target("Jinja", ["Core", "JSON"], settings: kernelSettings),
     // Sources/Templating/prompts is a link to prompts/, whose files are embedded in the binary.
@@ -145,7 +147,8 @@ let package = Package(
     tests("Weights", ["Core", "Files", "JSON", "TestSupport", "Weights"]),
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
-    tests("Loading", ["Core", "Files", "JSON", "Loading"]),
+    tests("Formats", ["Core", "Files", "Formats", "JSON", "TestSupport"]),
+    tests("Loading", ["Core", "Files", "JSON", "Loading", "TestSupport"]),
     .testTarget(
       name: "JinjaTests", dependencies: ["Core", "Files", "JSON", "Jinja"], exclude: ["Fixtures"],
       swiftSettings: kernelSettings),

@@ -31,45 +31,24 @@ extension MappedFile {
   }
 
   private convenience init(copying source: Int32, name: String) throws {
-    let copy = try makeNamelessFile()
-    defer { close(copy) }
-    try copyAll(from: source, to: copy, name: name)
-    try self.init(descriptor: copy, path: name, isCopy: true)
+    let copy = try NamelessFile()
+    var buffer = [UInt8](repeating: 0, count: 1 << 18)
+    while true {
+      let count = read(source, &buffer, buffer.count)
+      if count == 0 { break }
+      guard count > 0 else {
+        if errno == EINTR { continue }
+        throw systemError("read", name)
+      }
+      do {
+        try buffer.withUnsafeBytes { try copy.append(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+      } catch var error as SFTError {
+        error.file = name
+        throw error
+      }
+    }
+    try self.init(copy, name: name)
   }
 }
 
 private let standardInputIsTaken = Atomic<Bool>(false)
-
-/// An empty file for reading and writing that is gone when it is closed.
-private func makeNamelessFile() throws -> Int32 {
-  let wanted = getenv("TMPDIR").map { String(cString: $0) } ?? ""
-  let usual = access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp"
-  let folder = wanted.isEmpty ? usual : wanted
-  var template = (folder + "/sft-input-XXXXXX").utf8CString.map { $0 }
-  let descriptor = mkstemp(&template)
-  guard descriptor >= 0 else { throw systemError("create a temporary file", folder) }
-  _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-  unlink(template)
-  return descriptor
-}
-
-private func copyAll(from source: Int32, to target: Int32, name: String) throws {
-  var buffer = [UInt8](repeating: 0, count: 1 << 18)
-  while true {
-    let count = read(source, &buffer, buffer.count)
-    if count == 0 { return }
-    guard count > 0 else {
-      if errno == EINTR { continue }
-      throw systemError("read", name)
-    }
-    var written = 0
-    while written < count {
-      let taken = buffer.withUnsafeBytes { write(target, $0.baseAddress?.advanced(by: written), count - written) }
-      guard taken > 0 else {
-        if errno == EINTR { continue }
-        throw systemError("keep a copy of it", name)
-      }
-      written += taken
-    }
-  }
-}

@@ -13,12 +13,13 @@ package struct FieldReader: ~Copyable {
     case other(String)
   }
 
-  private let names: [StaticString]
+  /// With the zero at their end that json-c wants.
+  private let names: [[CChar]]
   private let tokener: Tokener
 
-  /// `names` without U+0000. They are literals because json-c wants them as C strings, once for every object.
-  package init(_ names: [StaticString]) throws {
-    self.names = names
+  /// `names` without U+0000.
+  package init(_ names: [String]) throws {
+    self.names = names.map { Array($0.utf8CString) }
     tokener = try Tokener()
   }
 
@@ -30,8 +31,9 @@ package struct FieldReader: ~Copyable {
       guard countMembers(value) == memberCount else { return nil }
       return names.map { name in
         var member: OpaquePointer?
-        let text = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
-        guard json_object_object_get_ex(value, text, &member) != 0 else { return .missing }
+        guard name.withUnsafeBufferPointer({ json_object_object_get_ex(value, $0.baseAddress, &member) }) != 0 else {
+          return .missing
+        }
         return field(member)
       }
     }

@@ -35,7 +35,8 @@ struct ChunkParser: ~Copyable {
     self.fileIndex = fileIndex
     self.options = options
     self.format = format
-    reader = try FieldReader(["instruction", "input", "output", "system", "system_prompt", "history"])
+    let names = ["instruction", "input", "output", "system", "system_prompt", "history"]
+    reader = try FieldReader(names.map(options.columns.column))
   }
 
   consuming func parse(_ chunk: Chunk) -> ChunkResult {
@@ -142,7 +143,7 @@ struct ChunkParser: ~Copyable {
       throw SFTError(.internalError, "an object is none", file: file.path, line: result.lines)
     }
     do throws(RecordFault) {
-      let conversation = try RecordReader(format: format).conversation(members)
+      let conversation = try RecordReader(format: format).conversation(options.columns.renamed(members))
       guard conversation.turns.contains(where: { $0.role == Role.assistant }) else {
         throw RecordFault("the record has no message of the assistant, so there is nothing to learn from it")
       }
@@ -150,10 +151,11 @@ struct ChunkParser: ~Copyable {
     } catch {
       var found = bad(error.message)
       // A field that is missing may have another name.
-      if format == .alpaca, members["instruction"] == nil || members["output"] == nil, let other = MissingField(object)
+      if format == .alpaca, members["instruction"] == nil || members["output"] == nil, options.columns.isEmpty,
+        let other = MissingField(object)
       {
         found.message += other.fields
-        found.advice = other.advice(isElement: !isLine)
+        found.advice = other.advice
       }
       throw found
     }

@@ -9,6 +9,11 @@ enum FieldNames {
     return instruction.contains(name) || input.contains(name) || output.contains(name)
   }
 
+  /// Whether a table with a column of that name may hold records.
+  static func isColumn(_ name: String) -> Bool {
+    isKnown(name) || ColumnNames.fields.contains(name.lowercased()) || ["질문", "답변"].contains(name)
+  }
+
   /// The one of `names` that is meant by the earliest of `field`'s names.
   static func match(_ field: [String], in names: [String]) -> String? {
     for usual in field {

@@ -8,10 +8,10 @@ public struct ForeignFormat: Sendable, Equatable {
   public var description: String
   public var advice: String
 
-  /// nil for JSON, JSON Lines and plain text. Looks at the first line, and at a file that is one JSON object as a whole.
+  /// nil for JSON, JSON Lines and plain text. Looks at the first bytes, and at a file that is one JSON object as a whole.
   public init?(_ file: MappedFile) {
     let text = withoutByteOrderMark(file.bytes)
-    let found = Self.container(file.bytes) ?? Self.table(text, file.path) ?? Self.wrapper(text)
+    let found = Self.container(file.bytes) ?? Self.wrapper(text)
     guard let found else { return nil }
     self = found
   }
@@ -48,8 +48,8 @@ public struct ForeignFormat: Sendable, Equatable {
 
 extension ForeignFormat {
   private static let containers: [(signature: [UInt8], format: ForeignFormat)] = [
-    ([0x1f, 0x8b], ForeignFormat("is compressed with gzip", advice: "Decompress it first: gunzip FILE")),
-    ([0x28, 0xb5, 0x2f, 0xfd], ForeignFormat("is compressed with zstd", advice: "Decompress it first: unzstd FILE")),
+    ([0x1f, 0x8b], ForeignFormat("is compressed twice", advice: "Decompress it first: gunzip FILE")),
+    ([0x28, 0xb5, 0x2f, 0xfd], ForeignFormat("is compressed twice", advice: "Decompress it first: unzstd FILE")),
     (Array("BZh".utf8), ForeignFormat("is compressed with bzip2", advice: "Decompress it first: bunzip2 FILE")),
     ([0xfd] + Array("7zXZ".utf8), ForeignFormat("is compressed with xz", advice: "Decompress it first: unxz FILE")),
     (
@@ -58,8 +58,18 @@ extension ForeignFormat {
         "is a zip archive, as spreadsheets are too",
         advice: "Unpack it and give the files in it; save a spreadsheet as CSV and convert that to JSON Lines")
     ),
-    (Array("PAR1".utf8), ForeignFormat("is a Parquet table", advice: pandas("read_parquet"))),
-    (Array("ARROW1".utf8), ForeignFormat("is an Arrow table", advice: pandas("read_feather"))),
+    (
+      Array("ARROW1".utf8),
+      ForeignFormat(
+        "is an Arrow table",
+        advice: "Convert it to Parquet: python3 -c 'import pandas, sys; "
+          + "pandas.read_feather(sys.argv[1]).to_parquet(sys.argv[2])' FILE NEW.parquet")
+    ),
+    (
+      // What datasets.save_to_disk and its cache hold.
+      [0xff, 0xff, 0xff, 0xff],
+      ForeignFormat("is an Arrow stream", advice: "Save the dataset as Parquet: Dataset.to_parquet(\"NEW.parquet\")")
+    ),
     (Array("SQLite format 3".utf8), ForeignFormat("is an SQLite database", advice: "Export its records as JSON Lines")),
     (Array("%PDF".utf8), ForeignFormat("is a PDF document", advice: "Give records as JSON Lines")),
     ([0xff, 0xfe], utf16), ([0xfe, 0xff], utf16),
@@ -67,17 +77,11 @@ extension ForeignFormat {
 
   private static let utf16 = ForeignFormat("is in UTF-16", advice: "Convert it to UTF-8")
 
-  private static func pandas(_ reader: String) -> String {
-    "Convert it to JSON Lines: python3 -c 'import pandas, sys; pandas.\(reader)(sys.argv[1]).to_json(sys.argv[2], "
-      + "orient=\"records\", lines=True)' FILE NEW.jsonl"
-  }
-
   private static func container(_ bytes: UnsafeRawBufferPointer) -> ForeignFormat? {
-    containers.first { bytes.starts(with: $0.signature) }?.format
-  }
-
-  private static func table(_ text: UnsafeRawBufferPointer, _ path: String) -> ForeignFormat? {
-    TableHeader(text, path: path).map { ForeignFormat($0.description, advice: $0.advice) }
+    if bytes.dropFirst(257).starts(with: "ustar".utf8) {
+      return ForeignFormat("is a tar archive", advice: "Unpack it and give the files in it")
+    }
+    return containers.first { bytes.starts(with: $0.signature) }?.format
   }
 
   /// One JSON object that holds the records in a member of its own.

@@ -6,17 +6,24 @@ extension DataFormat {
   /// So many records of a file are looked at.
   private static let sampleSize = 64
 
-  /// The format of a file's records, by what the first of them hold that is not null; nil where that tells nothing.
-  init?(of file: MappedFile) {
+  /// The format of a file's records, by what the first of them hold that is not null; nil where that tells nothing. Fields that
+  /// `columns` names tell before others. Throws `badData` where the file does not have those columns.
+  init?(of file: MappedFile, _ columns: ColumnNames) throws {
     guard var splitter = try? Splitter(file, chunkBytes: 1 << 16), let chunk = try? splitter.next() else { return nil }
-    var names = Set<String>()
+    var (seen, names) = ([String](), Set<String>())
     for range in Self.records(in: chunk, file).prefix(Self.sampleSize) {
       guard let record = ObjectOutline(UnsafeRawBufferPointer(rebasing: file.bytes[range])) else { continue }
-      for member in record.members where !record.bytes[member.value].elementsEqual("null".utf8) {
-        names.insert(member.name)
+      for member in record.members {
+        if !seen.contains(member.name) { seen.append(member.name) }
+        if !record.bytes[member.value].elementsEqual("null".utf8) { names.insert(member.name) }
       }
     }
-    self.init(members: names)
+    try columns.check(seen, file: file.path)
+    guard let found = DataFormat(members: Set(columns.columns.keys)) ?? DataFormat(members: columns.fields(names))
+    else {
+      return nil
+    }
+    self = found
   }
 
   private static func records(in chunk: Chunk, _ file: MappedFile) -> [Range<Int>] {

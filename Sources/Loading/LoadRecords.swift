@@ -1,8 +1,10 @@
 import Core
 import Files
+import Formats
 
-/// Reads records of any `DataFormat` from JSON Lines (an object a line) and JSON arrays of objects; which of the two a file
-/// is is seen by its content, and its format by the members of its first records, unless `options` names it.
+/// Reads records of any `DataFormat` from JSON Lines (an object a line), JSON arrays of objects, CSV, TSV and Parquet, all of them
+/// perhaps compressed with gzip or zstd; which of these a file is is seen by its content (of CSV by its name, too), and its format
+/// by the members of its first records, unless `options` names it. Of Parquet a line is a row.
 ///
 /// A record has something to learn: an answer that is not empty, or a message of the assistant. In the Alpaca form a
 /// missing or null input is an empty one, instruction and input are not both empty, and other members are ignored. Files
@@ -28,9 +30,15 @@ private func loadFile(
   _ file: MappedFile, index: Int, options: LoadingOptions, into report: inout LoadingReport,
   _ consume: ([Conversation]) throws -> Void
 ) throws {
+  let file = try readable(file, columns: options.columns) { fault in
+    guard options.skipBad else { throw fault }
+    report.skippedBadCount += 1
+    if report.skippedBad.count < LoadingReport.listedLimit { report.skippedBad.append(fault) }
+  }
   var splitter = try Splitter(file, chunkBytes: max(1, options.chunkBytes))
   // Where its members tell nothing, what is missing is said of the usual one.
-  let format = options.format ?? DataFormat(of: file) ?? .alpaca
+  let found = try DataFormat(of: file, options.columns)
+  let format = options.format ?? found ?? .alpaca
   report.formats.append(format)
   /// Line on which the next chunk starts.
   var line = 1
@@ -54,6 +62,17 @@ private func loadFile(
   }
   if isEmpty { throw SFTError(.badData, "holds no records", file: file.path) }
 }
+
+/// A file's content as JSON or text. `bad` gets rows of a table that are no records; what it throws ends the reading.
+func readable(
+  _ file: MappedFile, columns: ColumnNames = ColumnNames(), bad: (SFTError) throws -> Void
+) throws -> MappedFile {
+  let named = Set(columns.columns.values)
+  return try unpacked(file, isColumn: { named.contains($0) || FieldNames.isColumn($0) }, bad: bad)
+}
+
+/// A file's content as JSON or text, for what is read otherwise than as records. Throws `badData` where it is damaged.
+public func readable(_ file: MappedFile) throws -> MappedFile { try readable(file) { throw $0 } }
 
 /// The next few chunks for every thread, and the error after them if one follows.
 private func wave(_ splitter: inout Splitter, threads: Int) -> (chunks: [Chunk], failure: (any Error)?) {

@@ -8,12 +8,19 @@ public struct LoadingOptions: Sendable {
   public var skipBad: Bool
   /// What the records are; nil for what each file shows.
   public var format: DataFormat?
+  /// What columns hold the fields of a record that are not named as usual.
+  public var columns: ColumnNames
   /// Threads that parse. The result does not depend on it.
   public var threads: Int
   /// Bytes that a thread parses at a time; a record is never divided. The result does not depend on it.
   package var chunkBytes = 512 << 10
 
-  public init(onlyEmptyInput: Bool = false, skipBad: Bool = false, format: DataFormat? = nil, threads: Int = 1) {
+  public init(
+    onlyEmptyInput: Bool = false, skipBad: Bool = false, format: DataFormat? = nil,
+    columns: ColumnNames = ColumnNames(),
+    threads: Int = 1
+  ) {
+    self.columns = columns
     self.onlyEmptyInput = onlyEmptyInput
     self.skipBad = skipBad
     self.format = format

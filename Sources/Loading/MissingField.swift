@@ -25,13 +25,18 @@ struct MissingField {
   }
 
   /// What to do with a record of a file whose first records are instructions, or nothing that is known.
-  func advice(isElement: Bool) -> String {
+  var advice: String {
     if let (name, _) = turns {
       return DataFormat.listNames.contains(name)
         ? "It is a conversation: give those in a file of their own"
-        : "It is a conversation: take " + command("{messages: \(jqPath(name))}", isElement)
+        : "It is a conversation: --columns messages=\(name)"
     }
-    return conversion(isElement: isElement) ?? "A record needs \"instruction\" and \"output\", and perhaps \"input\""
+    if let name = outline.recordsMember {
+      return "The records are in its \"\(name)\": take " + command("\(jqPath(name))[]", false)
+    }
+    guard let renamed else { return "A record needs \"instruction\" and \"output\", and perhaps \"input\"" }
+    return "Say which of them are the record's: --columns "
+      + renamed.map { "\($0.field)=\($0.name)" }.joined(separator: ",")
   }
 
   func conversion(isElement: Bool) -> String? {
@@ -66,11 +71,16 @@ struct MissingField {
   }
 
   private var renamingFilter: String? {
+    renamed.map { "{" + $0.map { "\($0.field): \(jqPath($0.name))" }.joined(separator: ", ") + "}" }
+  }
+
+  /// The record's fields, and what they are called.
+  private var renamed: [(field: String, name: String)]? {
     guard let instruction = FieldNames.match(FieldNames.instruction, in: names),
       let output = FieldNames.match(FieldNames.output, in: names)
     else { return nil }
-    let input = FieldNames.match(FieldNames.input, in: names).map { "input: \(jqPath($0)), " } ?? ""
-    return "{instruction: \(jqPath(instruction)), \(input)output: \(jqPath(output))}"
+    let input = FieldNames.match(FieldNames.input, in: names).map { [("input", $0)] } ?? []
+    return [("instruction", instruction)] + input + [("output", output)]
   }
 }
 

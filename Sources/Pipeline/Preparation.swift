@@ -90,8 +90,10 @@ struct Preparation {
     _ files: [MappedFile], _ store: ArtifactStore, _ report: (StageReport) -> Void
   ) throws -> Artifact<RecordsStage.Summary> {
     let records = try RecordsStage.run(
-      store, files: files, onlyEmptyInput: options.onlyEmptyInput, skipBad: options.skipBad, format: options.format,
-      threads: options.threads)
+      store, files: files,
+      LoadingOptions(
+        onlyEmptyInput: options.onlyEmptyInput, skipBad: options.skipBad, format: options.format,
+        columns: options.columns, threads: options.threads))
     report(StageReport(stage: RecordsStage.name, reused: records.reused, path: records.path))
     return records
   }

@@ -15,6 +15,8 @@ public struct PrepareOptions: Sendable {
   public var template: String?
   /// nil for what each file shows.
   public var format: DataFormat?
+  /// What holds the fields of a record that are not named as usual.
+  public var columns: ColumnNames
   public var trainOn: TrainedTurns
   /// What a template takes for today's date; nil for today's.
   public var date: PinnedDate?
@@ -31,7 +33,7 @@ public struct PrepareOptions: Sendable {
 
   public init(
     files: [String], model: String?, template: String? = nil, format: DataFormat? = nil,
-    trainOn: TrainedTurns = .assistant, date: PinnedDate? = nil, maxLength: Int? = nil,
+    columns: ColumnNames = ColumnNames(), trainOn: TrainedTurns = .assistant, date: PinnedDate? = nil, maxLength: Int? = nil,
     overlong: OverlongPolicy = .error, validationShare: Double = 0.05, validationFile: String? = nil,
     seed: UInt64 = 42, dedupe: Bool = false, skipBad: Bool = false, onlyEmptyInput: Bool = false, threads: Int
   ) {
@@ -39,6 +41,7 @@ public struct PrepareOptions: Sendable {
     self.model = model
     self.template = template
     self.format = format
+    self.columns = columns
     self.trainOn = trainOn
     self.date = date
     self.maxLength = maxLength

@@ -36,18 +36,17 @@ enum RecordsStage {
   }
 
   static func run(
-    _ store: ArtifactStore, files: [MappedFile], onlyEmptyInput: Bool, skipBad: Bool, format: DataFormat?, threads: Int
+    _ store: ArtifactStore, files: [MappedFile], _ options: LoadingOptions
   ) throws -> Artifact<Summary> {
     let sources = try SourceFiles(files, store)
     let key = ArtifactKey(
       stage: name, version: version,
       settings: [
-        Setting("only-empty-input", onlyEmptyInput), Setting("skip-bad", skipBad),
-        Setting("data-format", format?.rawValue ?? ""),
-      ], inputs: sources.contents)
+        Setting("only-empty-input", options.onlyEmptyInput), Setting("skip-bad", options.skipBad),
+        Setting("data-format", options.format?.rawValue ?? ""),
+      ] + (options.columns.isEmpty ? [] : [Setting("columns", options.columns.words)]), inputs: sources.contents)
     return try store.artifact(key) { writer in
       let shard = ShardWriter(try writer.file(dataFile))
-      let options = LoadingOptions(onlyEmptyInput: onlyEmptyInput, skipBad: skipBad, format: format, threads: threads)
       var (conversations, turns) = (0, 0)
       let report = try loadRecords(from: files, options: options) { records in
         // A batch is about half a megabyte of JSON, so a frame is about as much.

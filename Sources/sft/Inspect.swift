@@ -10,9 +10,9 @@ import Weights
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look into prepared data, a model, an adapter, or what a model computes.",
-    usage: "sft inspect <data|model|adapter|activations> [options]",
-    subcommands: [InspectData.self, InspectModel.self, InspectAdapter.self, InspectActivations.self])
+    abstract: "Look into data, a model, an adapter, or what a model computes.",
+    usage: "sft inspect <data|records|model|adapter|activations> [options]",
+    subcommands: [InspectData.self, InspectRecords.self, InspectModel.self, InspectAdapter.self, InspectActivations.self])
 }
 
 struct InspectData: ParsableCommand {

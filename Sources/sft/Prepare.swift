@@ -82,6 +82,13 @@ struct Prepare: ParsableCommand {
     )
     var dataFormat: DataFormat?
 
+    @Option(
+      name: .long,
+      help: .takes(
+        "FIELD=COLUMN,…", "What holds a record's fields, where that is not named as usual: instruction=task,output=text."),
+      transform: { try ColumnNames($0) })
+    var columns = ColumnNames()
+
     @Flag(name: .long, help: "Keep only the first of equal records.")
     var dedupe = false
 
@@ -106,7 +113,7 @@ struct Prepare: ParsableCommand {
     let workspace = Workspace(common.workspace, progress: progress.show) { progress.note($0) }
     let options = PrepareOptions(
       files: files, model: form.model, template: form.template, format: selection.dataFormat,
-      trainOn: form.trainOn, date: form.date, maxLength: form.maxLength, overlong: form.overlong,
+      columns: selection.columns, trainOn: form.trainOn, date: form.date, maxLength: form.maxLength, overlong: form.overlong,
       validationShare: split.share ?? 0.05, validationFile: split.file, seed: split.seed, dedupe: selection.dedupe,
       skipBad: selection.skipBad, onlyEmptyInput: selection.onlyEmptyInput,
       threads: computing.threads ?? Compute.availableThreads)

@@ -37,13 +37,13 @@ import TestSupport
       for (command, message) in [
         ("sft prepare - --model '\(Self.model)'", "standard input:3: the record has no \"output\"."),
         ("sft eval --model '\(Self.model)' --data -", "standard input:3: the record has no \"output\"."),
-        ("sft compare --questions - --model '\(Self.model)'", "standard input: is CSV"),
+        ("sft compare --questions - --model '\(Self.model)'", "standard input: is a zip archive"),
         (
           "sft prepare - --val-file - --model '\(Self.model)'",
           "standard input can be given only once: it is read to its end."
         ),
       ] {
-        let text = command.contains("compare") ? "question,answer\\na,b\\n" : lines
+        let text = command.contains("compare") ? "PK\\3\\4" : lines
         let outcome = try sft.shell("printf '\(text)' | \(command) --quiet")
         #expect(outcome.errors.hasPrefix("error: " + message), "\(command): \(outcome.errors)")
         #expect(outcome.code == (command.contains("--val-file") ? 64 : 65))

@@ -21,7 +21,8 @@ enum Layers {
 
   /// The internal modules each may import, besides the foundations. Pipeline and sft stand above them all.
   static let allowed: [String: Set<String>] = [
-    "Core": [], "Files": [], "JSON": [], "Loading": [], "Jinja": [], "Templating": ["Jinja"], "Tokenizing": [],
+    "Core": [], "Files": [], "JSON": [], "Formats": ["CZlib", "CZstd"],
+    "Loading": ["Formats"], "Jinja": [], "Templating": ["Jinja"], "Tokenizing": [],
     "Packing": [], "SampleEncoding": ["Templating", "Tokenizing"], "Artifacts": ["CZstd"], "Weights": [],
     "Kernels": ["CKernels", "COpenBLAS"],
     "Quantizing": ["Kernels", "Weights"], "Models": ["Kernels", "Quantizing", "Weights"],
@@ -35,7 +36,7 @@ enum Layers {
   static let special: [String: Set<String>] = [
     "Core": [], "Files": ["Core", "CProcess"], "JSON": ["Core", "Files", "CJSON"], "CKernels": [], "CJSON": [],
     "COpenBLAS": [],
-    "CZstd": [], "CEmbedded": [], "CProcess": [],
+    "CZlib": [], "CZstd": [], "CEmbedded": [], "CProcess": [],
   ]
 
   /// Every breach, in words, sorted; none where all is well.

@@ -119,7 +119,7 @@ struct TrialUpdate {
     return factor.isFinite && (0.05...20).contains(factor) ? factor : 1
   }
 
-  /// Seconds, at the best.
+  /// Seconds, in the median: what a training will find, too, and not the best that the machine can do.
   private func update(
     _ batch: Batch, _ decoder: Decoder, _ trained: TrainedParameters, _ isQuantized: Bool
   ) -> Double {
@@ -140,7 +140,7 @@ struct TrialUpdate {
       }
     }
     // The first makes the buffers.
-    return times.dropFirst().min() ?? 0
+    return times.dropFirst().sorted()[Self.times / 2]
   }
 
   /// Records from the start of the data, of which the last may be cut; nil where nothing of them is trained.
