@@ -29,6 +29,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
     // Debian's libraries.
@@ -42,6 +43,9 @@ let package = Package(
     .target(name: "CProcess", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
     target("Files", ["Core", "CProcess", .product(name: "Crypto", package: "swift-crypto")]),
     target("JSON", ["Core", "Files", "CJSON"], settings: kernelSettings),
+
+    // What was downloaded from the Hugging Face hub.
+    target("Hub", ["Core", "Files"]),
 
     // The data's side: files → records → segments → ids and ranges → batches.
     target("Formats", ["Core", "Files", "CZlib", "CZstd"], settings: kernelSettings),
@@ -63,7 +67,7 @@ let package = Package(
     target("Auditing", ["Core"]),
 
     // The weights' side: checkpoint → decoder → training → adapter.
-    target("Weights", ["Core", "Files", "JSON"], settings: kernelSettings),
+    target("Weights", ["Core", "Files", "Hub", "JSON"], settings: kernelSettings),
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
     target("Quantizing", ["Core", "JSON", "Kernels", "Weights"], settings: kernelSettings),
@@ -93,7 +97,7 @@ let package = Package(
     target(
       "Pipeline",
       [
-        "Core", "Files", "Artifacts", "Auditing", "Loading", "Templating", "Tokenizing",
+        "Core", "Files", "Artifacts", "Auditing", "Hub", "Loading", "Templating", "Tokenizing",
         "SampleEncoding", "Packing", "Weights", "Kernels", "Quantizing", "Models", "Training", "Evaluating",
         "Exporting", "JSON", "Judging", "Reporting",
         "TensorBoard", "Embedded",
@@ -103,7 +107,7 @@ let package = Package(
       dependencies: [
         "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Loading",
         "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training",
-        "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
       ],
       swiftSettings: swiftSettings),
 
@@ -147,6 +151,7 @@ let package = Package(
     tests("Weights", ["Core", "Files", "JSON", "TestSupport", "Weights"]),
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
+    tests("Hub", ["Core", "Files", "Hub", "TestSupport"]),
     tests("Formats", ["Core", "Files", "Formats", "JSON", "TestSupport"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading", "TestSupport"]),
     .testTarget(

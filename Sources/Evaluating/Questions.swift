@@ -41,7 +41,8 @@ public struct Question: Sendable, Equatable {
 }
 
 /// Questions from a file: JSON Lines (or a JSON array) of objects with `instruction` (or `question`), and perhaps `input`,
-/// `output`, and `choices` with `answer` (an index from 0, or the choice's text), or conversations, whose last message is the question or the answer to it; or plain text with one question a line.
+/// `output` (or `answer`), and `choices` with `answer` (an index from 0, or the choice's text), or conversations, whose last message
+/// is the question or the answer to it; or plain text with one question a line.
 /// Which it is is seen by the content. Blank lines are passed over.
 ///
 /// Throws `badData` with file and line for a line that is not one, and where there is no question at all. What to do with
@@ -122,7 +123,8 @@ private struct QuestionReader {
     }
     let choices = try self.choices()
     return Question(
-      question: question, input: try text("input") ?? "", reference: try text("output"), choices: choices,
+      question: question, input: try text("input") ?? "", reference: try text("output") ?? openAnswer(choices),
+      choices: choices,
       answer: try answer(among: choices), line: line ?? 0)
   }
 
@@ -164,10 +166,13 @@ private struct QuestionReader {
     return texts
   }
 
+  /// The answer to a question without choices, in words.
+  private func openAnswer(_ choices: [String]?) -> String? { choices == nil ? value["answer"]?.string : nil }
+
   private func answer(among choices: [String]?) throws -> Int? {
     let given = value["answer"].flatMap { $0.isNull ? nil : $0 }
     guard let choices else {
-      if given != nil { throw failure("has an 'answer' but no 'choices'") }
+      if given != nil, given?.string == nil { throw failure("has an 'answer' but no 'choices'") }
       return nil
     }
     switch given {

@@ -51,12 +51,18 @@ public struct CSVTable {
     }
     return try located(file) {
       var lines = try JSONLines()
-      var reader = CSVReader(UnsafeRawBufferPointer(rebasing: file.bytes[start...]), separator)
+      let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[start...])
+      var reader = CSVReader(bytes, separator)
       _ = try reader.next()
       for _ in 1..<reader.line { try lines.endLine() }
       while true {
-        let line = reader.line
+        let (line, begin) = (reader.line, reader.position)
         guard let fields = try reader.next() else { break }
+        guard isUTF8(UnsafeRawBufferPointer(rebasing: bytes[begin..<reader.position])) else {
+          throw SFTError(
+            .badData, "is not UTF-8", file: file.path, line: line,
+            advice: "Convert it; a Korean spreadsheet is often CP949: iconv -f CP949 -t UTF-8 FILE > NEW.csv")
+        }
         if fields.count == columns.count {
           write(fields, &lines)
         } else if fields.count > 1 || fields[0].count > 0 {
@@ -120,7 +126,7 @@ struct CSVReader {
 
   private let bytes: UnsafeRawBufferPointer
   private let separator: UInt8
-  private var position = 0
+  private(set) var position = 0
   /// On which the next record begins, from 1.
   private(set) var line = 1
 
@@ -192,4 +198,15 @@ struct CSVReader {
   private func isEnd(_ byte: UInt8) -> Bool {
     byte == separator || byte == 0x0a || byte == 0x0d
   }
+}
+
+/// ASCII is seen quickly.
+private func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  var index = 0
+  while index + 8 <= bytes.count {
+    if bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 { break }
+    index += 8
+  }
+  let rest = bytes[index...]
+  return rest.allSatisfy { $0 < 0x80 } || String(validating: rest, as: UTF8.self) != nil
 }

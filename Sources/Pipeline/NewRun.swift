@@ -16,10 +16,15 @@ extension Workspace {
   /// no instant at which it is without. Whoever made it has it, however many processes try. One that has event files in the
   /// folder `charts` from before is not free.
   ///
-  /// `fill` puts what else the run needs into a folder that is going to be the one it is told, and gives the settings.
+  /// `settings` is the text of the settings file that repeats it. `fill` puts what else the run needs into a folder that is going to be the one it is told, and gives the settings.
   func newRun(
-    _ name: String?, charts: String?, fill: (_ place: RunFolder, _ final: RunFolder) throws -> RunConfiguration
+    _ name: String?, charts: String?, settings: String,
+    fill: (_ place: RunFolder, _ final: RunFolder) throws -> RunConfiguration
   ) throws -> (HeldRun, RunConfiguration) {
+    let fill = { (place: RunFolder, final: RunFolder) in
+      try writeAtomically(settings, to: place.settings)
+      return try fill(place, final)
+    }
     if let name {
       try checkUncharted(name, charts)
       guard let made = try makeRun(try run(name), fill) else { throw taken(try run(name)) }

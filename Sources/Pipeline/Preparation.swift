@@ -12,7 +12,8 @@ struct Preparation {
   /// Its files are named as messages name them.
   let options: PrepareOptions
   let files: [MappedFile]
-  let validationFile: MappedFile?
+  /// None where a share of the data validates.
+  let validation: [MappedFile]
   /// Kept in use for as long as it is prepared for.
   private let location: ModelLocation
   let tokenizer: Tokenizer
@@ -25,11 +26,13 @@ struct Preparation {
   var model: String { location.recordedName }
 
   init(_ options: PrepareOptions, _ workspace: Workspace) throws {
-    files = try options.files.map { try MappedFile(input: $0) }
-    validationFile = try options.validationFile.map { try MappedFile(input: $0) }
+    let open = { (name: String) in
+      try dataFiles(name) { workspace.remark($0) }.map { try MappedFile(input: $0) }
+    }
+    files = try options.files.flatMap(open)
+    validation = try options.validationFile.map(open) ?? []
     var options = options
     options.files = files.map(\.path)
-    options.validationFile = validationFile?.path
     location = try workspace.model(options.model ?? EmbeddedModel.name)
     let folder = location.folder
     // All that training would refuse, before anything is made for it: no more is read than the weights' headers.
@@ -53,7 +56,7 @@ struct Preparation {
     }
     settings = PreparedStage.Settings(
       maxLength: maxLength, overlong: options.overlong,
-      validationShare: options.validationFile == nil ? options.validationShare : 0, seed: options.seed,
+      validationShare: validation.isEmpty ? options.validationShare : 0, seed: options.seed,
       removesDuplicates: options.dedupe, cutsPrompts: true)
   }
 
@@ -69,7 +72,7 @@ struct Preparation {
     try TemplateTokens(layout: layout, tokenizer: tokenizer).warning(folder: location.folder)
   }
 
-  var validationFiles: [String] { options.validationFile.map { [$0] } ?? [] }
+  var validationFiles: [String] { validation.map(\.path) }
 
   /// Some files, as far as they do not depend on the other settings.
   struct Source {
@@ -119,8 +122,9 @@ struct Preparation {
         Setting("model", model), Setting("tokenizer", tokenizer.digest),
         Setting("template", layout.name), Setting("max-length", settings.maxLength),
         Setting("overlong", options.overlong.rawValue), Setting("val", settings.validationShare),
-        Setting("seed", options.validationFile == nil ? options.seed : 0), Setting("dedupe", options.dedupe),
-        Setting("files", options.files.joined(separator: "\n")), Setting("val-file", options.validationFile ?? ""),
+        Setting("seed", validationFiles.isEmpty ? options.seed : 0), Setting("dedupe", options.dedupe),
+        Setting("files", options.files.joined(separator: "\n")),
+        Setting("val-file", validationFiles.joined(separator: "\n")),
       ], inputs: [data.tokens.digest] + (validation.map { [$0.tokens.digest] } ?? []))
   }
 
@@ -173,8 +177,8 @@ struct Preparation {
           + "\(grouped(counts.droppedAnswerTooLong)) the answer does not fit, and \(grouped(counts.alsoInValidation)) are "
           + "in the validation file too", file: options.files.first)
     }
-    guard options.validationFile == nil || training < selection.entries.count else {
-      throw SFTError(.badData, "no record is left to validate on: all were too long", file: options.validationFile)
+    guard validation.isEmpty || training < selection.entries.count else {
+      throw SFTError(.badData, "no record is left to validate on: all were too long", file: validationFiles.first)
     }
   }
 }

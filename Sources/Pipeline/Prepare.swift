@@ -8,6 +8,7 @@ import Weights
 
 /// What `sft prepare` is asked for.
 public struct PrepareOptions: Sendable {
+  /// Files, `-`, folders, or datasets of the hub's cache.
   public var files: [String]
   /// Folder or name; nil for the embedded model.
   public var model: String?
@@ -24,6 +25,7 @@ public struct PrepareOptions: Sendable {
   public var maxLength: Int?
   public var overlong: OverlongPolicy
   public var validationShare: Double
+  /// As one of `files`; nil for a share of the data.
   public var validationFile: String?
   public var seed: UInt64
   public var dedupe: Bool
@@ -33,7 +35,8 @@ public struct PrepareOptions: Sendable {
 
   public init(
     files: [String], model: String?, template: String? = nil, format: DataFormat? = nil,
-    columns: ColumnNames = ColumnNames(), trainOn: TrainedTurns = .assistant, date: PinnedDate? = nil, maxLength: Int? = nil,
+    columns: ColumnNames = ColumnNames(), trainOn: TrainedTurns = .assistant, date: PinnedDate? = nil,
+    maxLength: Int? = nil,
     overlong: OverlongPolicy = .error, validationShare: Double = 0.05, validationFile: String? = nil,
     seed: UInt64 = 42, dedupe: Bool = false, skipBad: Bool = false, onlyEmptyInput: Bool = false, threads: Int
   ) {
@@ -74,9 +77,10 @@ public func prepare(
   let layout = try preparation.layout(for: records.summary)
   try preparation.warning(layout).map(warn)
   let data = try preparation.source(records, preparation.options.files, layout, workspace.store, report)
-  let validation = try preparation.validationFile.map { file in
-    let records = try preparation.records([file], workspace.store, report)
-    return try preparation.source(records, preparation.validationFiles, layout, workspace.store, report)
+  var validation: Preparation.Source?
+  if !preparation.validation.isEmpty {
+    let records = try preparation.records(preparation.validation, workspace.store, report)
+    validation = try preparation.source(records, preparation.validationFiles, layout, workspace.store, report)
   }
   let artifact = try workspace.store.artifact(preparation.key(layout, data, validation)) { writer in
     try preparation.fill(writer, layout, data, validation)

@@ -79,7 +79,10 @@ public struct PretrainRun {
     let weights = TrainableWeights(model)
     let charts = try options.tensorboard.map(TensorBoardLog.folder)
     let template = try PromptTemplate.named("alpaca")
-    let (held, configuration) = try workspace.newRun(options.run, charts: charts) { place, final in
+    let (held, configuration) = try workspace.newRun(
+      options.run, charts: charts,
+      settings: options.settingsText(verb: "pretrain", file: "settings", data: [], like: nil)
+    ) { place, final in
       try createDirectory(place.blueprint)
       try copyFiles(Tokenizer.files(in: tokenizerFolder).map { tokenizerFolder + "/" + $0 }, to: place.blueprint)
       try writeAtomically(JSONValue.object(object).serialized + "\n", to: place.blueprint + "/config.json")
@@ -115,7 +118,10 @@ public struct PretrainRun {
     try announce(Planner.Run(configuration), sibling.folder.name, model, windows)
     try configuration.moveCharts(to: options.tensorboard)
     configuration.linearAlgebra = LinearAlgebra.report()
-    let (held, recorded) = try workspace.newRun(options.run, charts: configuration.tensorboard) { place, final in
+    let (held, recorded) = try workspace.newRun(
+      options.run, charts: configuration.tensorboard,
+      settings: options.settingsText(verb: "pretrain", file: "settings", data: [], like: sibling.folder)
+    ) { place, final in
       try createDirectory(place.blueprint)
       try copyFiles(
         try directoryEntries(sibling.folder.blueprint).map { sibling.folder.blueprint + "/" + $0 }, to: place.blueprint)

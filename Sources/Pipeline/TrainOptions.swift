@@ -53,6 +53,8 @@ public struct TrainOptions: Sendable {
   public var trunkCache: Int?
   public var quantization: QuantizationOptions?
   public var force = false
+  /// As they were typed, for the run's own settings file.
+  public var typedSettings: [TypedSetting] = []
   /// Starts though it is not going to fit in memory.
   public var ignoresMemory = false
   /// Says where the time goes; changes nothing else, so a resumed run may be asked too.

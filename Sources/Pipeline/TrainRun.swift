@@ -118,7 +118,12 @@ public struct TrainRun {
 
   private func train(_ start: SetUp, _ configuration: RunConfiguration) throws -> (RunFolder, TrainingOutcome?) {
     let decoder = try start.decoder()
-    let (held, _) = try workspace.newRun(options.run, charts: configuration.tensorboard) { _, _ in configuration }
+    let settings = try options.settingsText(
+      verb: "train", file: "config", data: [TypedSetting(name: "prepared", value: start.data.artifact.path)],
+      like: sibling?.folder)
+    let (held, _) = try workspace.newRun(options.run, charts: configuration.tensorboard, settings: settings) { _, _ in
+      configuration
+    }
     return (
       held.folder,
       try workspace.start(held, job(held.folder, configuration, start.data, start.base, decoder, start.trained))

@@ -27,6 +27,8 @@ public struct RunFolder: Sendable, Equatable {
   public var finishedMark: String { path + "/finished.json" }
   /// Present where the last command that trained it ended with an error.
   public var failedMark: String { path + "/failed.json" }
+  /// What it was told, as a settings file that trains the same again.
+  public var settings: String { path + "/settings.yaml" }
   /// Locked by the process that trains the run.
   public var lock: String { path + "/lock" }
   public var checkpoints: String { path + "/checkpoints" }

@@ -31,6 +31,7 @@ struct Compare: ParsableCommand {
   @OptionGroup(title: "Decoding") var decoding: DecodingOptions
   @OptionGroup(title: "Votes") var voting: VotingFlags
   @OptionGroup(title: "Judge") var judging: JudgeFlags
+  @OptionGroup(title: "Settings file") var settings: SettingsFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {

@@ -19,7 +19,9 @@ struct Prepare: ParsableCommand {
     usage: "<FILE> ... [options]",
     examples: [
       "sft prepare alpaca.jsonl --model gpt2",
-      "sft prepare a.jsonl b.jsonl --val-file held-out.jsonl --dedupe --overlong drop",
+      "sft prepare a.jsonl b.jsonl --val-file held-out.jsonl --overlong drop",
+      "sft prepare table.csv.gz --columns instruction=question,output=answer",
+      "sft prepare org/name --val-file org/name:validation --model gpt2",
     ])
 
   struct Form: ParsableArguments {
@@ -63,7 +65,9 @@ struct Prepare: ParsableCommand {
     @Option(name: .customLong("val"), help: .takes("SHARE", "Share of the records for validation (default: 0.05)."))
     var share: Double?
 
-    @Option(name: .customLong("val-file"), help: .takes("FILE", "Validation records, instead of a share of the data."))
+    @Option(
+      name: .customLong("val-file"),
+      help: .takes("FILE", "Validation records, named as the data, instead of a share of it."))
     var file: String?
 
     @Option(name: .long, help: .takes("N", "Seed of the split."))
@@ -85,7 +89,8 @@ struct Prepare: ParsableCommand {
     @Option(
       name: .long,
       help: .takes(
-        "FIELD=COLUMN,…", "What holds a record's fields, where that is not named as usual: instruction=task,output=text."),
+        "FIELD=COLUMN,…",
+        "What holds a record's fields, where that is not named as usual: instruction=task,output=text."),
       transform: { try ColumnNames($0) })
     var columns = ColumnNames()
 
@@ -99,13 +104,20 @@ struct Prepare: ParsableCommand {
     var onlyEmptyInput = false
   }
 
-  @Argument(help: .takes("FILE", "JSONL files or JSON arrays of instructions or conversations; - for standard input."))
+  @Argument(
+    help: .takes(
+      "FILE",
+      """
+      Instructions or conversations: JSON Lines, JSON, Parquet, CSV or TSV, also compressed (gzip, zstd); a folder of such \
+      files; a dataset in the local Hugging Face cache, owner/name[:split]; - for standard input.
+      """))
   var files: [String]
 
   @OptionGroup(title: "Model and template") var form: Form
   @OptionGroup(title: "Validation") var split: Split
   @OptionGroup(title: "Records") var selection: Selection
   @OptionGroup(title: "Computing") var computing: ThreadOption
+  @OptionGroup(title: "Settings file") var settings: SettingsFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
   func run() throws {
@@ -113,7 +125,8 @@ struct Prepare: ParsableCommand {
     let workspace = Workspace(common.workspace, progress: progress.show) { progress.note($0) }
     let options = PrepareOptions(
       files: files, model: form.model, template: form.template, format: selection.dataFormat,
-      columns: selection.columns, trainOn: form.trainOn, date: form.date, maxLength: form.maxLength, overlong: form.overlong,
+      columns: selection.columns, trainOn: form.trainOn, date: form.date, maxLength: form.maxLength,
+      overlong: form.overlong,
       validationShare: split.share ?? 0.05, validationFile: split.file, seed: split.seed, dedupe: selection.dedupe,
       skipBad: selection.skipBad, onlyEmptyInput: selection.onlyEmptyInput,
       threads: computing.threads ?? Compute.availableThreads)

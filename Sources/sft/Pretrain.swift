@@ -49,6 +49,7 @@ struct Pretrain: ParsableCommand {
   @OptionGroup(title: "New model") var new: NewModel
   @OptionGroup var training: TrainingFlags
   @OptionGroup(title: "Computing") var memory: MemoryFlags
+  @OptionGroup(title: "Settings file") var settings: NamedSettingsFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {
@@ -77,6 +78,7 @@ struct Pretrain: ParsableCommand {
     which.apply(to: &options)
     try training.apply(to: &options)
     options.ignoresMemory = memory.noMemoryCheck
+    options.typedSettings = GivenSettings.current
     let asked = options
     let train: TrainingCommand = { workspace, options, sibling, event in
       try PretrainRun(

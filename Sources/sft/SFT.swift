@@ -38,8 +38,10 @@ package struct SFT: ParsableCommand {
     let typed = TypedArguments(arguments())
     do {
       try typed.checkVerb()
-      var command = try parseAsRoot(typed.arguments)
-      try command.run()
+      let asked = try typed.withSettings()
+      GivenSettings.current = asked.settings
+      var command = try parseAsRoot(asked.arguments)
+      if let shown = asked.shown { print(shown, terminator: "") } else { try command.run() }
       try Terminal.finish()
     } catch {
       // Help, the version and the scripts for completion are no failures.

@@ -39,6 +39,7 @@ struct Train: ParsableCommand {
   @OptionGroup var training: TrainingFlags
   @OptionGroup(title: "Computing") var trunk: TrunkFlags
   @OptionGroup(title: "Computing") var memory: MemoryFlags
+  @OptionGroup(title: "Settings file") var settings: SettingsFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws { try adapter.refuseFlagsOfAdapters(try options()) }
@@ -50,6 +51,7 @@ struct Train: ParsableCommand {
     options.trunkCache = trunk.trunkCache.map { Int($0 * 1e9) }
     try training.apply(to: &options)
     options.ignoresMemory = memory.noMemoryCheck
+    options.typedSettings = GivenSettings.current
     return options
   }
 

@@ -47,7 +47,7 @@ package struct TypedArguments {
   }
 
   /// Follows the names of commands from `sft` on, behind `help` as well.
-  private func resolve() -> (names: [String], command: any ParsableCommand.Type, rest: ArraySlice<String>) {
+  func resolve() -> (names: [String], command: any ParsableCommand.Type, rest: ArraySlice<String>) {
     var rest = arguments[...]
     while rest.first == "help" { rest = rest.dropFirst() }
     var (names, command): ([String], any ParsableCommand.Type) = (["sft"], SFT.self)

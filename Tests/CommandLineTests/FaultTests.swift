@@ -97,8 +97,8 @@ import Testing
       try compile(fixturesFolder + "/faults.c", to: library)
       try sft.prepare(["--val", "0"])
       let start = ["train", "--run", "a", "--max-steps", "2"] + Self.settings
-      // The folder, its lock, and of the origin's and the settings' files each its content and its name; then the folder's.
-      for (fault, number) in (1...9).flatMap({ [("FAULT_FULL", $0), ("FAULT_KILL", $0)] }) {
+      // The folder, its lock, and of the origin's and the two settings' files each its content and its name; then the folder's.
+      for (fault, number) in (1...11).flatMap({ [("FAULT_FULL", $0), ("FAULT_KILL", $0)] }) {
         _ = try run(sft, start, in: ".sft", library, ["FAULT_MATCH": "runs/a", fault: "\(number)"])
         #expect(try sft.succeed("runs").output == "no runs in .sft/runs\n")
         try sft.fail(
@@ -132,8 +132,10 @@ import Testing
     }
   }
 
-  /// Files that hold times, or that are there before a run begins.
-  private static let madeOtherwise: Set<String> = ["config.json", "metrics.jsonl", "blueprint", "origin.json"]
+  /// Files that hold times or the workspace's name, or that are there before a run begins.
+  private static let madeOtherwise: Set<String> = [
+    "config.json", "metrics.jsonl", "blueprint", "origin.json", "settings.yaml",
+  ]
 
   /// Everything in the run's folder but what a clock decides, by name.
   private func result(_ sft: SFTBinary, _ workspace: String, _ course: Course) throws -> [String: [UInt8]] {

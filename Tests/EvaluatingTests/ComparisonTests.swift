@@ -181,12 +181,14 @@ import Testing
         {"instruction":"a","input":"b","output":"\\ud83d\\ude00","choices":null}
         {"question":"c","choices":["x","한글"],"answer":1}
         {"instruction":"d","choices":["x","y","z"],"answer":"z"}
+        {"question":"e","answer":"f"}
         """
       #expect(
         try read(lines) == [
           Question(question: "a", input: "b", reference: "😀", line: 1),
           Question(question: "c", choices: ["x", "한글"], answer: 1, line: 2),
           Question(question: "d", choices: ["x", "y", "z"], answer: 2, line: 3),
+          Question(question: "e", reference: "f", line: 4),
         ])
       for (bad, message) in [
         (#"{"instruction":"a","choices":["x"],"answer":0}"#, "'choices' is not a list of at least two texts"),

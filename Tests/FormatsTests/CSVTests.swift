@@ -56,6 +56,21 @@ import Testing
     #expect(found?.text == "\n\n\n\n{\"a\":\"1\",\"b\":\"2\"}\n{\"a\":\"4\",\"b\":\"\"}\n")
   }
 
+  @Test func anotherEncodingIsNamed() throws {
+    try withTemporaryFolder { (folder: String) throws -> Void in
+      // "한글" as Korean spreadsheets write it.
+      try writeAtomically(
+        Array("output,b\nx,y\nordinary text ".utf8) + [0xc7, 0xd1, 0xb1, 0xdb, 0x2c, 0x31], to: folder + "/t.csv")
+      let table = try #require(CSVTable(try MappedFile(folder + "/t.csv"), isColumn: { _ in false }))
+      do {
+        _ = try table.jsonLines { throw $0 }
+        Issue.record("it was read")
+      } catch let error as SFTError {
+        #expect(error.line == 3 && error.message == "is not UTF-8" && error.advice?.contains("CP949") == true)
+      }
+    }
+  }
+
   @Test func whatCannotBeReadIsAnError() throws {
     func failure(_ text: String) -> String? {
       do {
@@ -67,6 +82,7 @@ import Testing
     }
     #expect(failure("a,b\n1,\"2\n3\n") == "2: a quote is opened that is never closed")
     #expect(failure("a,b\n1,\"2\"3\n") == "2: text follows a quote that ends a field")
+    #expect(failure("instruction,b\nlong enough,1\n한국어,2\n") == nil)
     #expect(failure("a,a\n1,2\n") == "1: has two columns named \"a\"")
   }
 }

@@ -21,9 +21,9 @@ enum Layers {
 
   /// The internal modules each may import, besides the foundations. Pipeline and sft stand above them all.
   static let allowed: [String: Set<String>] = [
-    "Core": [], "Files": [], "JSON": [], "Formats": ["CZlib", "CZstd"],
+    "Core": [], "Files": [], "JSON": [], "Formats": ["CZlib", "CZstd"], "Hub": [],
     "Loading": ["Formats"], "Jinja": [], "Templating": ["Jinja"], "Tokenizing": [],
-    "Packing": [], "SampleEncoding": ["Templating", "Tokenizing"], "Artifacts": ["CZstd"], "Weights": [],
+    "Packing": [], "SampleEncoding": ["Templating", "Tokenizing"], "Artifacts": ["CZstd"], "Weights": ["Hub"],
     "Kernels": ["CKernels", "COpenBLAS"],
     "Quantizing": ["Kernels", "Weights"], "Models": ["Kernels", "Quantizing", "Weights"],
     "Training": ["Kernels", "Models", "Packing"],
