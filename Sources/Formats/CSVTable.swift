@@ -21,15 +21,21 @@ public struct CSVTable {
     return extensions.contains { name.hasSuffix($0) }
   }
 
+  /// Whether it looks like a column's name, and not like a part of a sentence.
+  private static func isName(_ text: String) -> Bool {
+    (1...64).contains(text.count) && text.count { $0 == " " } <= 1 && !text.hasPrefix(" ")
+  }
+
   /// nil for JSON, and for a line that is no header: where the path says that the file is a table any line is one; elsewhere it must
   /// have two columns at least, one of which `isColumn` knows.
   public init?(_ file: MappedFile, isColumn: (String) -> Bool) {
     start = file.bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
     self.file = file
     let head = UnsafeRawBufferPointer(rebasing: file.bytes[start...].prefix(Self.headLimit))
-    guard let first = head.first(where: { $0 != 0x20 }), first != UInt8(ascii: "{"), first != UInt8(ascii: "[") else {
-      return nil
-    }
+    // No text has a zero in it: an archive, or UTF-16, is something else whatever its name is.
+    guard let first = head.first(where: { $0 != 0x20 }), first != UInt8(ascii: "{"), first != UInt8(ascii: "["),
+      !head.contains(0), !file.bytes.starts(with: [0xff, 0xfe]), !file.bytes.starts(with: [0xfe, 0xff])
+    else { return nil }
     let isNamed = Self.isNamed(file.path)
     let readings = ([0x09, 0x2c, 0x3b] as [UInt8]).map { separator -> (separator: UInt8, columns: [String]) in
       var reader = CSVReader(head, separator)
@@ -37,7 +43,10 @@ public struct CSVTable {
       return (separator, fields)
     }
     let found =
-      readings.first { reading in reading.columns.count > 1 && (isNamed || reading.columns.contains(where: isColumn)) }
+      readings.first { reading in
+        reading.columns.count > 1
+          && (isNamed || (reading.columns.contains(where: isColumn) && reading.columns.allSatisfy(Self.isName)))
+      }
       ?? (isNamed && !readings[1].columns.isEmpty ? readings[1] : nil)
     guard let found else { return nil }
     (separator, columns) = found
@@ -54,18 +63,17 @@ public struct CSVTable {
       let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[start...])
       var reader = CSVReader(bytes, separator)
       _ = try reader.next()
+      try checkUTF8(bytes[..<reader.position], line: 1)
       for _ in 1..<reader.line { try lines.endLine() }
       while true {
         let (line, begin) = (reader.line, reader.position)
         guard let fields = try reader.next() else { break }
-        guard isUTF8(UnsafeRawBufferPointer(rebasing: bytes[begin..<reader.position])) else {
-          throw SFTError(
-            .badData, "is not UTF-8", file: file.path, line: line,
-            advice: "Convert it; a Korean spreadsheet is often CP949: iconv -f CP949 -t UTF-8 FILE > NEW.csv")
-        }
-        if fields.count == columns.count {
+        try checkUTF8(bytes[begin..<reader.position], line: line)
+        if fields.count == 1, fields[0].count == 0 {
+          // A line without anything on it.
+        } else if fields.count == columns.count {
           write(fields, &lines)
-        } else if fields.count > 1 || fields[0].count > 0 {
+        } else {
           try bad(
             SFTError(
               .badData,
@@ -76,6 +84,13 @@ public struct CSVTable {
       }
       return try lines.finish(name: file.path)
     }
+  }
+
+  private func checkUTF8(_ bytes: Slice<UnsafeRawBufferPointer>, line: Int) throws {
+    guard !isUTF8(UnsafeRawBufferPointer(rebasing: bytes)) else { return }
+    throw SFTError(
+      .badData, "is not UTF-8", file: file.path, line: line,
+      advice: "Convert it; a Korean spreadsheet is often CP949: iconv -f CP949 -t UTF-8 FILE > NEW.csv")
   }
 
   private static let quoteAdvice = "A field that holds the separator, a quote or the end of a line stands in quotes"

@@ -10,8 +10,14 @@ enum Compression: CaseIterable {
   private static let pieces = 1 << 18
 
   init?(_ bytes: UnsafeRawBufferPointer) {
-    guard let found = Self.allCases.first(where: { bytes.starts(with: $0.mark) }) else { return nil }
-    self = found
+    if let found = Self.allCases.first(where: { bytes.starts(with: $0.mark) }) {
+      self = found
+    } else if bytes.count >= 4, bytes[0] & 0xf0 == 0x50, bytes[1...3].elementsEqual([0x2a, 0x4d, 0x18]) {
+      // A frame that is to be skipped stands first.
+      self = .zstd
+    } else {
+      return nil
+    }
   }
 
   private var mark: [UInt8] {
@@ -107,9 +113,9 @@ enum Compression: CaseIterable {
       }
       guard ZSTD_isError(hint) == 0 else { throw CompressionFault.damaged }
       try piece.withUnsafeBytes { try output.append(UnsafeRawBufferPointer(rebasing: $0[..<written])) }
-      guard input.pos == input.size, written < piece.count else { continue }
-      guard hint == 0 else { throw CompressionFault.cut }
-      return
+      guard input.pos == input.size else { continue }
+      if hint == 0 { return }
+      if written < piece.count { throw CompressionFault.cut }
     }
   }
 }

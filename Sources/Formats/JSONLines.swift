@@ -4,8 +4,12 @@ import Files
 /// Writes JSON Lines into a file without a name.
 struct JSONLines: ~Copyable {
   private static let mostHeld = 1 << 20
+  /// No row is taken to be longer than this.
+  private static let mostInRow = 1 << 30
 
   private let file: NamelessFile
+  /// Bytes of the row that are not held any more.
+  private var flushed = 0
   private var held: [UInt8] = []
 
   init() throws {
@@ -76,6 +80,15 @@ struct JSONLines: ~Copyable {
   mutating func endLine() throws {
     held.append(0x0a)
     if held.count >= Self.mostHeld { try flush() }
+    flushed = 0
+  }
+
+  /// To be called now and then within a row: what is held stays bounded. Throws `badData` for a row that does not end.
+  mutating func continueLine() throws {
+    guard held.count >= Self.mostHeld else { return }
+    flushed += held.count
+    try flush()
+    guard flushed <= Self.mostInRow else { throw SFTError(.badData, "has a row of more than 1 GiB") }
   }
 
   private mutating func flush() throws {

@@ -36,26 +36,33 @@ public struct ColumnNames: Sendable, Equatable {
   /// The same from text to text, in one order.
   public var words: String { columns.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",") }
 
-  /// What holds `field`.
-  func column(_ field: String) -> String { columns[field] ?? field }
+  /// What holds `field`. A column that holds another field does not hold that of its own name, too: no record has what is then
+  /// returned.
+  func column(_ field: String) -> String { columns[field] ?? (isTaken(field) ? "\u{1}" + field : field) }
+
+  /// Whether a column holds a field of another name than its own, and not that as well.
+  private func isTaken(_ column: String) -> Bool { columns[column] == nil && columns.values.contains(column) }
 
   /// The fields that members of these names hold.
   func fields(_ names: Set<String>) -> Set<String> {
-    names.subtracting(columns.keys).union(columns.filter { names.contains($0.value) }.keys)
+    names.subtracting(columns.keys).filter { !isTaken($0) }.union(columns.filter { names.contains($0.value) }.keys)
   }
 
   /// With its members named as the fields that they hold.
   func renamed(_ object: JSONObject) -> JSONObject {
     if columns.isEmpty { return object }
     let mapped = columns.sorted { $0.key < $1.key }.compactMap { field, column in object[column].map { (field, $0) } }
-    return JSONObject(mapped + object.members.filter { columns[$0.key] == nil })
+    return JSONObject(mapped + object.members.filter { columns[$0.key] == nil && !isTaken($0.key) })
   }
 
-  /// Throws `badData` where a column is not among those that a file has.
+  /// Fields that a record may do without.
+  private static let optional: Set = ["input", "system", "history", "tools", "context"]
+
+  /// Throws `badData` where a column that every record needs is not among `names`, those of the first records.
   func check(_ names: [String], file: String) throws {
-    guard let (_, missing) = columns.sorted(by: { $0.key < $1.key }).first(where: { !names.contains($0.value) }),
-      !names.isEmpty
-    else { return }
-    throw SFTError(.badData, "there is no column \"\(missing)\"; there are \(quotedList(names))", file: file)
+    let needed = columns.filter { !Self.optional.contains($0.key) }.sorted { $0.key < $1.key }
+    guard let (_, missing) = needed.first(where: { !names.contains($0.value) }), !names.isEmpty else { return }
+    throw SFTError(
+      .badData, "there is no column \"\(missing)\"; there are \(quotedList(Array(names.prefix(40))))", file: file)
   }
 }

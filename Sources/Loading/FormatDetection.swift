@@ -10,15 +10,15 @@ extension DataFormat {
   /// `columns` names tell before others. Throws `badData` where the file does not have those columns.
   init?(of file: MappedFile, _ columns: ColumnNames) throws {
     guard var splitter = try? Splitter(file, chunkBytes: 1 << 16), let chunk = try? splitter.next() else { return nil }
-    var (seen, names) = ([String](), Set<String>())
+    var (listed, seen, names) = ([String](), Set<String>(), Set<String>())
     for range in Self.records(in: chunk, file).prefix(Self.sampleSize) {
       guard let record = ObjectOutline(UnsafeRawBufferPointer(rebasing: file.bytes[range])) else { continue }
       for member in record.members {
-        if !seen.contains(member.name) { seen.append(member.name) }
+        if seen.insert(member.name).inserted { listed.append(member.name) }
         if !record.bytes[member.value].elementsEqual("null".utf8) { names.insert(member.name) }
       }
     }
-    try columns.check(seen, file: file.path)
+    try columns.check(listed, file: file.path)
     guard let found = DataFormat(members: Set(columns.columns.keys)) ?? DataFormat(members: columns.fields(names))
     else {
       return nil

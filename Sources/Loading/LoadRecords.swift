@@ -30,10 +30,17 @@ private func loadFile(
   _ file: MappedFile, index: Int, options: LoadingOptions, into report: inout LoadingReport,
   _ consume: ([Conversation]) throws -> Void
 ) throws {
+  var hasBadRows = false
   let file = try readable(file, columns: options.columns) { fault in
     guard options.skipBad else { throw fault }
+    hasBadRows = true
     report.skippedBadCount += 1
     if report.skippedBad.count < LoadingReport.listedLimit { report.skippedBad.append(fault) }
+  }
+  // Where all rows of a table are bad there is nothing to split.
+  if hasBadRows, file.bytes.allSatisfy({ $0 == UInt8(ascii: "\n") }) {
+    report.formats.append(options.format ?? .alpaca)
+    return
   }
   var splitter = try Splitter(file, chunkBytes: max(1, options.chunkBytes))
   // Where its members tell nothing, what is missing is said of the usual one.
@@ -42,7 +49,7 @@ private func loadFile(
   report.formats.append(format)
   /// Line on which the next chunk starts.
   var line = 1
-  var isEmpty = true
+  var isEmpty = !hasBadRows
   while true {
     let (chunks, failure) = wave(&splitter, threads: options.threads)
     let results = try parallelMap(chunks, threads: options.threads) { chunk in

@@ -20,7 +20,7 @@ struct RecordReader {
   private func messages(
     _ record: JSONObject, _ list: (name: String, value: JSONValue), isShareGPT: Bool
   ) throws(RecordFault) -> Conversation {
-    var turns = try MessageReader(isShareGPT: isShareGPT).turns(list.value, name: list.name)
+    var turns = try MessageReader(isShareGPT: isShareGPT).turns(unquoted(list.value), name: list.name)
     if let system = try optionalText("system", of: record), !isBlank(system), turns.first?.role != Role.system {
       turns.insert(Conversation.Turn(role: Role.system, content: system), at: 0)
     }
@@ -75,7 +75,8 @@ struct RecordReader {
   }
 
   private func history(_ record: JSONObject) throws(RecordFault) -> [(question: String, answer: String)] {
-    guard let history = record["history"], !history.isNull else { return [] }
+    guard let history = record["history"].map(unquoted), !history.isNull else { return [] }
+    if let text = history.string, isBlank(text) { return [] }
     guard let pairs = history.array else {
       throw RecordFault("\"history\" must be a list of pairs, but is \(history.kind)")
     }
@@ -149,6 +150,14 @@ struct RecordReader {
     guard let list = tools.array else { throw RecordFault("\"tools\" must be a list, but is \(tools.kind)") }
     return list.isEmpty ? "" : tools.serialized
   }
+}
+
+/// The list that a text holds as JSON, as in a column of a table, where nothing but texts can stand; anything else as it is.
+private func unquoted(_ value: JSONValue) -> JSONValue {
+  guard let text = value.string, text.first(where: { !$0.isWhitespace }) == "[",
+    let parsed = Array(text.utf8).withUnsafeBytes({ try? parseJSON($0, file: "") })
+  else { return value }
+  return parsed
 }
 
 /// Nothing but white space; nearly always decided by the first byte.

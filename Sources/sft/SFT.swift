@@ -3,6 +3,7 @@ import CProcess
 import Core
 import Files
 import Glibc
+import Pipeline
 
 @main
 package struct SFT: ParsableCommand {
@@ -26,6 +27,15 @@ package struct SFT: ParsableCommand {
     ])
 
   package init() {}
+
+  /// Without a verb: what can be done next.
+  package func run() throws {
+    let next = try Workspace(nil, progress: { _ in }) { _ in }.nextStep()
+    let width = next.commands.map { displayWidth($0.command) }.max() ?? 0
+    Terminal.show(next.state + ".\n")
+    for (command, what) in next.commands { Terminal.show("  " + padded(command, width) + "   " + what) }
+    Terminal.show("\n`sft --help` shows all verbs, `sft help VERB` the options of one.")
+  }
 
   /// Errors are a line or two on standard error, and an exit code from `SFTError.Kind`.
   package static func main() {

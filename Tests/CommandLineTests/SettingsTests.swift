@@ -66,6 +66,22 @@ import TestSupport
     }
   }
 
+  @Test func whatIsTypedTakesThePlaceOfWhatItExcludes() throws {
+    try withSFT { sft in
+      try sft.write("epochs: 2\nqlora: true\nquant: fp4\nlora-r: 8\nbatch-size: 4\n", to: "a.yaml")
+      func said(_ typed: String...) throws -> [Substring] {
+        let outcome = try sft.run(["train", "--config", "a.yaml", "--print-config"] + typed)
+        try #require(outcome.code == 0, "\(outcome.errors)")
+        return outcome.output.split(separator: "\n").filter { !$0.hasPrefix("#") }
+      }
+      #expect(
+        try said("--max-steps", "3") == ["qlora: true", "quant: fp4", "lora-r: 8", "batch-size: 4", "max-steps: 3"])
+      #expect(try said("--full", "--lr", "1", "--lr", "2") == ["epochs: 2", "batch-size: 4", "full: true", "lr: 2"])
+      #expect(try said("--no-qlora") == ["epochs: 2", "lora-r: 8", "batch-size: 4", "no-qlora: true"])
+      #expect(try sft.run(["train", "--config"]).code == 64)
+    }
+  }
+
   @Test func otherVerbsTakeFilesToo() throws {
     try withSFT { sft in
       try sft.write(

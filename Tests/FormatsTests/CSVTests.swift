@@ -43,6 +43,9 @@ import Testing
     #expect(try read("one\na\n")?.text == "\n{\"one\":\"a\"}\n")
     // Without a name that says so, a line with commas is no header.
     #expect(try read("Once, upon a time\nthere was", name: "t") == nil)
+    #expect(try read("output, and more: a sentence\nx", name: "t") == nil)
+    #expect(try read("o\u{0}u,t\n", name: "t.csv") == nil)
+    #expect(try read("one\na\n\n")?.text == "\n{\"one\":\"a\"}\n\n")
     #expect(try read("{\"output\": 1, \"x\": 2}", name: "t.csv") == nil)
   }
 

@@ -74,6 +74,14 @@ import Testing
         #expect(
           failure(Array(one.prefix(length)), folder) == "badData: is compressed with zstd, and ends early", "\(length)")
       }
+      #expect(try content([0x52, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 9] + one, folder) == "hello\n")
+      // Exactly as much as is read at a time: a block of one byte that is repeated.
+      let size = 128 << 10
+      let repeated = (0..<3).map { UInt8(truncatingIfNeeded: (UInt32(size) << 3 | 2) >> (8 * $0)) } + [0x61]
+      let last = (0..<3).map { UInt8(truncatingIfNeeded: (UInt32(size) << 3 | 3) >> (8 * $0)) } + [0x61]
+      let header: [UInt8] =
+        [0x28, 0xb5, 0x2f, 0xfd, 0xa0] + (0..<4).map { UInt8(truncatingIfNeeded: (2 * size) >> (8 * $0)) }
+      #expect(try content(header + repeated + last, folder) == String(repeating: "a", count: 2 * size))
       #expect(failure(one + Array("more".utf8), folder) == "badData: is compressed with zstd, and is damaged")
     }
   }

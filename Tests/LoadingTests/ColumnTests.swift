@@ -16,6 +16,15 @@ import Testing
     #expect(try load("frage,antwort\na,b\n", name: ".csv").failure?.hasPrefix("F:2: the record has no") == true)
   }
 
+  @Test func conversationsStandInColumnsAsJSON() throws {
+    let chat = #""[{""role"": ""user"", ""content"": ""a, b""}, {""role"": ""assistant"", ""content"": ""c""}]""#
+    let loaded = try load("id,messages\n1,\(chat)\n2,[oops\n", LoadingOptions(skipBad: true))
+    #expect(loaded.conversations.map { $0.turns.map(\.content) } == [["a, b", "c"]])
+    #expect(loaded.skipped.count == 1 && loaded.skipped[0].hasPrefix("F:3: \"messages\" must be a list"))
+    let history = "instruction,output,history\nx,y,\"[[\"\"q\"\", \"\"a\"\"]]\"\nz,w,\n"
+    #expect(try load(history).conversations.map { $0.turns.map(\.content) } == [["q", "a", "x", "y"], ["z", "w"]])
+  }
+
   @Test func badRowsAreListed() throws {
     let text = "instruction,output\na,b\nc\nd,\ne,f\n"
     #expect(try load(text).failure?.hasPrefix("F:3: the row has 1 field where the header has 2 columns. ") == true)
@@ -49,6 +58,27 @@ import Testing
     let chat =
       #"{"instruction": "x", "output": "y", "chat": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#
     #expect(try load(chat, messages).conversations.first?.turns.map(\.content) == ["a", "b"])
+  }
+
+  @Test func aColumnHoldsOneField() throws {
+    let options = LoadingOptions(columns: try ColumnNames("instruction=input"))
+    #expect(try load(#"{"input": "q", "output": "a"}"#, options).texts == [["q", "", "a"]])
+    #expect(try load(#"{"input": "q", "output": "a", "system": null}"#, options).texts == [["q", "", "a"]])
+    let both = LoadingOptions(columns: try ColumnNames("instruction=input,input=input"))
+    #expect(try load(#"{"input": "q", "output": "a"}"#, both).texts == [["q", "q", "a"]])
+    // What a record may do without may come late.
+    let late = LoadingOptions(columns: try ColumnNames("instruction=task,input=more"))
+    #expect(try load(#"{"task": "q", "output": "a"}"#, late).texts == [["q", "", "a"]])
+  }
+
+  @Test func tablesOfBadRowsAloneAreCounted() throws {
+    try withTemporaryFolder { (folder: String) throws -> Void in
+      try writeAtomically(Array("instruction,output\na\n".utf8), to: folder + "/a.csv")
+      try writeAtomically(Array("instruction,output\na,b\n".utf8), to: folder + "/b.csv")
+      let files = try ["a", "b"].map { try MappedFile("\(folder)/\($0).csv") }
+      let report = try loadRecords(from: files, options: LoadingOptions(skipBad: true)) { _ in }
+      #expect(report.records == 1 && report.skippedBadCount == 1 && report.formats.count == 2)
+    }
   }
 
   @Test func whatIsNotThereIsSaidWithWhatIs() throws {

@@ -35,6 +35,10 @@ struct PageValues {
     case 3 where storage == .boolean: try readBooleans(content, count)
     case 5 where storage == .int32 || storage == .int64:
       numbers = try DeltaNumbers.read(content, most: count).numbers
+      // Differences of 32-bit numbers are taken modulo 2^32.
+      if storage == .int32 {
+        for index in numbers.indices { numbers[index] = Int64(Int32(truncatingIfNeeded: numbers[index])) }
+      }
     case 6 where storage == .bytes: try readLengths(content, count)
     case 7 where storage == .bytes || storage == .fixed: try readPrefixes(content, count)
     case 9: try readSplit(content, storage, length, count)
@@ -138,8 +142,12 @@ struct PageValues {
       let total = Int(prefix) + Int(suffix.count)
       guard bytes.count + total <= Self.mostBytes else { throw damaged("a page holds too much") }
       let start = bytes.count
-      bytes.append(contentsOf: bytes[Int(last.start)..<Int(last.start) + Int(prefix)])
-      bytes.append(contentsOf: suffixes.bytes[Int(suffix.start)..<Int(suffix.start) + Int(suffix.count)])
+      // One by one: a slice of what is appended to would be a copy of all of it.
+      for index in Int(last.start)..<Int(last.start) + Int(prefix) { bytes.append(bytes[index]) }
+      suffixes.bytes.withUnsafeBytes { all in
+        let some = Int(suffix.start)..<Int(suffix.start) + Int(suffix.count)
+        bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: all[some]))
+      }
       last = Span(start: Int32(start), count: Int32(total))
       spans.append(last)
     }

@@ -83,6 +83,7 @@ struct ParquetSchema {
     _ elements: [ParquetMetadata.Element], _ next: inout Int, _ definition: Int, _ repetition: Int, _ depth: Int
   ) throws -> Content {
     let element = try Self.element(elements, next)
+    guard depth <= Self.deepest else { throw damaged("its schema is nested too deeply") }
     next += 1
     guard element.children > 0 else {
       leaves.append(try Self.leaf(element, definition, repetition))

@@ -30,6 +30,7 @@ struct RowWriter {
   }
 
   private func write(_ node: ParquetSchema.Node, _ lines: inout JSONLines) throws {
+    try lines.continueLine()
     let lead = columns[node.leaves.lowerBound]
     if try lead.definition() < node.nullBelow {
       lines.append("null")

@@ -11,11 +11,13 @@ extension JSONLines {
     case .double: appendFloat(Double(bitPattern: UInt64(bitPattern: value)))
     case .decimal(let scale): append(Self.decimal(String(value), scale))
     case .date: appendString(Self.date(Int(clamping: value)))
-    case .time(let perSecond): appendString(Self.time(value, perSecond))
+    case .time(let perSecond):
+      if value < 0 { append("null") } else { appendString(Self.time(value, perSecond)) }
     case .timestamp(let perSecond):
       let day = 86_400 * Int64(perSecond)
-      let days = value >= 0 ? value / day : -((-(value + 1)) / day) - 1
-      appendString(Self.date(Int(days)) + "T" + Self.time(value - days * day, perSecond))
+      var (days, rest) = value.quotientAndRemainder(dividingBy: day)
+      if rest < 0 { (days, rest) = (days - 1, rest + day) }
+      appendString(Self.date(Int(days)) + "T" + Self.time(rest, perSecond))
     case .nothing: append("null")
     default: append(String(value))
     }
@@ -42,6 +44,7 @@ extension JSONLines {
       append(Self.decimal(Self.integer(bytes), scale))
     case .int96 where bytes.count == 12:
       let nanoseconds = bytes.loadUnaligned(as: Int64.self)
+      guard nanoseconds >= 0 else { return append("null") }
       let day = Int(bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
       // Julian days: that of 1970-01-01 is this.
       appendString(Self.date(day - 2_440_588) + "T" + Self.time(nanoseconds, 1_000_000_000))

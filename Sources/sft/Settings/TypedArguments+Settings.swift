@@ -36,9 +36,15 @@ extension TypedArguments {
           ? [TypedSetting(name: setting.entry.name, value: nil)]
           : setting.values.map { TypedSetting(name: setting.entry.name, value: $0) }
       } + typed.settings.filter { setting in table.settings.contains { $0.name == setting.name } }
+    // Of an option that is given twice the last counts.
+    let counted = all.enumerated().filter { index, setting in
+      let entry = table[setting.name]
+      return entry?.isRepeating == true || entry?.isPositional == true
+        || !all[(index + 1)...].contains { $0.name == setting.name }
+    }.map(\.element)
     return WithSettings(
-      arguments: Array(names.dropFirst()) + added + rest, settings: all,
-      shown: typed.settings.contains { $0.name == "print-config" } ? Self.text(all, table, verb: verb) : nil)
+      arguments: Array(names.dropFirst()) + added + rest, settings: counted,
+      shown: typed.settings.contains { $0.name == "print-config" } ? Self.text(counted, table, verb: verb) : nil)
   }
 
   /// What was typed behind the verb.
@@ -65,15 +71,37 @@ extension TypedArguments {
         } else if table[name]?.isFlag ?? true {
           settings.append(TypedSetting(name: name, value: nil))
         } else {
-          settings.append(TypedSetting(name: name, value: rest.popFirst() ?? ""))
+          // One without a value is the parser's to refuse.
+          if let value = rest.first, !value.hasPrefix("--") {
+            rest.removeFirst()
+            settings.append(TypedSetting(name: name, value: value))
+          }
         }
       }
     }
 
-    /// Whether an option, or its opposite, was typed.
+    /// Options of which one takes the place of the others.
+    private static let exclusive: [Set<String>] = [
+      ["epochs", "max-steps"], ["val", "val-file"], ["batch-size", "batch-tokens"],
+      ["gradient-checkpointing", "checkpoint-layers"],
+    ]
+    /// What a typed option leaves no place for.
+    private static let without: [String: Set<String>] = [
+      "no-qlora": ["quant", "no-double-quant", "quant-skip"],
+      "full": [
+        "qlora", "quant", "no-double-quant", "quant-skip", "lora-r", "lora-alpha", "lora-dropout", "lora-targets",
+        "lora-layers", "rslora", "init-adapter", "train-tokens", "modules-to-save",
+      ],
+    ]
+
+    /// Whether an option, its opposite, or one that takes its place was typed.
     func has(_ entry: OptionTable.Entry) -> Bool {
       let plain = entry.name.hasPrefix("no-") ? String(entry.name.dropFirst(3)) : entry.name
-      return settings.contains { $0.name == plain || $0.name == "no-" + plain }
+      let others = Self.exclusive.filter { $0.contains(entry.name) }.flatMap(\.self)
+      return settings.contains { setting in
+        setting.name == plain || setting.name == "no-" + plain || others.contains(setting.name)
+          || Self.without[setting.name]?.contains(entry.name) ?? false
+      }
     }
   }
 
