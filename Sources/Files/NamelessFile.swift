@@ -11,14 +11,14 @@ public final class NamelessFile {
     let wanted = getenv("TMPDIR").map { String(cString: $0) } ?? ""
     let usual = access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp"
     let folder = wanted.isEmpty ? usual : wanted
-    var template = (folder + "/sft-input-XXXXXX").utf8CString.map { $0 }
+    var template = Array("\(folder)/sft-input-XXXXXX".utf8CString)
     descriptor = mkstemp(&template)
     guard descriptor >= 0 else { throw systemError("create a temporary file", folder) }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     unlink(template)
   }
 
-  deinit { close(descriptor) }
+  deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// Throws `inputOutput` where the disk is full.
   public func append(_ bytes: UnsafeRawBufferPointer) throws {

@@ -4,7 +4,7 @@ import Files
 /// Comma-separated values (RFC 4180), or values separated by tabs or semicolons, under a line that names the columns; read as JSON
 /// Lines of texts that keep the lines' numbers.
 public struct CSVTable {
-  public let separator: UInt8
+  private let separator: UInt8
   public let columns: [String]
   private let file: MappedFile
   /// After the byte order mark.

@@ -2,15 +2,11 @@ import Core
 import Files
 
 /// Where the work in a workspace stands, and the commands that go on with it.
-public struct NextStep: Sendable, Equatable {
+public struct NextStep: Sendable {
   /// A sentence without its full stop.
   public var state: String
   /// With what each does.
   public var commands: [(command: String, what: String)]
-
-  public static func == (a: NextStep, b: NextStep) -> Bool {
-    a.state == b.state && a.commands.elementsEqual(b.commands) { $0 == $1 }
-  }
 }
 
 extension Workspace {

@@ -19,7 +19,7 @@ import TestSupport
 
   @Test func aFileSaysWhatFlagsSay() throws {
     try withData { sft in
-      _ = try sft.run(["train", "--run", "flags", "--lr", "1e-3"] + Self.train)
+      #expect(try sft.run(["train", "--run", "flags", "--lr", "1e-3"] + Self.train).code == 0)
       try sft.write(
         "# as people write it\nlora_r: 2\nmax-steps: 2\nbatch-size: 2\nbetas: [0.9, 0.99]\nshuffle: false\nlr: 5\nqlora: false\n",
         to: "run.yaml")
@@ -38,7 +38,7 @@ import TestSupport
 
   @Test func everyRunOfASweepHasItsOwnRate() throws {
     try withData { sft in
-      _ = try sft.run(["train", "--run", "s", "--lr", "1e-3,2e-3"] + Self.train)
+      #expect(try sft.run(["train", "--run", "s", "--lr", "1e-3,2e-3"] + Self.train).code == 0)
       for rate in ["1e-3", "2e-3"] {
         let own = try sft.read(".sft/runs/s-lr\(rate)/settings.yaml")
         #expect(own.contains("\nlr: 0.00\(rate.prefix(1))\n"))
@@ -89,8 +89,11 @@ import TestSupport
         to: "p.yaml")
       let summary = try sft.succeed("prepare", "--config", "p.yaml").output
       #expect(summary.contains("maximum length 64"))
-      try sft.write("questions: q.txt\nmax-new-tokens: 2\nbase: true\n", to: "c.yaml")
-      _ = try sft.succeed("prepare", SFTBinary.records, "--config", "p.yaml")
+      try sft.write("questions: q.txt\nmax-new-tokens: 2\n", to: "c.yaml")
+      let compared = try sft.succeed("compare", "--config", "c.yaml", "--top-k", "3", "--print-config").output
+      #expect(
+        compared.hasPrefix("# sft compare --config FILE\nquestions: q.txt\nmax-new-tokens: 2\ntop-k: 3\n"),
+        "\(compared)")
       try sft.write("vocab-size: 300\nfiles: text.txt\n", to: "t.yaml")
       let shown = try sft.succeed("pretrain", "--settings", "t.yaml", "--config", "m.json", "--print-config").output
       #expect(
