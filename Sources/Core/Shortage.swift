@@ -13,7 +13,7 @@ public enum Shortage {
   public static func ofThreads(_ number: Int32) -> Never {
     end(
       "a thread could not be had: \(String(cString: strerror(number)))",
-      "Give fewer with --threads, or raise the limit on processes or memory")
+      "Give fewer with \(OptionName.threads), or raise the limit on processes or memory")
   }
 
   private static func end(_ message: String, _ advice: String) -> Never {

@@ -104,3 +104,23 @@ private func actsOnTerminal(_ scalar: Unicode.Scalar) -> Bool {
   default: scalar.properties.isBidiControl
   }
 }
+
+/// A name from outside, of a tensor or a file, as it may be shown on a terminal: quoted, control characters escaped, at most 100 characters.
+public func quoted(_ name: String) -> String {
+  var text = "'"
+  for (index, scalar) in name.unicodeScalars.enumerated() {
+    if index == 100 {
+      text += "…"
+      break
+    }
+    let hidden = scalar.value < 32 || (127...159).contains(scalar.value) || scalar.properties.isBidiControl
+    text += hidden ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
+  }
+  return text + "'"
+}
+
+/// The first few of a list of names, quoted, and how many more there are.
+public func listed(_ names: [String], limit: Int = 4) -> String {
+  let shown = names.prefix(limit).map(quoted).joined(separator: ", ")
+  return names.count > limit ? "\(shown) and \(names.count - limit) more" : shown
+}

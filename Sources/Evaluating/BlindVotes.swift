@@ -36,7 +36,7 @@ public struct BlindVotes: Sendable, Equatable {
     else {
       throw SFTError(
         .badData, "is not a file of votes", file: path,
-        advice: "Open compare.html of a comparison made with --blind, vote, and download the votes")
+        advice: "Open compare.html of a comparison made with \(OptionName.blind), vote, and download the votes")
     }
     comparison = digest
     votes = [:]

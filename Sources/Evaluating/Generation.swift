@@ -30,7 +30,7 @@ public struct GenerationSettings: Sendable, Equatable, Codable {
     guard numBeams == 1 || sampling.temperature == 0 else {
       throw SFTError(
         .usage, "beam search takes the likeliest continuations, it does not sample",
-        advice: "Leave out --temperature or --num-beams")
+        advice: "Leave out \(OptionName.temperature) or \(OptionName.numBeams)")
     }
     try sampling.validate()
   }

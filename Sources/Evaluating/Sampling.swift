@@ -42,9 +42,10 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
   var takesLargest: Bool { temperature == 0 && repetitionPenalty == 1 }
 
   /// What was given that cannot matter, because the most likely token is taken anyway; by the flags' names.
-  public var ineffective: [String] {
+  public var ineffective: [OptionName] {
     guard temperature == 0 else { return [] }
-    return [("--top-k", topK != nil), ("--top-p", topP != nil), ("--min-p", minP != nil)].filter(\.1).map(\.0)
+    let given: [(OptionName, Bool)] = [(.topK, topK != nil), (.topP, topP != nil), (.minP, minP != nil)]
+    return given.filter(\.1).map(\.0)
   }
 
   /// Applies the repetition penalty to scores (logits, or log-probabilities in beam search) [V].

@@ -43,8 +43,9 @@ public struct RequantizationReport: Sendable, Codable, Equatable {
       + "rounding error of \(fixed(error, 2)) times its size"
     if error < 0.1 { return figures + ": next to nothing is lost." }
     if error < 1 { return figures + ": the change outweighs the error." }
-    return figures + ": the error outweighs the change. What that does to the loss, `sft quantize --data` says of the "
-      + "merged model; the adapter beside the quantised base (--format peft) is spared it."
+    return figures
+      + ": the error outweighs the change. What that does to the loss, `sft quantize \(OptionName.data)` says of the "
+      + "merged model; the adapter beside the quantised base (\(OptionName.format) peft) is spared it."
   }
 }
 

@@ -29,13 +29,13 @@ struct MissingField {
     if let (name, _) = turns {
       return DataFormat.listNames.contains(name)
         ? "It is a conversation: give those in a file of their own"
-        : "It is a conversation: --columns messages=\(name)"
+        : "It is a conversation: \(OptionName.columns) messages=\(name)"
     }
     if let name = outline.recordsMember {
       return "The records are in its \"\(name)\": take " + command("\(jqPath(name))[]", false)
     }
     guard let renamed else { return "A record needs \"instruction\" and \"output\", and perhaps \"input\"" }
-    return "Say which of them are the record's: --columns "
+    return "Say which of them are the record's: \(OptionName.columns) "
       + renamed.map { "\($0.field)=\($0.name)" }.joined(separator: ",")
   }
 

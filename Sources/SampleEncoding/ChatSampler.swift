@@ -44,7 +44,8 @@ package struct ChatSampler {
     guard answers.count * rest.turns.count <= Self.workLimit else {
       throw EncodingFault(
         "the conversation has \(grouped(rest.turns.count)) messages, \(grouped(answers.count)) of which are trained, too many "
-          + "to render what comes before each", advice: "Divide it, or train on its last turn alone: --train-on last")
+          + "to render what comes before each",
+        advice: "Divide it, or train on its last turn alone: \(OptionName.trainOn) last")
     }
     for index in answers {
       let context = index == rest.turns.count - 1 ? lastContext : try renderer.context(index)

@@ -39,7 +39,7 @@ extension PromptTemplate {
         throw EncodingFault(
           "the template \(name) takes a question and its answer in turn, and messages \(number) and \(number + 1) are of "
             + "\"\(printable(String(question.role.prefix(40))))\" and \"\(printable(String(answer.role.prefix(40))))\"",
-          advice: "Use a chat template: --template model")
+          advice: "Use a chat template: \(OptionName.template) model")
       }
       let segments = render(Record(instruction: question.content ?? "", input: question.input, output: text))
       let isTrained = !answer.isExcluded && (trainOn != .last || rest.startIndex - 1 == lastAnswer)

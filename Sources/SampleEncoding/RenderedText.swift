@@ -21,7 +21,7 @@ extension [RenderedPiece] {
         + "\(excerpt(expected)), and the answered turn \(excerpt(whole))",
       advice:
         "A model trained so would never be shown what it was trained after: write the turns as they are asked for, with "
-        + "the reasoning that they begin with, or name another template with --template")
+        + "the reasoning that they begin with, or name another template with \(OptionName.template)")
   }
 }
 

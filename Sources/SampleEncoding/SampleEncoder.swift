@@ -42,7 +42,7 @@ public final class SampleEncoder: Sendable {
       case (_, .text): return EncodedRecord([sample(completed(conversation, isTrained: true), encoder)])
       case (.plain, .completion): return EncodedRecord([sample(completed(conversation, isTrained: false), encoder)])
       case (.plain, _):
-        throw EncodingFault("a conversation needs a template", advice: "Give one with --template")
+        throw EncodingFault("a conversation needs a template", advice: "Give one with \(OptionName.template)")
       case (.prompt(let template), _):
         return EncodedRecord([sample(try template.runs(conversation, settings.trainOn), encoder)])
       case (.chat(let template, let date), _):

@@ -45,7 +45,7 @@ package struct ContinuedMessage {
     else {
       throw SFTError(
         .badData, "the template does not write the last message as it is, so that it cannot be gone on with",
-        advice: "Let the conversation end before it, or name another template with --template")
+        advice: "Let the conversation end before it, or name another template with \(OptionName.template)")
     }
     var end = text.utf8.distance(from: text.startIndex, to: place.lowerBound)
     if text.utf8[place.upperBound...].first != 0x20 {

@@ -29,7 +29,7 @@ struct Divergence {
     return SFTError(
       .internalError,
       "the \(what) step \(step) is not a finite number at the learning rate \(shortRate(rate))\(named)\(checkpoint)",
-      advice: "Try a lower --lr, or a warm-up with --warmup-steps, or look at \(suspects)")
+      advice: "Try a lower \(OptionName.lr), or a warm-up with \(OptionName.warmupSteps), or look at \(suspects)")
   }
 
   private static func listed(_ records: [String]) -> String {

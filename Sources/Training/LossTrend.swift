@@ -32,7 +32,7 @@ public struct LossTrend {
     let words = count == 1 ? "update" : "\(count) updates"
     return
       "The training loss rose from \(fixed(first, 4)) in the first \(words) to \(fixed(last, 4)) in the last"
-      + "\(count == 1 ? "" : " \(count)"): try a lower --lr, or a warm-up with --warmup-steps."
+      + "\(count == 1 ? "" : " \(count)"): try a lower \(OptionName.lr), or a warm-up with \(OptionName.warmupSteps)."
   }
 
   /// Validations are over the same records each time, so that any rise is one.
@@ -40,7 +40,7 @@ public struct LossTrend {
     guard let first = validations.first, let last = validations.last, last.loss > first.loss else { return nil }
     return
       "The validation loss rose from \(fixed(first.loss, 4)) at step \(first.step) to \(fixed(last.loss, 4)) at step "
-      + "\(last.step): try a lower --lr, or fewer updates; best/ has the weights of the lowest."
+      + "\(last.step): try a lower \(OptionName.lr), or fewer updates; best/ has the weights of the lowest."
   }
 
   private func mean(_ losses: ArraySlice<Double>) -> Double { losses.reduce(0, +) / Double(losses.count) }

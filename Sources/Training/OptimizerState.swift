@@ -142,7 +142,8 @@ public final class OptimizerState {
     let stored = Optimizer(rawValue: file.kind ?? Optimizer.adamw.rawValue)
     guard stored == kind else {
       throw SFTError(
-        .usage, "holds the state of --optimizer \(stored?.rawValue ?? "(unknown)"), and the run's is \(kind.rawValue)",
+        .usage,
+        "holds the state of \(OptionName.optimizer) \(stored?.rawValue ?? "(unknown)"), and the run's is \(kind.rawValue)",
         file: path,
         advice: "A run goes on with the optimiser that it was started with")
     }

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 
 /// What a range test says of the learning rate.
@@ -57,24 +58,24 @@ public struct RateSuggestion: Sendable, Equatable {
     steepest = points[turn].lr
     if test.end == .finished, minimum >= points.count - max(2, points.count / 20) {
       reason =
-        "The loss is lowest at the end of the range, so it may fall further. Test higher rates with a larger --lr-to"
+        "The loss is lowest at the end of the range, so it may fall further. Test higher rates with a larger \(OptionName.lrTo)"
       return
     }
     let suggested = min((points[turn].lr * points[minimum].lr).squareRoot(), points[minimum].lr / 3)
     guard turn > 0, suggested >= points[0].lr else {
       reason =
         "The loss falls at the lowest rates already, so better ones may lie below. Test lower rates with a smaller "
-        + "--lr-from"
+        + OptionName.lrFrom.description
       return
     }
     rate = twoDigits(suggested)
   }
 
   private static let neverFell =
-    "The loss never fell by more than it varies from update to update. Test higher rates with a larger --lr-to, or make "
-    + "it vary less with a larger --batch-size or --grad-accum"
+    "The loss never fell by more than it varies from update to update. Test higher rates with a larger \(OptionName.lrTo), or make "
+    + "it vary less with a larger \(OptionName.batchSize) or \(OptionName.gradAccum)"
   private static let onlyRose =
-    "The loss never fell before it rose. Test lower rates with a smaller --lr-from, or more --steps"
+    "The loss never fell before it rose. Test lower rates with a smaller \(OptionName.lrFrom), or more \(OptionName.steps)"
 
   private static func tooFew(_ test: RangeTest) -> String {
     if let failure = test.failure, failure.step == 1 {
@@ -84,7 +85,8 @@ public struct RateSuggestion: Sendable, Equatable {
     }
     let advice =
       test.end == .finished
-      ? "Give more --steps" : "Give more --steps, or test lower rates with a smaller --lr-from and --lr-to"
+      ? "Give more \(OptionName.steps)"
+      : "Give more \(OptionName.steps), or test lower rates with a smaller \(OptionName.lrFrom) and \(OptionName.lrTo)"
     return "There are \(test.points.count) points, and a curve needs \(fewest). \(advice)"
   }
 }

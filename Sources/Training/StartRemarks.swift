@@ -15,7 +15,7 @@ extension TrainingSettings {
       remarks.append(
         "The warm-up of \(counted(warmup, "update")) \(warmup > steps ? "is longer than" : "takes up") the run of "
           + "\(counted(steps, "update")): the learning rate reaches \(shortRate(highest)), not the "
-          + "\(shortRate(schedule.learningRate)) of --lr.")
+          + "\(shortRate(schedule.learningRate)) of \(OptionName.lr).")
     }
     return remarks
   }

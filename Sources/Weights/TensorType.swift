@@ -69,25 +69,5 @@ public struct TensorInfo: Sendable, Equatable {
   }
 }
 
-/// A tensor's or file's name as it may be shown on a terminal: quoted, control characters escaped, at most 100 characters.
-func quoted(_ name: String) -> String {
-  var text = "'"
-  for (index, scalar) in name.unicodeScalars.enumerated() {
-    if index == 100 {
-      text += "…"
-      break
-    }
-    let hidden = scalar.value < 32 || (127...159).contains(scalar.value) || scalar.properties.isBidiControl
-    text += hidden ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
-  }
-  return text + "'"
-}
-
-/// The first few of a list of names, quoted, and how many more there are.
-func listed(_ names: [String], limit: Int = 4) -> String {
-  let shown = names.prefix(limit).map(quoted).joined(separator: ", ")
-  return names.count > limit ? "\(shown) and \(names.count - limit) more" : shown
-}
-
 /// "1 tensor", "2 tensors".
 func counted(_ tensors: Int) -> String { tensors == 1 ? "1 tensor" : "\(tensors) tensors" }

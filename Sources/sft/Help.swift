@@ -1,13 +1,14 @@
 import ArgumentParser
 
 extension CommandConfiguration {
-  /// A verb's. `verb` is its name behind `sft`, and `usage` what goes behind that. Its help tells in paragraphs what the
-  /// options cannot, then shows examples; the parser breaks the lines, so a paragraph must not be broken in the source.
+  /// A verb's. `verb` is its name behind `sft`, and `usage` what goes behind that. Its help shows
+  /// examples, then tells in paragraphs what the options cannot; the parser breaks the lines, so a paragraph must not be broken in
+  /// the source.
   init(verb: String, abstract: String, usage: String = "[options]", discussion: String = "", examples: [String]) {
     let shown = "Examples:\n" + examples.map { "  " + $0 }.joined(separator: "\n")
     self.init(
       commandName: verb.split(separator: " ").last.map(String.init), abstract: abstract, usage: "sft \(verb) \(usage)",
-      discussion: discussion.isEmpty ? shown : discussion + "\n\n" + shown)
+      discussion: discussion.isEmpty ? shown : shown + "\n\n" + discussion)
   }
 }
 

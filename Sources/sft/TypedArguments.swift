@@ -8,7 +8,7 @@ package struct TypedArguments {
   package let arguments: [String]
 
   /// An option that may be given without its value, which is then the second.
-  private static let bare = (option: "--train-tokens", value: "auto")
+  private static let bare = (option: OptionName.trainTokens.description, value: "auto")
 
   package init(_ typed: some Sequence<String>) {
     var joined: [String] = []

@@ -37,7 +37,9 @@ import sft
         let lines = try sft.run(["help"] + command.path).output.split(separator: "\n", omittingEmptySubsequences: false)
         for line in lines { #expect(displayWidth(line) <= 80, "\(command.path): \(line)") }
         // A line of a paragraph ends where the next word would not fit, or would fill it to the last column.
-        let overview = lines.prefix { $0 != "Examples:" && $0 != "The usual way:" && !$0.hasPrefix("USAGE") }
+        let top = lines.prefix { !$0.hasPrefix("USAGE") }
+        let isExample: (Substring) -> Bool = { $0.hasPrefix("  ") || $0 == "Examples:" || $0 == "The usual way:" }
+        let overview = top.filter { !isExample($0) }
         for (line, next) in zip(overview, overview.dropFirst()) where !line.isEmpty && !next.isEmpty {
           let word = next.prefix { $0 != " " }
           #expect(line.count + 1 + word.count >= 80, "\(command.path): \(line)")

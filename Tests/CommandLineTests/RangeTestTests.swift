@@ -22,7 +22,7 @@ import Testing
       let rate = try #require(report["suggestion"]?.double)
       let (steepest, lowest) = (try #require(report["steepest"]?.double), try #require(report["lowest"]?.double))
       #expect(rate > 1e-4 && rate < lowest && steepest < lowest)
-      #expect(report["settings"]?["lr_to"]?.double == 1 && report["settings"]?["lora"]?["rank"]?.int == 16)
+      #expect(report["settings"]?["lr_to"]?.double == 1 && report["settings"]?["lora_r"]?.int == 16)
       // Under a name that its content gives.
       let folders = try directoryEntries(sft.path(".sft/lr-find"))
       try #require(folders.count == 1)

@@ -96,7 +96,7 @@ import Testing
 
   @Test func whatHasNoEffectIsNamed() {
     #expect(
-      SamplingSettings(temperature: 0, topK: 5, topP: 0.5, minP: 0.1).ineffective == ["--top-k", "--top-p", "--min-p"])
+      SamplingSettings(temperature: 0, topK: 5, topP: 0.5, minP: 0.1).ineffective == [.topK, .topP, .minP])
     #expect(SamplingSettings(temperature: 0, repetitionPenalty: 2).ineffective == [])
     #expect(SamplingSettings(temperature: 0.1, topK: 5).ineffective == [])
   }

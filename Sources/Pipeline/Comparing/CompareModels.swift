@@ -105,7 +105,9 @@ public final class ModelComparison {
   }
 
   private static var nothingToCompare: SFTError {
-    SFTError(.notFound, "there is nothing to compare the base with", advice: "Train a run first, or give --adapter DIR")
+    SFTError(
+      .notFound, "there is nothing to compare the base with",
+      advice: "Train a run first, or give \(OptionName.adapter) DIR")
   }
 
   /// `metrics.jsonl` of the run that the tuned weights are from; nil where they are from elsewhere.

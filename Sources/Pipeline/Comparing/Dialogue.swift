@@ -46,7 +46,8 @@ public final class Dialogue {
   public func use(_ side: Side) throws {
     guard side == .base || session.isTuned else {
       throw SFTError(
-        .usage, "there is only the base: no run or adapter is used", advice: "Start with --adapter or --run for both")
+        .usage, "there is only the base: no run or adapter is used",
+        advice: "Start with \(OptionName.adapter) or \(OptionName.run) for both")
     }
     let before = self.side
     self.side = side
@@ -142,7 +143,8 @@ extension InferenceSession {
       switch layout.template {
       case .plain:
         throw SFTError(
-          .usage, "a conversation needs a template, and the run or data have none", advice: "Give one with --template")
+          .usage, "a conversation needs a template, and the run or data have none",
+          advice: "Give one with \(OptionName.template)")
       case .prompt(let template): return "template \(template.name), turn by turn"
       case .chat(let template, _):
         return layout.name == RecordLayout.modelName

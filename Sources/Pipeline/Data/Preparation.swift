@@ -49,10 +49,11 @@ struct Preparation {
     let maxLength = options.maxLength ?? configuration.contextLength
     guard (2...configuration.contextLength).contains(maxLength) else {
       throw SFTError(
-        .usage, "--max-length is \(maxLength), expected 2 to the model's context of \(configuration.contextLength)")
+        .usage,
+        "\(OptionName.maxLength) is \(maxLength), expected 2 to the model's context of \(configuration.contextLength)")
     }
     guard options.validationShare >= 0, options.validationShare < 1 else {
-      throw SFTError(.usage, "--val is \(options.validationShare), expected at least 0 and below 1")
+      throw SFTError(.usage, "\(OptionName.val) is \(options.validationShare), expected at least 0 and below 1")
     }
     settings = PreparedStage.Settings(
       maxLength: maxLength, overlong: options.overlong,

@@ -138,7 +138,8 @@ enum PreparedStage {
         throw SFTError(
           .badData, "the record has \(sample.tokenCount) tokens, more than the maximum length of \(settings.maxLength)",
           file: Int(sample.file) < files.count ? files[Int(sample.file)] : nil, line: Int(sample.line),
-          advice: "Use --overlong drop or --overlong truncate, or a larger --max-length")
+          advice:
+            "Use \(OptionName.overlong) drop or \(OptionName.overlong) truncate, or a larger \(OptionName.maxLength)")
       }
     }
     return kept

@@ -44,7 +44,7 @@ struct RecordLayout: Sendable {
       guard let template = try ChatTemplate.of(folder: folder) else {
         throw SFTError(
           .badData, "the model has no chat template, which conversations need", file: folder,
-          advice: "Name one with --template: " + ChatTemplate.builtInNames.joined(separator: ", "))
+          advice: "Name one with \(OptionName.template): " + ChatTemplate.builtInNames.joined(separator: ", "))
       }
       self.init(.chat(template, date), name: name)
     } else if let template = try ChatTemplate.builtIn(name, folder: folder),
@@ -90,7 +90,7 @@ struct RecordLayout: Sendable {
       guard self.source == source else {
         throw SFTError(
           .badData, "the chat template is not the one that the data were prepared with", file: folder,
-          advice: "Name one with --template, or run `sft prepare` again")
+          advice: "Name one with \(OptionName.template), or run `sft prepare` again")
       }
     }
   }

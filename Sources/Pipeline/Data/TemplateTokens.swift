@@ -31,7 +31,7 @@ struct TemplateTokens {
     guard layout.isChat else {
       throw SFTError(
         .usage, "the data were prepared with the template \(layout.name), which writes no tokens of its own to train",
-        advice: "Prepare the data with a chat template, or name the tokens: --train-tokens TOKEN,TOKEN")
+        advice: "Prepare the data with a chat template, or name the tokens: \(OptionName.trainTokens) TOKEN,TOKEN")
     }
     let own = encoder.templateTokens
     guard !own.isEmpty, encoder.turnEnd != nil else {
@@ -69,7 +69,7 @@ struct TemplateTokens {
     guard !texts.isEmpty else { return nil }
     return "the template \(layout.name) writes \(quotedList(texts)), which this model may never have learnt: it brings "
       + "no chat template of its own. An adapter leaves the vectors of tokens as they are, so answers may not end and "
-      + "roles may be confused; `sft train --train-tokens` trains them too"
+      + "roles may be confused; `sft train \(OptionName.trainTokens)` trains them too"
   }
 
   /// What a conversation's turns end with; nil where that is no token.

@@ -106,7 +106,7 @@ enum TokensStage {
     let first = summary.skippedList.first.map { ", the first in line \($0.line ?? 0) as \($0.message)" } ?? ""
     return SFTError(
       .badData, "no record is left: the template takes none of \(grouped(summary.skippedBad))\(first)", file: file,
-      advice: "Name another template with --template")
+      advice: "Name another template with \(OptionName.template)")
   }
 }
 

@@ -57,7 +57,8 @@ private func speedRemarks(_ report: DoctorReport, _ allowance: CPUAllowance) -> 
         + "only wait.")
   }
   if report.threads < allowance.threads {
-    remarks.append("\(report.threads) of \(allowance.threads) usable cores are used: leave --threads out for all.")
+    remarks.append(
+      "\(report.threads) of \(allowance.threads) usable cores are used: leave \(OptionName.threads) out for all.")
   }
   if report.threads > allowance.threads {
     remarks.append("There are more threads than the \(allowance.threads) usable cores: they will wait for each other.")

@@ -114,7 +114,7 @@ public final class BaseModel {
           throw SFTError(
             .badData,
             "the adapter was trained on another base (digest \(recorded.short)) than \(name) (digest \(own.short))",
-            file: folder, advice: "Give that base with --model, or insist with --force")
+            file: folder, advice: "Give that base with \(OptionName.model), or insist with \(OptionName.force)")
         }
         notice("The adapter \(folder) was trained on another base; it is used all the same.")
       }

@@ -34,11 +34,14 @@ public func export(_ session: InferenceSession, _ options: ExportOptions) throws
   try checkTarget(options.target, replacing: options.replacing, base: session.base.folder)
   let format = options.format ?? session.exportFormat
   guard format != .model || options.format == .model || options.modelIsNamed else {
-    throw SFTError(.notFound, "there is nothing to export", advice: "Train a run first, or give --adapter or --model")
+    throw SFTError(
+      .notFound, "there is nothing to export",
+      advice: "Train a run first, or give \(OptionName.adapter) or \(OptionName.model)")
   }
   guard format == .merged || options.dtype == nil else {
     throw SFTError(
-      .usage, "--dtype goes with --format merged: an adapter is written in float32, a model as it is")
+      .usage,
+      "\(OptionName.dtype) goes with \(OptionName.format) merged: an adapter is written in float32, a model as it is")
   }
   let report = format == .merged ? try requantizationReport(session, options) : nil
   try write(session, options, format: format)
@@ -78,7 +81,7 @@ private func requantizationReport(
   guard let adapter = session.adapter, let folder = session.adapterFolder else {
     guard asked != true else {
       throw SFTError(
-        .notFound, "there is no adapter to report on", advice: "Train a run first, or give --adapter DIR")
+        .notFound, "there is no adapter to report on", advice: "Train a run first, or give \(OptionName.adapter) DIR")
     }
     return nil
   }
@@ -93,7 +96,7 @@ private func requantizationReport(
     guard let quantization = QuantizationOptions(description: recorded) else {
       throw SFTError(
         .badData, "the adapter's base was quantised in a way that is not known here: '\(recorded)'", file: folder,
-        advice: "Say how to quantise with --qlora --quant, or give --no-report")
+        advice: "Say how to quantise with \(OptionName.qlora) \(OptionName.quant), or give \(OptionName.noReport)")
     }
     return quantization
   }
@@ -126,7 +129,7 @@ private func checkMergeable(_ base: BaseModel) throws {
   guard base.checkpoint.quantizedNames.isEmpty else {
     throw SFTError(
       .usage, "the model is stored in 4 bits, so nothing can be merged into it", file: base.folder,
-      advice: "Give --model the folder that it was quantised from")
+      advice: "Give \(OptionName.model) the folder that it was quantised from")
   }
 }
 
@@ -140,7 +143,7 @@ func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
   guard replacing else {
     throw SFTError(
       .cannotCreate, "the folder is not empty", file: folder,
-      advice: "Give another --to, or replace an earlier export with --overwrite")
+      advice: "Give another \(OptionName.to), or replace an earlier export with \(OptionName.overwrite)")
   }
   let isExport = !Set(names).isDisjoint(
     with: ["adapter_config.json", "model.safetensors", "model.safetensors.index.json"])
@@ -158,7 +161,8 @@ private func write(_ session: InferenceSession, _ options: ExportOptions, format
         .usage,
         "there is no adapter to export"
           + (session.modelRun.map { ": run \($0.folder.name) trained all weights" } ?? ""),
-        advice: session.modelRun == nil ? "Train a run first, or give --adapter DIR" : "Give --format merged")
+        advice: session.modelRun == nil
+          ? "Train a run first, or give \(OptionName.adapter) DIR" : "Give \(OptionName.format) merged")
     }
     try exportAdapter(
       adapter, for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),

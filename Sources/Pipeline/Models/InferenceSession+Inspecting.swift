@@ -6,7 +6,7 @@ extension InferenceSession {
   ///
   /// Throws `usage` for an empty text, `badData` for one that is longer than the model's context.
   public func activations(of text: String, everyPosition: Bool) throws -> ActivationReport {
-    guard !text.isEmpty else { throw SFTError(.usage, "the text is empty", advice: "Give one with --text") }
+    guard !text.isEmpty else { throw SFTError(.usage, "the text is empty", advice: "Give one with \(OptionName.text)") }
     let tokens = prompt(text: text).ids
     let context = base.decoder.configuration.contextLength
     guard (1...context).contains(tokens.count) else {

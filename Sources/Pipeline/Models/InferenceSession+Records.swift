@@ -28,7 +28,7 @@ extension InferenceSession {
     }
     let limit = maxLength ?? self.maxLength
     guard (2...base.decoder.configuration.contextLength).contains(limit) else {
-      throw SFTError(.usage, "--max-length must be from 2 to the model's context")
+      throw SFTError(.usage, "\(OptionName.maxLength) must be from 2 to the model's context")
     }
     let input = try MappedFile(input: path)
     let file = input.path
@@ -97,7 +97,7 @@ private struct RecordFitter {
       case .refused:
         throw SFTError(
           .badData, "the record has \(sample.tokens.count) tokens, more than the maximum length of \(maxLength)",
-          file: file, line: record.line, advice: "Use --overlong drop or --overlong truncate")
+          file: file, line: record.line, advice: "Use \(OptionName.overlong) drop or \(OptionName.overlong) truncate")
       }
     }
   }

@@ -63,9 +63,11 @@ public final class InferenceSession {
   public init(_ options: InferenceOptions, workspace: Workspace, notice: (String) -> Void) throws {
     self.workspace = workspace
     threads = options.threads ?? Compute.availableThreads
-    guard threads >= 1 else { throw SFTError(.usage, "--threads must be at least 1") }
+    guard threads >= 1 else { throw SFTError(.usage, "\(OptionName.threads) must be at least 1") }
     guard options.adapter == nil || (options.checkpoint == nil && options.run == nil) else {
-      throw SFTError(.usage, "--adapter names one adapter, --run and --checkpoint another", advice: "Give one of them")
+      throw SFTError(
+        .usage, "\(OptionName.adapter) names one adapter, \(OptionName.run) and \(OptionName.checkpoint) another",
+        advice: "Give one of them")
     }
     let run =
       options.needsRun ? try workspace.recordedRun(options.run) : try? workspace.recordedRun(nil, saying: false)
@@ -86,7 +88,8 @@ public final class InferenceSession {
     let named = tuned?.folder ?? options.model ?? ofRunOrData ?? baseOfAdapter
     guard let model = named ?? (described == nil ? workspace.embeddedByDefault() : nil) else {
       throw SFTError(
-        .usage, "the adapter does not say what its base is", file: options.adapter, advice: "Give it with --model")
+        .usage, "the adapter does not say what its base is", file: options.adapter,
+        advice: "Give it with \(OptionName.model)")
     }
     let compute = Compute(engine: options.engine, threads: threads)
     let ofRun = options.model == nil || options.run != nil ? run?.configuration.quantization : nil
@@ -127,7 +130,7 @@ public final class InferenceSession {
     } else {
       if let run, options.model == nil, !options.force { try Self.checkBase(base, against: run) }
       guard options.checkpoint == nil else {
-        throw SFTError(.usage, "--checkpoint needs a run", advice: "Give --run NAME")
+        throw SFTError(.usage, "\(OptionName.checkpoint) needs a run", advice: "Give \(OptionName.run) NAME")
       }
       (adapterFolder, description) = (nil, "the base alone")
     }
@@ -139,8 +142,8 @@ public final class InferenceSession {
   private static func refuse(_ model: String, beside run: RecordedRun, in workspace: Workspace) throws {
     guard try workspace.model(model).recordedName != run.configuration.model else { return }
     throw SFTError(
-      .usage, "run \(run.folder.name) has a whole model of its own, which --model \(model) has no part in",
-      advice: "Leave --model out")
+      .usage, "run \(run.folder.name) has a whole model of its own, which \(OptionName.model) \(model) has no part in",
+      advice: "Leave \(OptionName.model) out")
   }
 
   /// A run's tokenizer must still be what it was.
@@ -158,7 +161,7 @@ public final class InferenceSession {
     guard try base.digest() == run.configuration.baseDigest else {
       throw SFTError(
         .badData, "the model \(base.name) is not the one that run \(run.folder.name) was trained on",
-        file: base.folder, advice: "Give the model to use with --model")
+        file: base.folder, advice: "Give the model to use with \(OptionName.model)")
     }
   }
 
@@ -217,7 +220,7 @@ public final class InferenceSession {
     guard run.configuration.settings.method != .pretrain else {
       throw SFTError(
         .usage, "run \(run.folder.name) was trained from scratch: it has no base to be compared with",
-        advice: "Compare it with another model by --model-b")
+        advice: "Compare it with another model by \(OptionName.modelB)")
     }
     var options = InferenceOptions()
     options.run = run.folder.name

@@ -42,7 +42,7 @@ extension Workspace {
 
   /// The name of the embedded model, for where nothing names another; remarks on it.
   func embeddedByDefault() -> String {
-    remark("No --model is given, and nothing in \(path) names one: the embedded model is used.")
+    remark("No \(OptionName.model) is given, and nothing in \(path) names one: the embedded model is used.")
     return EmbeddedModel.name
   }
 

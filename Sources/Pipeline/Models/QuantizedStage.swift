@@ -40,10 +40,10 @@ public struct QuantizationOptions: Sendable, Equatable, Codable {
   /// The linears to quantise, as tensor names. Throws `usage` for a name that is no linear's, and where none is left.
   func select(from linears: [LinearDescription]) throws -> [String] {
     for name in skip where !linears.contains(where: { $0.isNamed(name) }) {
-      throw SFTError(.usage, "--quant-skip: no linear of the model is named '\(name)'")
+      throw SFTError(.usage, "\(OptionName.quantSkip): no linear of the model is named '\(name)'")
     }
     let selected = linears.filter { linear in !skip.contains { linear.isNamed($0) } }
-    guard !selected.isEmpty else { throw SFTError(.usage, "--quant-skip leaves nothing to quantise") }
+    guard !selected.isEmpty else { throw SFTError(.usage, "\(OptionName.quantSkip) leaves nothing to quantise") }
     return selected.map(\.weightName)
   }
 }

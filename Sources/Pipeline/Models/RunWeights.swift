@@ -19,7 +19,7 @@ extension Workspace {
           .notFound, "run \(name) has no checkpoint of step \(checkpoint)",
           advice: steps.isEmpty ? nil : "It has \(steps)")
       }
-      try checkWeights(path, advice: "Take another checkpoint, or leave --checkpoint out")
+      try checkWeights(path, advice: "Take another checkpoint, or leave \(OptionName.checkpoint) out")
       return (path, "checkpoint of step \(checkpoint) of run \(name)")
     }
     try settle(folder)

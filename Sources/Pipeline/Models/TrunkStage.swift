@@ -125,7 +125,8 @@ struct TrunkDecision {
     guard bytes <= most else {
       note =
         "\(words): they are \(byteCount(bytes)), and "
-        + (limit == nil ? "a quarter of the free space is \(byteCount(most))" : "--trunk-cache is \(byteCount(most))")
+        + (limit == nil
+          ? "a quarter of the free space is \(byteCount(most))" : "\(OptionName.trunkCache) is \(byteCount(most))")
       return
     }
     layer = lowestLayer

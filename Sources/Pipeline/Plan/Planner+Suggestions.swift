@@ -30,14 +30,16 @@ extension Planner {
     let smallest = changes.filter(isBatch).suffix(1)
     var length = run.maxLength / 2
     while length >= Self.shortestLength {
-      let cut = Change(flags: "prepared with --max-length \(length)") { $0.length = length }
+      let cut = Change(flags: "prepared with \(OptionName.maxLength) \(length)") { $0.length = length }
       if let found = try suggestion(run, taken + smallest + [cut]) { return [found] }
       length /= 2
     }
     return []
   }
 
-  private func isBatch(_ change: Change) -> Bool { change.flags.hasPrefix("--batch-") }
+  private func isBatch(_ change: Change) -> Bool {
+    [OptionName.batchSize, .batchTokens].contains { change.flags.hasPrefix("\($0) ") }
+  }
 
   /// nil where it does not fit.
   private func suggestion(
@@ -56,7 +58,7 @@ extension Planner {
   private func halfway(_ run: Run) -> [Change] {
     let half = outline.configuration.layers / 2
     if half == 0 || run.settings.recomputedBlocks(of: outline.configuration.layers) > 0 { return [] }
-    return [Change(flags: "--checkpoint-layers \(half)") { $0.settings.checkpointedLayers = half }]
+    return [Change(flags: "\(OptionName.checkpointLayers) \(half)") { $0.settings.checkpointedLayers = half }]
   }
 
   private func changes(_ run: Run) -> [Change] {
@@ -64,23 +66,24 @@ extension Planner {
     var changes: [Change] = []
     if !settings.gradientCheckpointing {
       changes.append(
-        Change(flags: "--gradient-checkpointing") {
+        Change(flags: OptionName.gradientCheckpointing.description) {
           ($0.settings.gradientCheckpointing, $0.settings.checkpointedLayers) = (true, nil)
         })
     }
     if settings.lora != nil, run.quantization == nil, (checkpoint?.quantizedNames ?? []).isEmpty {
-      changes.append(Change(flags: "--qlora") { $0.quantization = QuantizationOptions() })
+      changes.append(Change(flags: OptionName.qlora.description) { $0.quantization = QuantizationOptions() })
     }
     if settings.optimizer == .adamw, settings.lora == nil {
-      changes.append(Change(flags: "--optimizer adamw8bit") { $0.settings.optimizer = .adamw8bit })
+      changes.append(Change(flags: "\(OptionName.optimizer) adamw8bit") { $0.settings.optimizer = .adamw8bit })
     }
     var (size, accumulation) = (settings.batchTokens ?? settings.batchSize, settings.gradientAccumulation)
-    let (flag, least) = settings.batchTokens == nil ? ("--batch-size", 1) : ("--batch-tokens", Self.shortestLength)
+    let (flag, least): (OptionName, Int) =
+      settings.batchTokens == nil ? (.batchSize, 1) : (.batchTokens, Self.shortestLength)
     while size / 2 >= least {
       (size, accumulation) = (size / 2, accumulation * 2)
       let (size, accumulation) = (size, accumulation)
       changes.append(
-        Change(flags: "\(flag) \(size) --grad-accum \(accumulation)") { run in
+        Change(flags: "\(flag) \(size) \(OptionName.gradAccum) \(accumulation)") { run in
           if run.settings.batchTokens == nil { run.settings.batchSize = size } else { run.settings.batchTokens = size }
           run.settings.gradientAccumulation = accumulation
         })

@@ -87,7 +87,7 @@ extension TrainingPlan {
       "the run would take \(byteCount(peak_memory_bytes)) of memory, and \(byteCount(available)) are available",
       advice: (ways.isEmpty
         ? "Use a smaller model or a machine with more" : "It would fit with " + ways.joined(separator: ", or "))
-        + "; --no-memory-check starts it all the same")
+        + "; \(OptionName.noMemoryCheck) starts it all the same")
   }
 }
 

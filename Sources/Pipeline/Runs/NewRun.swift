@@ -85,7 +85,7 @@ extension Workspace {
     guard let charts, try hasEvents(name, charts) else { return }
     throw SFTError(
       .usage, "holds event files of another run already", file: "\(charts)/\(name)",
-      advice: "Remove them, or give another --run or --tensorboard")
+      advice: "Remove them, or give another \(OptionName.run) or \(OptionName.tensorboard)")
   }
 
   /// Throws where a run of that name is there: found out before anything long is done, settled by `newRun`.
@@ -148,6 +148,8 @@ extension Workspace {
     return SFTError(
       .usage, isTrained ? "the run '\(folder.name)' is being trained now" : "the run '\(folder.name)' exists already",
       file: folder.path,
-      advice: isTrained ? "Give another --run" : "Give another --run, or go on with it with --resume")
+      advice: isTrained
+        ? "Give another \(OptionName.run)"
+        : "Give another \(OptionName.run), or go on with it with \(OptionName.resume)")
   }
 }

@@ -13,7 +13,8 @@ extension Workspace {
   /// By the newest run, else the newest prepared data. Nothing is made.
   public func nextStep() throws -> NextStep {
     let start = (
-      "sft prepare FILE --model MODEL", "records to prepared data; without --model, for the model inside sft"
+      "sft prepare FILE \(OptionName.model) MODEL",
+      "records to prepared data; without \(OptionName.model), for the model inside sft"
     )
     guard try directoryExists(path) else {
       return NextStep(state: "There is nothing yet in \(path)", commands: [start])
@@ -25,8 +26,9 @@ extension Workspace {
         state:
           "There is data prepared for \(prepared.model), \(counted(prepared.training, "record")) to train on, and no run",
         commands: [
-          ("sft inspect data", "what is trained of it"), ("sft plan --lora-r 16", "what a training would take"),
-          ("sft train --lora-r 16", "train an adapter; --qlora takes less memory"),
+          ("sft inspect data", "what is trained of it"),
+          ("sft plan \(OptionName.loraR) 16", "what a training would take"),
+          ("sft train \(OptionName.loraR) 16", "train an adapter; \(OptionName.qlora) takes less memory"),
         ])
     }
     return NextStep(run, try RunOverview(run, in: self))
@@ -52,7 +54,7 @@ extension NextStep {
       state = "Run \(overview.name) is finished\(loss)"
       commands = [
         ("sft compare --questions FILE", "base and tuned, side by side"), ("sft chat", "talk to it"),
-        ("sft export --to DIR", "for other tools"), ("sft report", "a page on the run"),
+        ("sft export \(OptionName.to) DIR", "for other tools"), ("sft report", "a page on the run"),
       ]
     }
   }

@@ -46,7 +46,7 @@ extension Workspace {
       guard saying else { continue }
       notice(
         "Run \(name) \(failure.divergedAt.map { "diverged at step \($0)" } ?? "failed") and is passed over; "
-          + "--run \(name) takes it.")
+          + "\(OptionName.run) \(name) takes it.")
     }
     return nil
   }

@@ -105,39 +105,19 @@ struct ReportedSettings {
     }
   }
 
-  private static let names: [(key: String, name: String)] = [
-    ("model", "model"), ("templateName", "template"), ("layout.kind", "kind of template"),
-    ("layout.date", "day that the template writes"), ("layout.trainOn", "turns trained on"),
-    ("maxLength", "maximum length in tokens"),
-    ("prepared", "prepared data"), ("pretrained.files", "text files"),
-    ("pretrained.configuration", "the model's configuration"), ("pretrained.tokenizer", "tokenizer"),
-    ("pretrained.vocabularySize", "tokens of the vocabulary"), ("pretrained.stride", "tokens from window to window"),
-    ("pretrained.validationShare", "share kept for validation"),
-    ("settings.method", "what is trained"), ("settings.lora.rank", "LoRA r"), ("settings.lora.alpha", "LoRA alpha"),
-    ("settings.lora.rankStabilized", "LoRA scaled by the root of r"), ("settings.lora.dropout", "LoRA dropout"),
-    ("settings.lora.targets", "LoRA on"), ("settings.lora.layers", "LoRA in layers"),
-    ("settings.lora.tokens", "token rows trained"), ("settings.lora.savedModules", "modules trained whole"),
-    ("trainedTokens", "tokens trained, as asked for"),
-    ("settings.initialAdapter", "started from the adapter"),
-    ("quantization.settings.kind", "base quantised to"),
-    ("quantization.settings.doubleQuantization", "double quantisation"),
-    ("quantization.skip", "linears left in full precision"),
-    ("settings.schedule.learningRate", "learning rate"), ("settings.schedule.kind", "schedule"),
-    ("settings.schedule.minimum", "rate at its end"), ("settings.schedule.warmupSteps", "updates of warm-up"),
-    ("epochs", "epochs"), ("settings.steps", "updates"), ("settings.batchSize", "records of a batch"),
-    ("settings.batchTokens", "tokens of a batch"), ("settings.gradientAccumulation", "batches of an update"),
-    ("settings.optimizer", "optimizer"), ("settings.beta1", "beta 1"), ("settings.beta2", "beta 2"),
-    ("settings.weightDecay", "weight decay"), ("settings.maxGradientNorm", "gradient norm at most (0: any)"),
-    ("settings.dropout", "dropout of the base"), ("settings.shuffle", "shuffled"), ("settings.seed", "seed"),
-    ("settings.evalEvery", "updates between validations (0: none)"),
-    ("settings.earlyStopping", "stops after validations without a new best (0: never)"),
-    ("saveEvery", "updates between checkpoints"), ("keepCheckpoints", "checkpoints kept"),
-    ("settings.engine", "engine"), ("settings.threads", "threads"),
-    ("settings.gradientCheckpointing", "gradient checkpointing"),
-    ("settings.checkpointedLayers", "gradient checkpointing of the lowest layers"),
-    ("settings.trunkLayer", "first block computed, below it stored"), ("tensorboard", "TensorBoard folder"),
-    ("linearAlgebra.kernels", "kernels"), ("linearAlgebra.coreType", "OpenBLAS kernels"),
-    ("linearAlgebra.replacedCoreType", "OpenBLAS's own choice of them"), ("linearAlgebra.threads", "OpenBLAS threads"),
-    ("format", "format of these settings"),
-  ]
+  /// The options that a run was given, and what it records besides.
+  private static let names: [(key: String, name: String)] =
+    [
+      ("templateName", "template"), ("layout.kind", "kind of template"),
+      ("layout.date", "day that the template writes"),
+      ("layout.trainOn", "turns trained on"), ("maxLength", "maximum length in tokens"),
+      ("pretrained.files", "text files"), ("pretrained.configuration", "the model's configuration"),
+      ("pretrained.tokenizer", "tokenizer"), ("pretrained.vocabularySize", "tokens of the vocabulary"),
+      ("pretrained.stride", "tokens from window to window"),
+      ("pretrained.validationShare", "share kept for validation"), ("settings.method", "what is trained"),
+    ] + RunOption.all.flatMap { $0.shown.map { ($0.key, $0.title) } } + [
+      ("linearAlgebra.kernels", "kernels"), ("linearAlgebra.coreType", "OpenBLAS kernels"),
+      ("linearAlgebra.replacedCoreType", "OpenBLAS's own choice of them"),
+      ("linearAlgebra.threads", "OpenBLAS threads"), ("format", "format of these settings"),
+    ]
 }

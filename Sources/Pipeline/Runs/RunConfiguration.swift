@@ -39,7 +39,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
 
   /// What goes on with the run.
   public func resumeCommand(_ run: RunFolder) -> String {
-    "sft \(settings.method == .pretrain ? "pretrain" : "train") --run \(run.name) --resume"
+    "sft \(settings.method == .pretrain ? "pretrain" : "train") \(OptionName.run) \(run.name) \(OptionName.resume)"
   }
 
   /// The same with another learning rate.

@@ -1,3 +1,4 @@
+import Core
 import Files
 import JSON
 import Training
@@ -46,12 +47,13 @@ extension TrainOptions {
     if let sibling, let rate = learningRate, try fileExists(sibling.settings) {
       let text = String(decoding: try readFile(sibling.settings, limit: 1 << 20), as: UTF8.self)
       return text.split(separator: "\n", omittingEmptySubsequences: false)
-        .map { $0.hasPrefix("lr: ") ? "lr: \(rate)" : String($0) }.joined(separator: "\n")
+        .map { $0.hasPrefix("\(OptionName.lr.rawValue): ") ? "\(OptionName.lr.rawValue): \(rate)" : String($0) }.joined(
+          separator: "\n")
     }
-    let left: Set = ["run", "resume", "workspace", "no-memory-check"]
+    let left: Set = Set([OptionName.run, .resume, .noMemoryCheck].map(\.rawValue) + ["workspace"])
     var settings = typedSettings.filter { !left.contains($0.name) }
     // Of a sweep each run has its own.
-    if let rate = learningRate, let index = settings.firstIndex(where: { $0.name == "lr" }) {
+    if let rate = learningRate, let index = settings.firstIndex(where: { $0.name == OptionName.lr.rawValue }) {
       settings[index].value = "\(rate)"
     }
     settings += data.filter { setting in !settings.contains { $0.name == setting.name } }

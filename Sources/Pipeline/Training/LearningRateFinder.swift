@@ -14,46 +14,53 @@ public struct LearningRateFinder {
   /// What the curve depends on.
   public let settings: Settings
 
-  /// As `lr-find.json` has them.
+  /// As `lr-find.json` has them: model and data, every option that an update depends on, and the range.
   public struct Settings: Sendable, Equatable, Encodable {
-    public var model: String
-    public var baseDigest: Digest
-    public var quantization: String?
-    public var prepared: String
-    public var method: TrainingMethod
-    public var lora: LoRAConfiguration?
-    public var initialAdapter: String?
-    public var batchSize: Int?
-    public var batchTokens: Int?
-    public var gradientAccumulation: Int
-    public var optimizer: Optimizer
-    public var betas: [Double]
-    public var weightDecay: Double
-    public var maxGradientNorm: Double
-    public var dropout: Double?
-    public var shuffle: Bool
-    public var seed: UInt64
-    public var engine: Engine
-    public var threads: Int
-    public var lrFrom: Double
-    public var lrTo: Double
-    public var steps: Int
+    public let model: String
+    private let members: [String: JSONValue]
 
-    init(_ start: TrainRun.SetUp, _ range: RateRange) throws {
-      let training = start.settings
-      model = start.base.reference
-      baseDigest = try start.base.digest()
-      quantization = start.base.quantization?.description
-      prepared = start.data.reference.description
-      (method, lora, initialAdapter) = (training.method, training.lora, training.initialAdapter)
-      (batchSize, batchTokens) = (training.batchTokens == nil ? training.batchSize : nil, training.batchTokens)
-      gradientAccumulation = training.gradientAccumulation
-      (optimizer, betas) = (training.optimizer, [training.beta1, training.beta2])
-      (weightDecay, maxGradientNorm) = (training.weightDecay, training.maxGradientNorm)
-      (dropout, shuffle, seed) = (training.dropout, training.shuffle, training.seed)
-      (engine, threads) = (training.engine, training.threads)
-      (lrFrom, lrTo, steps) = (range.lowest, range.highest, range.steps)
+    init(_ configuration: RunConfiguration, _ range: RateRange) {
+      model = configuration.model
+      let options = RunOption.all.filter { $0.role == .update || $0.role == .computing }.compactMap { option in
+        option.recorded(configuration).map { (option.parameter, $0) }
+      }
+      members = Dictionary(
+        options + [
+          ("model", .string(model)), ("base_digest", .string(configuration.baseDigest.description)),
+          ("prepared", .string(configuration.prepared.description)),
+          ("method", .string(configuration.settings.method.rawValue)), ("lr_from", .number(range.lowest)),
+          ("lr_to", .number(range.highest)), ("steps", .integer(range.steps)),
+        ]
+      ) { first, _ in first }
     }
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: MemberKey.self)
+      for (name, value) in members { try Self.encode(value, &container, MemberKey(stringValue: name)) }
+    }
+
+    private static func encode(
+      _ value: JSONValue, _ container: inout KeyedEncodingContainer<MemberKey>, _ key: MemberKey
+    ) throws {
+      switch value {
+      case .bool(let flag): try container.encode(flag, forKey: key)
+      case .integer(let number): try container.encode(number, forKey: key)
+      case .number(let number): try container.encode(number, forKey: key)
+      case .string(let text): try container.encode(text, forKey: key)
+      case .array(let elements) where elements.contains { $0.string != nil }:
+        try container.encode(elements.compactMap(\.string), forKey: key)
+      case .array(let elements): try container.encode(elements.compactMap(\.double), forKey: key)
+      case .null, .object: try container.encodeNil(forKey: key)
+      }
+    }
+  }
+
+  private struct MemberKey: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
   }
 
   /// Opens everything; `options.maxSteps` is the range's. Throws what `sft train` would.
@@ -73,7 +80,7 @@ public struct LearningRateFinder {
     try run.announce(run.plan(isKept: false))
     start = try run.setUp()
     self.range = range
-    settings = try Settings(start, range)
+    settings = Settings(try run.configuration(start), range)
     start.settings.remarks(cores: Compute.availableThreads).forEach(note)
   }
 

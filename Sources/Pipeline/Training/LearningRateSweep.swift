@@ -53,8 +53,10 @@ public struct LearningRateSweep {
 
   /// What goes on with it.
   public var resumeCommand: String {
-    "sft \(verb) --run \(stem) --lr \(rates.map(scientific).joined(separator: ","))"
-      + (options.initialAdapter.map { " --init-adapter \($0)" + (options.force ? " --force" : "") } ?? "") + " --resume"
+    "sft \(verb) \(OptionName.run) \(stem) \(OptionName.lr) \(rates.map(scientific).joined(separator: ","))"
+      + (options.initialAdapter.map {
+        " \(OptionName.initAdapter) \($0)" + (options.force ? " \(OptionName.force)" : "")
+      } ?? "") + " \(OptionName.resume)"
   }
 
   /// Goes through the rates. `train` makes or goes on with one run; its sibling is a run of the sweep that is there. `begin`

@@ -43,7 +43,8 @@ public struct PretrainRun {
     if let sibling { return try start(like: sibling) }
     guard let source else {
       throw SFTError(
-        .usage, "there is nothing to train", advice: "Give files of text, --config, and --tokenizer or --vocab-size")
+        .usage, "there is nothing to train",
+        advice: "Give files of text, \(OptionName.config), and \(OptionName.tokenizer) or \(OptionName.vocabSize)")
     }
     return try start(source)
   }
@@ -61,7 +62,8 @@ public struct PretrainRun {
     let object = try source.configurationObject(tokenizer, endOfText)
     let model = try ModelConfiguration(object, path: source.configuration)
     if let stride = source.stride, !(1...model.contextLength).contains(stride) {
-      throw SFTError(.usage, "--stride is \(stride), expected 1 to the model's context of \(model.contextLength)")
+      throw SFTError(
+        .usage, "\(OptionName.stride) is \(stride), expected 1 to the model's context of \(model.contextLength)")
     }
     let corpus = try CorpusStage.run(
       workspace.store, files: source.files, tokenizer: tokenizer, endOfText: endOfText, threads: threads)

@@ -38,7 +38,9 @@ extension PretrainSource {
   func tokenizerFolder(_ workspace: Workspace, threads: Int, _ event: (TrainEvent) -> Void) throws -> String {
     if let tokenizer { return tokenizer }
     guard let size = vocabularySize else {
-      throw SFTError(.usage, "there is no tokenizer", advice: "Give --tokenizer DIR, or --vocab-size N to train one")
+      throw SFTError(
+        .usage, "there is no tokenizer",
+        advice: "Give \(OptionName.tokenizer) DIR, or \(OptionName.vocabSize) N to train one")
     }
     let sources = try SourceFiles(files, workspace.store)
     let key = ArtifactKey(

@@ -1,5 +1,6 @@
 import Core
 import Files
+import JSON
 import FoundationEssentials
 import TensorBoard
 import Training
@@ -87,26 +88,23 @@ final class TensorBoardLog {
 extension RunConfiguration {
   /// What a run may be compared with others by.
   fileprivate var hyperParameters: [(name: String, value: Event.Parameter)] {
-    let schedule = settings.schedule
-    let adapter: [(String, Event.Parameter)] =
-      settings.lora.map { lora in
-        [
-          ("lora_r", .number(Double(lora.rank))), ("lora_alpha", .number(lora.alpha)),
-          ("lora_dropout", .number(lora.dropout)), ("lora_targets", .text(lora.targets.joined(separator: ","))),
-          ("rslora", .flag(lora.rankStabilized)),
-        ]
-      } ?? []
-    return adapter + [
-      ("method", .text(settings.method.rawValue)), ("dropout", .number(settings.dropout ?? 0)),
-      ("model", .text(model)), ("template", .text(templateName)), ("max_length", .number(Double(maxLength))),
-      ("quantization", .text(quantization?.description ?? "none")), ("steps", .number(Double(settings.steps))),
-      ("batch_size", .number(Double(settings.batchSize))),
-      ("grad_accum", .number(Double(settings.gradientAccumulation))), ("lr", .number(schedule.learningRate)),
-      ("scheduler", .text(schedule.kind.rawValue)), ("min_lr", .number(schedule.minimum)),
-      ("warmup_steps", .number(Double(schedule.warmupSteps))), ("optimizer", .text(settings.optimizer.rawValue)),
-      ("beta1", .number(settings.beta1)), ("beta2", .number(settings.beta2)),
-      ("weight_decay", .number(settings.weightDecay)), ("max_grad_norm", .number(settings.maxGradientNorm)),
-      ("shuffle", .flag(settings.shuffle)), ("seed", .number(Double(settings.seed))),
+    let options: [(String, Event.Parameter)] = RunOption.all.flatMap { option -> [(String, Event.Parameter)] in
+      guard option.role == .update || option.role == .schedule, let value = option.recorded(self) else { return [] }
+      return Self.parameters(option.parameter, value)
+    }
+    return options + [
+      ("method", .text(settings.method.rawValue)), ("model", .text(model)), ("template", .text(templateName)),
+      ("max_length", .number(Double(maxLength))),
     ]
+  }
+
+  /// Numbers in a list have one each: beta1, beta2.
+  private static func parameters(_ name: String, _ value: JSONValue) -> [(String, Event.Parameter)] {
+    if let flag = value.bool { return [(name, .flag(flag))] }
+    if let number = value.double { return [(name, .number(number))] }
+    guard let elements = value.array else { return [(name, .text(value.string ?? ""))] }
+    let numbers = elements.compactMap(\.double)
+    if name == RunOption.betas.parameter { return zip(1..., numbers).map { (name + "\($0)", .number($1)) } }
+    return [(name, .text(elements.map { $0.string ?? $0.serialized }.joined(separator: ",")))]
   }
 }

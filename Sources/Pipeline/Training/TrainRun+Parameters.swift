@@ -11,8 +11,8 @@ extension TrainRun {
   func trainable(_ base: BaseModel) throws -> TrainableWeights {
     guard base.checkpoint.quantizedNames.isEmpty else {
       throw SFTError(
-        .usage, "the model is stored in 4 bits, which --full cannot train", file: base.folder,
-        advice: "Give --model the folder that it was quantised from, or train an adapter")
+        .usage, "the model is stored in 4 bits, which \(OptionName.full) cannot train", file: base.folder,
+        advice: "Give \(OptionName.model) the folder that it was quantised from, or train an adapter")
     }
     return try TrainableWeights(base.checkpoint)
   }
@@ -57,7 +57,7 @@ extension TrainRun {
     guard options.initialAdapter != nil else {
       throw SFTError(
         .usage, "run \(name) is to start from another adapter, as the others did",
-        advice: "Give that again with --init-adapter")
+        advice: "Give that again with \(OptionName.initAdapter)")
     }
     let (_, initial, trained) = try newParameters(base, data)
     guard initial == settings.initialAdapter else {
@@ -91,7 +91,7 @@ extension TrainRun {
       event(
         .note(
           "warning     \(model.moduleName(of: .embedding)) and \(model.moduleName(of: .head)) are one matrix in this model. "
-            + "As in PEFT, what --modules-to-save names of them becomes a matrix of its own."))
+            + "As in PEFT, what \(OptionName.modulesToSave) names of them becomes a matrix of its own."))
     }
   }
 
@@ -101,24 +101,31 @@ extension TrainRun {
         .usage, "\(flag) is \(own), but the adapter to start from has \(its)", file: folder,
         advice: "Leave \(flag) out: an adapter brings its own")
     }
-    if let rank = options.rank, rank != lora.rank { throw refuse("--lora-r", rank, lora.rank) }
-    if let alpha = options.alpha, alpha != lora.alpha { throw refuse("--lora-alpha", alpha, lora.alpha) }
-    if let dropout = options.dropout, dropout != lora.dropout { throw refuse("--lora-dropout", dropout, lora.dropout) }
+    if let rank = options.rank, rank != lora.rank { throw refuse(OptionName.loraR.description, rank, lora.rank) }
+    if let alpha = options.alpha, alpha != lora.alpha {
+      throw refuse(OptionName.loraAlpha.description, alpha, lora.alpha)
+    }
+    if let dropout = options.dropout, dropout != lora.dropout {
+      throw refuse(OptionName.loraDropout.description, dropout, lora.dropout)
+    }
     if let targets = options.targets, targets.sorted() != lora.targets.sorted() {
-      throw refuse("--lora-targets", targets.joined(separator: ","), lora.targets.joined(separator: ","))
+      throw refuse(
+        OptionName.loraTargets.description, targets.joined(separator: ","), lora.targets.joined(separator: ","))
     }
     if let layers = options.layers, layers != lora.layers ?? [] {
-      throw refuse("--lora-layers", "\(layers)", lora.layers.map { "\($0)" } ?? "all")
+      throw refuse(OptionName.loraLayers.description, "\(layers)", lora.layers.map { "\($0)" } ?? "all")
     }
     if let tokens = options.trainedTokens {
-      throw refuse("--train-tokens", tokens.joined(separator: ","), lora.tokens == nil ? "none" : "its own")
+      throw refuse(
+        OptionName.trainTokens.description, tokens.joined(separator: ","), lora.tokens == nil ? "none" : "its own")
     }
     if let modules = options.savedModules, modules.sorted() != (lora.savedModules ?? []).sorted() {
       throw refuse(
-        "--modules-to-save", modules.joined(separator: ","), lora.savedModules?.joined(separator: ",") ?? "none")
+        OptionName.modulesToSave.description, modules.joined(separator: ","),
+        lora.savedModules?.joined(separator: ",") ?? "none")
     }
     if let stabilized = options.rankStabilized, stabilized != lora.rankStabilized {
-      throw refuse("--rslora", stabilized, lora.rankStabilized)
+      throw refuse(OptionName.rslora.description, stabilized, lora.rankStabilized)
     }
   }
 }

@@ -54,7 +54,7 @@ public struct TrainRun {
   /// Opens and initialises all that the options name; leaves nothing in the workspace but artifacts.
   func setUp() throws -> SetUp {
     let threads = options.threads ?? Compute.availableThreads
-    guard threads >= 1 else { throw SFTError(.usage, "--threads must be at least 1") }
+    guard threads >= 1 else { throw SFTError(.usage, "\(OptionName.threads) must be at least 1") }
     let reference = try workspace.preparedReference(options.prepared)
     guard let data = try inputs.data(reference, workspace, threads: threads) else {
       throw SFTError(
@@ -75,7 +75,6 @@ public struct TrainRun {
     try announce(plan())
     var start = try setUp()
     let (data, base) = (start.data, start.base)
-    let charts = try options.tensorboard.map(TensorBoardLog.folder)
     if let adapter = start.trained.adapter {
       let decision = TrunkDecision(
         start.settings, data, lowestLayer: adapter.lowestLayer, width: base.decoder.configuration.width,
@@ -83,22 +82,28 @@ public struct TrainRun {
       start.settings.trunkLayer = decision.layer
       if let note = decision.note { event(.note(note)) }
       if adapter.trainsEmbedding, options.trunkCache ?? 0 > 0 {
-        event(.note("nothing is stored for --trunk-cache: the embedding below the frozen layers is trained"))
+        event(.note("nothing is stored for \(OptionName.trunkCache): the embedding below the frozen layers is trained"))
       }
     }
     try options.planValidation(
       &start.settings, trainingData(data, base.tokenizer), try start.decoder(),
       lowestLayer: start.trained.adapter?.lowestLayer ?? 0)
-    let configuration = RunConfiguration(
+    return try train(start, try configuration(start))
+  }
+
+  /// What is recorded of a new run.
+  func configuration(_ start: SetUp) throws -> RunConfiguration {
+    let (data, base) = (start.data, start.base)
+    return RunConfiguration(
       format: RunConfiguration.currentFormat, model: base.reference, baseDigest: try base.digest(),
       tokenizer: base.tokenizer.digest, templateName: data.summary.templateName, template: data.summary.template,
       layout: data.summary.layout.kind == .prompt ? nil : data.summary.layout, maxLength: data.summary.maxLength,
       prepared: data.reference, settings: start.settings,
       quantization: base.quantization,
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
-      epochs: options.recordedEpochs, trainedTokens: options.trainedTokens, tensorboard: charts,
+      epochs: options.recordedEpochs, trainedTokens: options.trainedTokens,
+      tensorboard: try options.tensorboard.map(TensorBoardLog.folder),
       linearAlgebra: LinearAlgebra.report())
-    return try train(start, configuration)
   }
 
   /// A run that differs from a recorded one in its rate alone.

@@ -167,7 +167,7 @@ struct TrainingJob {
     if configuration.settings.initialAdapter != nil {
       throw SFTError(
         .notFound, "run \(folder.name) started from another adapter and has no sound checkpoint to go on from",
-        advice: "Start a new run with --init-adapter")
+        advice: "Start a new run with \(OptionName.initAdapter)")
     }
     event(.note("Run \(folder.name) has no sound checkpoint: it starts at step 0."))
     return 0

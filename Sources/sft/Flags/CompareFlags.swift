@@ -1,3 +1,4 @@
+import Core
 import ArgumentParser
 import Evaluating
 import Pipeline
@@ -49,9 +50,11 @@ struct ComparisonFlags: ParsableArguments {
   var rougeWords: WordSplitting?
 
   func validate() throws {
-    if otherModel != nil, adapter.count > 1 { throw ValidationError("--model-b goes with at most one --adapter.") }
-    if otherTemplate != nil, otherModel == nil { throw ValidationError("--template-b goes with --model-b.") }
-    if !(1...256).contains(batchSize) { throw ValidationError("--batch-size must be from 1 to 256.") }
+    if otherModel != nil, adapter.count > 1 {
+      throw ValidationError("\(OptionName.modelB) goes with at most one \(OptionName.adapter).")
+    }
+    if otherTemplate != nil, otherModel == nil { throw ValidationError("--template-b goes with \(OptionName.modelB).") }
+    if !(1...256).contains(batchSize) { throw ValidationError("\(OptionName.batchSize) must be from 1 to 256.") }
     if show < 0 { throw ValidationError("--show must not be negative.") }
   }
 }
@@ -88,7 +91,7 @@ struct JudgeFlags: ParsableArguments {
 
   func validate() throws {
     if judge == nil, judgeModel != nil || judgeBudget != nil || judgeTimeout != nil {
-      throw ValidationError("--judge-model, --judge-budget and --judge-timeout go with --judge.")
+      throw ValidationError("\(OptionName.judgeModel), --judge-budget and --judge-timeout go with \(OptionName.judge).")
     }
   }
 

@@ -40,7 +40,7 @@ struct DecodingOptions: ParsableArguments {
       maxNewTokens: maxNewTokens, sampling: sampling, numBeams: numBeams, seed: seed, stop: stop)
     try settings.validate()
     if !sampling.ineffective.isEmpty {
-      let names = sampling.ineffective.joined(separator: " and ")
+      let names = sampling.ineffective.map(\.description).joined(separator: " and ")
       note("\(names) \(sampling.ineffective.count == 1 ? "has" : "have") no effect at temperature 0.")
     }
     return settings

@@ -17,12 +17,12 @@ struct LearningRates: ExpressibleByArgument {
   func validate() throws {
     for (text, value) in parts where value == nil {
       throw ValidationError(
-        "--lr takes a rate, or several such as 1e-4,3e-4,1e-3; "
+        "\(OptionName.lr) takes a rate, or several such as 1e-4,3e-4,1e-3; "
           + (text.isEmpty ? "one of these is empty." : "'\(text)' is no number."))
     }
-    for value in values { try positive(value, "--lr") }
+    for value in values { try positive(value, OptionName.lr.description) }
     for (index, value) in values.enumerated() where values[..<index].contains(value) {
-      throw ValidationError("--lr names the rate \(scientific(value)) twice.")
+      throw ValidationError("\(OptionName.lr) names the rate \(scientific(value)) twice.")
     }
   }
 }

@@ -24,7 +24,8 @@ struct QuantizationFlags: ParsableArguments {
 
   func validate() throws {
     if quantized != true, quant != nil || noDoubleQuant || quantSkip != nil {
-      throw ValidationError("--quant, --no-double-quant and --quant-skip go with --qlora.")
+      throw ValidationError(
+        "\(OptionName.quant), --no-double-quant and \(OptionName.quantSkip) go with \(OptionName.qlora).")
     }
   }
 

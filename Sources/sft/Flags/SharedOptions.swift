@@ -1,16 +1,21 @@
+import Core
 import ArgumentParser
-
-/// What `--model` takes.
-let modelWords = """
-  Model folder, a name in the local Hugging Face cache, or embedded: the model inside sft; a folder of that name is \
-  ./embedded
-  """
+import Pipeline
 
 /// Where the artifacts and runs are, and how much is said.
 struct CommonOptions: ParsableArguments {
   @Option(name: .long, help: .takes("DIR", "Folder of artifacts and runs (default: $SFT_WORKSPACE, else .sft)."))
   var workspace: String?
 
+  @Flag(name: .long, help: "Only results and errors: no progress and no notes on standard error.")
+  var quiet = false
+
+  @Flag(name: .long, help: "One machine-readable value on standard output, {\"error\": …} where it failed.")
+  var json = false
+}
+
+/// How much is said, where no workspace is needed.
+struct QuietOptions: ParsableArguments {
   @Flag(name: .long, help: "Only results and errors: no progress and no notes on standard error.")
   var quiet = false
 
@@ -52,7 +57,9 @@ struct ModelOptions: ParsableArguments {
 
 /// An adapter for the model, or none.
 struct AdapterChoice: ParsableArguments {
-  @Option(name: .long, help: .takes("DIR", "Adapter folder (default: the newest run's, unless --model is given)."))
+  @Option(
+    name: .long, help: .takes("DIR", "Adapter folder (default: the newest run's, unless \(OptionName.model) is given).")
+  )
   var adapter: String?
 
   @Flag(name: .long, help: "Use the base alone.")
@@ -64,5 +71,5 @@ struct ThreadOption: ParsableArguments {
   @Option(name: .long, help: .threads)
   var threads: Int?
 
-  func validate() throws { try atLeast(1, threads, "--threads") }
+  func validate() throws { try atLeast(1, threads, OptionName.threads.description) }
 }

@@ -82,16 +82,13 @@ extension TypedArguments {
 
     /// Options of which one takes the place of the others.
     private static let exclusive: [Set<String>] = [
-      ["epochs", "max-steps"], ["val", "val-file"], ["batch-size", "batch-tokens"],
-      ["gradient-checkpointing", "checkpoint-layers"],
-    ]
+      [.epochs, .maxSteps], [.val, .valFile], [.batchSize, .batchTokens], [.gradientCheckpointing, .checkpointLayers],
+    ].map { (names: [OptionName]) in Set(names.map(\.rawValue)) }
+    private static let howQuantized: Set = ["quant", "no-double-quant", "quant-skip"]
     /// What a typed option leaves no place for.
     private static let without: [String: Set<String>] = [
-      "no-qlora": ["quant", "no-double-quant", "quant-skip"],
-      "full": [
-        "qlora", "quant", "no-double-quant", "quant-skip", "lora-r", "lora-alpha", "lora-dropout", "lora-targets",
-        "lora-layers", "rslora", "init-adapter", "train-tokens", "modules-to-save",
-      ],
+      "no-qlora": howQuantized,
+      OptionName.full.rawValue: howQuantized.union(RunOption.all.filter(\.isAdapters).map(\.name.rawValue)),
     ]
 
     /// Whether an option, its opposite, or one that takes its place was typed.

@@ -15,9 +15,9 @@ struct Compare: ParsableCommand {
       itself.
 
       With --blind, compare.html is for voting: it does not say which answer is whose. `sft compare --score votes.json` \
-      counts the votes. It and --judge set the first adapter against the base, whatever others there are.
+      counts the votes. It and \(OptionName.judge) set the first adapter against the base, whatever others there are.
 
-      With --model-b two models are compared. Each has its own tokenizer; both get the first's template unless \
+      With \(OptionName.modelB) two models are compared. Each has its own tokenizer; both get the first's template unless \
       --template-b names another. Where the tokenizers differ, nothing that counts tokens is compared; bits per byte is.
       """,
     examples: [

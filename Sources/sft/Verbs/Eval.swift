@@ -7,7 +7,7 @@ import SampleEncoding
 struct Eval: ParsableCommand {
   static let configuration = CommandConfiguration(
     verb: "eval", abstract: "Loss, perplexity and token accuracy on raw records: token means over the answers.",
-    usage: "--data <FILE> [options]",
+    usage: "\(OptionName.data) <FILE> [options]",
     examples: ["sft eval --data eval.jsonl", "sft eval --data eval.jsonl --base --overlong drop --json"])
 
   struct Records: ParsableArguments {

@@ -9,7 +9,7 @@ extension WeightType: ExpressibleByArgument {}
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     verb: "export", abstract: "Write an adapter for PEFT, or a whole model for transformers.",
-    usage: "--to <DIR> [options]",
+    usage: "\(OptionName.to) <DIR> [options]",
     examples: ["sft export --format peft --to out", "sft export --run run-1 --format merged --dtype bfloat16 --to out"])
 
   struct Target: ParsableArguments {
@@ -23,36 +23,37 @@ struct Export: ParsableCommand {
         """
         peft: an adapter folder; merged: a model folder with the adapter in its weights; model: the model as \
         it is, without an adapter (default: peft, or merged for a run that trained all weights, or model where there is \
-        no run and no adapter, or --model alone is given).
+        no run and no adapter, or \(OptionName.model) alone is given).
         """))
     var format: ExportFormat?
 
     @Option(name: .long, help: .takes("TYPE", "Type of a merged model's weights (default: as the base's are stored)."))
     var dtype: WeightType?
 
-    @Flag(name: .long, help: "Replace an earlier export in --to.")
+    @Flag(name: .long, help: "Replace an earlier export in \(OptionName.to).")
     var overwrite = false
 
     @Flag(
       name: .long, inversion: .prefixedNo,
       help: """
-        With --format merged: how much of the adapter is left where the merged model is quantised again, as --qlora, \
-        --quant, --no-double-quant and --quant-skip say, else as in training. With D what the adapter adds to a weight \
+        With \(OptionName.format) merged: how much of the adapter is left where the merged model is quantised again, as \(OptionName.qlora), \
+        \(OptionName.quant), --no-double-quant and \(OptionName.quantSkip) say, else as in training. With D what the adapter adds to a weight \
         W, Q() quantising and decoding, and C = Q(W + D) - Q(W): survived = <C,D> / <D,D>, the share of D that is there, \
         and error = |C - D| / |D|, where the noise of rounding counts too: 0 is D whole, 1 as far from the quantised \
         weight with the adapter beside it as the quantised weight alone (default: where the adapter was trained with \
-        --qlora).
+        \(OptionName.qlora)).
         """)
     var report: Bool?
 
     func validate() throws {
-      if report == true, format != .merged { throw ValidationError("--report goes with --format merged.") }
+      if report == true, format != .merged { throw ValidationError("--report goes with \(OptionName.format) merged.") }
     }
   }
 
   struct Source: ParsableArguments {
     @Option(
-      name: .long, help: .takes("DIR", "Adapter folder (default: the newest run's, unless only --model is given)."))
+      name: .long,
+      help: .takes("DIR", "Adapter folder (default: the newest run's, unless only \(OptionName.model) is given)."))
     var adapter: String?
   }
 
@@ -63,7 +64,9 @@ struct Export: ParsableCommand {
 
   func validate() throws {
     if target.format == .model, source.adapter != nil || model.weights.checkpoint != nil {
-      throw ValidationError("--format model writes the model alone: --adapter and --checkpoint have no part in it.")
+      throw ValidationError(
+        "\(OptionName.format) model writes the model alone: \(OptionName.adapter) and \(OptionName.checkpoint) have no part in it."
+      )
     }
   }
 

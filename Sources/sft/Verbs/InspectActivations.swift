@@ -10,7 +10,7 @@ struct InspectActivations: ParsableCommand {
       What every part of a model gives for a text, layer by layer: shape, norm, mean, and the first and last values at the \
       last token. Tests/Fixtures/inspect_activations.py gives the same of transformers, and compares the two.
       """,
-    usage: "--text <TEXT> [options]",
+    usage: "\(OptionName.text) <TEXT> [options]",
     examples: [
       #"sft inspect activations --model path/to/llama --text "Name a fruit." --json"#,
       #"sft inspect activations --text "Name a fruit." --every-position"#,

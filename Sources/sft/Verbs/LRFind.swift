@@ -8,7 +8,7 @@ struct LRFind: ParsableCommand {
     verb: "lr-find", abstract: "Suggest a learning rate: a short training at rising rates, and its losses.",
     discussion: """
       Trains as `sft train` with the same options would begin, but each update has a higher rate than the one before, \
-      from --lr-from to --lr-to, and nothing is kept but the curve of losses: no run. It ends early where the loss, as a \
+      from \(OptionName.lrFrom) to \(OptionName.lrTo), and nothing is kept but the curve of losses: no run. It ends early where the loss, as a \
       running mean, is above four times its minimum, or is not a finite number.
 
       The suggestion lies halfway, by logarithms, between the rate where the smoothed loss falls the fastest and the one \
@@ -28,14 +28,14 @@ struct LRFind: ParsableCommand {
     var steps = 100
 
     func validate() throws {
-      try positive(lrFrom, "--lr-from")
-      try positive(lrTo, "--lr-to")
-      guard lrFrom < lrTo else { throw ValidationError("--lr-from must be below --lr-to.") }
+      try positive(lrFrom, OptionName.lrFrom.description)
+      try positive(lrTo, OptionName.lrTo.description)
+      guard lrFrom < lrTo else { throw ValidationError("\(OptionName.lrFrom) must be below \(OptionName.lrTo).") }
       // Their ratio and its powers have to be numbers.
       guard lrFrom >= 1e-30, lrTo <= 1e30 else { throw ValidationError("Rates must be from 1e-30 to 1e30.") }
       // Fewer could never be a curve.
-      try atLeast(RateSuggestion.fewest, steps, "--steps")
-      try atMost(10_000, steps, "--steps")
+      try atLeast(RateSuggestion.fewest, steps, OptionName.steps.description)
+      try atMost(10_000, steps, OptionName.steps.description)
     }
   }
 
@@ -45,14 +45,14 @@ struct LRFind: ParsableCommand {
   @OptionGroup(title: "Computing") var memory: MemoryFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
-  func validate() throws { try adapter.refuseFlagsOfAdapters(try options()) }
+  func validate() throws { _ = try options() }
 
   private func options() throws -> TrainOptions {
     var options = TrainOptions()
     try adapter.apply(to: &options)
     try update.apply(to: &options)
     options.ignoresMemory = memory.noMemoryCheck
-    return options
+    return try options.checked()
   }
 
   func run() throws {

@@ -1,3 +1,4 @@
+import Core
 import ArgumentParser
 import Pipeline
 
@@ -16,8 +17,10 @@ struct Plan: ParsableCommand {
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {
-    try adapter.refuseFlagsOfAdapters(try options())
-    if training.sweep != nil { throw ValidationError("--lr takes one rate here: each takes what the others do.") }
+    _ = try options()
+    if training.sweep != nil {
+      throw ValidationError("\(OptionName.lr) takes one rate here: each takes what the others do.")
+    }
   }
 
   private func options() throws -> TrainOptions {
@@ -25,7 +28,7 @@ struct Plan: ParsableCommand {
     try adapter.apply(to: &options)
     options.trunkCache = trunk.trunkCache.map { Int($0 * 1e9) }
     try training.apply(to: &options)
-    return options
+    return try options.checked()
   }
 
   func run() throws {

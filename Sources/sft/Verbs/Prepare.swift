@@ -74,7 +74,9 @@ struct Prepare: ParsableCommand {
     var seed: UInt64 = 42
 
     func validate() throws {
-      if share != nil, file != nil { throw ValidationError("Give --val or --val-file, not both.") }
+      if share != nil, file != nil {
+        throw ValidationError("Give \(OptionName.val) or \(OptionName.valFile), not both.")
+      }
     }
   }
 
@@ -186,7 +188,7 @@ struct Prepare: ParsableCommand {
     lines += (summary.remarks.warnings + (summary.warnings ?? [])).map { "warning     \($0)" }
     let date = summary.layout.date.map { ", on \($0)" } ?? ""
     lines.append("template    \(summary.templateName)\(date), maximum length \(grouped(summary.maxLength))")
-    lines.append("model       \(summary.model)" + (modelIsNamed ? "" : ", as no --model was given"))
+    lines.append("model       \(summary.model)" + (modelIsNamed ? "" : ", as no \(OptionName.model) was given"))
     return lines.joined(separator: "\n")
   }
 }

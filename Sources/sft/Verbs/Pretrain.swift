@@ -1,10 +1,11 @@
+import Core
 import ArgumentParser
 import Pipeline
 
 struct Pretrain: ParsableCommand {
   static let configuration = CommandConfiguration(
     verb: "pretrain", abstract: "Train a model from random weights on plain text.",
-    usage: "<FILE> ... --config <FILE> [options]",
+    usage: "<FILE> ... \(OptionName.config) <FILE> [options]",
     discussion: """
       The text is one stream of tokens, with <|endoftext|> after each file and wherever it is written out. The run's \
       best/ and model/ are model folders that transformers loads. Weight decay spares biases and norms.
@@ -37,8 +38,12 @@ struct Pretrain: ParsableCommand {
     var validationShare = 0.05
 
     func validate() throws {
-      if tokenizer != nil, vocabSize != nil { throw ValidationError("Give --tokenizer or --vocab-size, not both.") }
-      guard (0..<1).contains(validationShare) else { throw ValidationError("--val must be from 0 to below 1.") }
+      if tokenizer != nil, vocabSize != nil {
+        throw ValidationError("Give \(OptionName.tokenizer) or \(OptionName.vocabSize), not both.")
+      }
+      guard (0..<1).contains(validationShare) else {
+        throw ValidationError("\(OptionName.val) must be from 0 to below 1.")
+      }
     }
   }
 
@@ -53,16 +58,19 @@ struct Pretrain: ParsableCommand {
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {
+    _ = try options()
     if which.resume, files.isEmpty {
       guard new.config == nil, new.tokenizer == nil, new.vocabSize == nil, new.stride == nil else {
-        throw ValidationError("--config, --tokenizer, --vocab-size and --stride go with files of text.")
+        throw ValidationError(
+          "\(OptionName.config), \(OptionName.tokenizer), \(OptionName.vocabSize) and \(OptionName.stride) go with files of text."
+        )
       }
       return
     }
     if files.isEmpty { throw ValidationError("Give files of text.") }
-    if new.config == nil { throw ValidationError("Give the new model's configuration with --config FILE.") }
+    if new.config == nil { throw ValidationError("Give the new model's configuration with \(OptionName.config) FILE.") }
     if new.tokenizer == nil, new.vocabSize == nil {
-      throw ValidationError("Give --tokenizer DIR, or --vocab-size N to train one.")
+      throw ValidationError("Give \(OptionName.tokenizer) DIR, or \(OptionName.vocabSize) N to train one.")
     }
   }
 
@@ -73,13 +81,17 @@ struct Pretrain: ParsableCommand {
       stride: new.stride, validationShare: new.validationShare)
   }
 
-  func run() throws {
+  private func options() throws -> TrainOptions {
     var options = TrainOptions()
     which.apply(to: &options)
     try training.apply(to: &options)
     options.ignoresMemory = memory.noMemoryCheck
     options.typedSettings = GivenSettings.current
-    let asked = options
+    return try options.checked()
+  }
+
+  func run() throws {
+    let asked = try options()
     let train: TrainingCommand = { workspace, options, sibling, event in
       try PretrainRun(
         workspace: workspace, source: source, options: options ?? asked, sibling: sibling,

@@ -19,7 +19,7 @@ struct Quantize: ParsableCommand {
     @Option(name: .long, help: .takes("DIR", "Folder to write; it must be empty or not there."))
     var to: String?
 
-    @Flag(name: .long, help: "Replace an earlier export in --to.")
+    @Flag(name: .long, help: "Replace an earlier export in \(OptionName.to).")
     var overwrite = false
   }
 
@@ -44,9 +44,9 @@ struct Quantize: ParsableCommand {
     @Flag(
       name: .long,
       help: """
-        Show each linear's relative error, the worst first: of its weights, |Q - W| / |W|, and with --data of its \
+        Show each linear's relative error, the worst first: of its weights, |Q - W| / |W|, and with \(OptionName.data) of its \
         outputs, |xQ - xW| / |xW|, x being what the full-precision model gives it over at most 4,096 tokens of the data, \
-        biases left out. A linear that stands out is one for --quant-skip.
+        biases left out. A linear that stands out is one for \(OptionName.quantSkip).
         """)
     var report = false
 
@@ -55,7 +55,9 @@ struct Quantize: ParsableCommand {
       help: .takes("FILE", "Raw records: how much the loss changes, and with --report each linear's outputs."))
     var data: String?
 
-    @Option(name: .long, help: .takes("NAME|FILE", "Template for --data (default: the newest run's, else alpaca)."))
+    @Option(
+      name: .long,
+      help: .takes("NAME|FILE", "Template for \(OptionName.data) (default: the newest run's, else alpaca)."))
     var template: String?
   }
 
@@ -67,7 +69,7 @@ struct Quantize: ParsableCommand {
 
   func validate() throws {
     guard target.to != nil || measuring.report || measuring.data != nil else {
-      throw ValidationError("Give --to DIR, --report or --data FILE.")
+      throw ValidationError("Give \(OptionName.to) DIR, --report or \(OptionName.data) FILE.")
     }
   }
 

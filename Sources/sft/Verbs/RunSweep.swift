@@ -63,7 +63,7 @@ private func sweepTable(_ result: SweepResult, verb: String) -> String {
     // A model from scratch has no base to be compared with.
     let use = verb == "pretrain" ? "sft generate --prompt TEXT" : "sft compare --questions FILE"
     lines += [
-      "* \(measure). The other verbs take the newest run; for this one say", "  \(use) --run \(best)",
+      "* \(measure). The other verbs take the newest run; for this one say", "  \(use) \(OptionName.run) \(best)",
       "  sft export --to DIR --run \(best)",
     ]
   }

@@ -12,7 +12,7 @@ struct TokenizerCommand: ParsableCommand {
 struct TokenizerTrain: ParsableCommand {
   static let configuration = CommandConfiguration(
     verb: "tokenizer train", abstract: "Train a byte-level BPE tokenizer on plain text.",
-    usage: "<FILE> ... --vocab-size <N> --to <DIR> [options]",
+    usage: "<FILE> ... \(OptionName.vocabSize) <N> \(OptionName.to) <DIR> [options]",
     discussion: """
       The result is a folder with tokenizer.json, vocab.json, merges.txt and tokenizer_config.json. Its merges are those \
       of Hugging Face's ByteLevelBPETokenizer over the same files: each line with its end is a text of its own, and \

@@ -1,15 +1,16 @@
 import ArgumentParser
+import Core
 import Pipeline
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     verb: "train", abstract: "Train a LoRA adapter, or all weights, on prepared data.",
     discussion: """
-      Stop with Ctrl-C and go on with --resume: the result has the same bits as if it had never stopped. A resumed run \
+      Stop with Ctrl-C and go on with \(OptionName.resume): the result has the same bits as if it had never stopped. A resumed run \
       takes its settings from its record; they need not be given again.
 
-      Several rates (--lr 1e-4,3e-4,1e-3) are a run each, NAME-lr1e-4 and so on, one after the other on the same base, \
-      and a table at the end; --resume with the same rates goes on with them.
+      Several rates (\(OptionName.lr) 1e-4,3e-4,1e-3) are a run each, NAME-lr1e-4 and so on, one after the other on the same base, \
+      and a table at the end; \(OptionName.resume) with the same rates goes on with them.
       """,
     examples: [
       "sft train --lora-r 16 --qlora --lr 5e-4 --epochs 2", "sft train --full --lr 3e-4 --batch-size 16 --run whole",
@@ -17,19 +18,11 @@ struct Train: ParsableCommand {
     ])
 
   struct TrunkFlags: ParsableArguments {
-    @Option(
-      name: .long,
-      help: .takes(
-        "GB",
-        """
-        GB on the disk for the outputs of the frozen layers below --lora-layers, computed once and read in later epochs; \
-        0 for none (default: a quarter of the free space, and none below 1.5 epochs).
-        """))
-    var trunkCache: Double?
+    @Option(.trunkCache) var trunkCache: Double?
 
     func validate() throws {
       if let trunkCache, !(0...1e6).contains(trunkCache) {
-        throw ValidationError("--trunk-cache must be from 0 to 1,000,000.")
+        throw ValidationError("\(OptionName.trunkCache) must be from 0 to 1,000,000.")
       }
     }
   }
@@ -42,7 +35,7 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Settings file") var settings: SettingsFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
-  func validate() throws { try adapter.refuseFlagsOfAdapters(try options()) }
+  func validate() throws { _ = try options() }
 
   private func options() throws -> TrainOptions {
     var options = TrainOptions()
@@ -52,7 +45,7 @@ struct Train: ParsableCommand {
     try training.apply(to: &options)
     options.ignoresMemory = memory.noMemoryCheck
     options.typedSettings = GivenSettings.current
-    return options
+    return try options.checked()
   }
 
   func run() throws {

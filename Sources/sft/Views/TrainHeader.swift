@@ -23,7 +23,7 @@ struct TrainHeader {
         + "\(configuration.linearAlgebra.coreType), engine \(settings.engine.rawValue)",
       "dropout     "
         + (settings.dropout.map { "\(plainNumber($0)) on embeddings, attention and the stream" }
-          ?? "the configuration's own is off; --dropout would set it"),
+          ?? "the configuration's own is off; \(OptionName.dropout) would set it"),
     ]
   }
 
@@ -79,6 +79,6 @@ struct TrainHeader {
       forecast.share < 2
       ? "\(fixed(100 * forecast.share, forecast.share < 0.01 ? 1 : 0)) % of" : "\(fixed(forecast.share, 0)) times"
     return "validation  \(times), \(records), \(sample): about \(share) the updates' time"
-      + (isPart ? "; --eval-every N is on all of them" : "")
+      + (isPart ? "; \(OptionName.evalEvery) N is on all of them" : "")
   }
 }

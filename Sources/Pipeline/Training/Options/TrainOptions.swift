@@ -35,7 +35,8 @@ public struct TrainOptions: Sendable {
   public var minimumRate: Double?
   public var warmupSteps: Int?
   public var optimizer: Optimizer?
-  public var betas: (Double, Double)?
+  /// Two.
+  public var betas: [Double]?
   public var weightDecay: Double?
   public var maxGradientNorm: Double?
   public var evalEvery: Int?
@@ -73,17 +74,6 @@ extension TrainOptions {
   /// More at once gain nothing.
   static let mostValidationTokens = 4096.0
 
-  /// The flags given that are an adapter's, as the user knows them.
-  public var loraFlags: [String] {
-    let given: [(String, Bool)] = [
-      ("--lora-r", rank != nil), ("--lora-alpha", alpha != nil), ("--lora-dropout", dropout != nil),
-      ("--lora-targets", targets != nil), ("--lora-layers", layers != nil), ("--rslora", rankStabilized != nil),
-      ("--init-adapter", initialAdapter != nil), ("--train-tokens", trainedTokens != nil),
-      ("--modules-to-save", savedModules != nil), ("--trunk-cache", trunkCache != nil),
-    ]
-    return given.filter(\.1).map(\.0)
-  }
-
   var recordedEpochs: Double? { maxSteps == nil ? epochs ?? Self.standardEpochs : nil }
 
   /// What the user said, and the usual for the rest. Throws `usage` for what the data does not allow.
@@ -95,7 +85,8 @@ extension TrainOptions {
     if !hasValidation, evalEvery != nil || earlyStopping != nil {
       throw SFTError(
         .usage, "there are no validation records to evaluate on",
-        advice: method == .pretrain ? "Give --val a share" : "Prepare the data with --val or --val-file")
+        advice: method == .pretrain
+          ? "Give \(OptionName.val) a share" : "Prepare the data with \(OptionName.val) or \(OptionName.valFile)")
     }
     let batch = batchTokens == nil ? batchSize ?? 8 : 0
     let accumulation = gradientAccumulation ?? 1
@@ -107,7 +98,7 @@ extension TrainOptions {
       schedule: Schedule(
         kind: scheduler ?? .linear, learningRate: learningRate ?? 2e-4, minimum: minimumRate ?? 0,
         warmupSteps: warmupSteps ?? 0),
-      beta1: betas?.0 ?? 0.9, beta2: betas?.1 ?? 0.999, weightDecay: weightDecay ?? 0.01,
+      beta1: betas?.first ?? 0.9, beta2: betas?.last ?? 0.999, weightDecay: weightDecay ?? 0.01,
       maxGradientNorm: maxGradientNorm ?? 1, shuffle: shuffle ?? true, seed: seed ?? Self.standardSeed,
       evalEvery: hasValidation ? evalEvery ?? max(1, (steps + 4) / 5) : 0,
       earlyStopping: hasValidation ? earlyStopping ?? 0 : 0, engine: engine ?? .auto, threads: threads,
