@@ -44,8 +44,10 @@ let package = Package(
     target("Files", ["Core", "CProcess", .product(name: "Crypto", package: "swift-crypto")]),
     target("JSON", ["Core", "Files", "CJSON"], settings: kernelSettings),
 
-    // What was downloaded from the Hugging Face hub.
-    target("Hub", ["Core", "Files"]),
+    // The network, through the program curl.
+    target("HTTP", ["Core"]),
+    // The Hugging Face hub, and the local cache of what was downloaded from it.
+    target("Hub", ["Core", "Files", "HTTP", "JSON"]),
 
     // The data's side: files → records → segments → ids and ranges → batches.
     target("Formats", ["Core", "Files", "CZlib", "CZstd"], settings: kernelSettings),
@@ -77,7 +79,7 @@ let package = Package(
     target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Tokenizing", "Packing"]),
 
     // Another model's opinion, over the network.
-    target("Judging", ["Core", "Files", "JSON"]),
+    target("Judging", ["Core", "Files", "HTTP", "JSON"]),
     // Pages for people; Sources/Reporting/page holds their style and scripts, embedded in the binary.
     .target(
       name: "Reporting", dependencies: ["Core", "Files"], resources: [.embedInCode("page")],
@@ -105,7 +107,8 @@ let package = Package(
     .executableTarget(
       name: "sft",
       dependencies: [
-        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Kernels", "Loading",
+        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Hub", "Kernels",
+        "Loading",
         "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training",
         "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
       ],
@@ -151,7 +154,7 @@ let package = Package(
     tests("Weights", ["Core", "Files", "JSON", "TestSupport", "Weights"]),
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),
-    tests("Hub", ["Core", "Files", "Hub", "TestSupport"]),
+    tests("Hub", ["Core", "Files", "HTTP", "Hub", "JSON", "TestSupport"]),
     tests("Formats", ["Core", "Files", "Formats", "JSON", "TestSupport"]),
     tests("Loading", ["Core", "Files", "JSON", "Loading", "TestSupport"]),
     .testTarget(

@@ -1,5 +1,6 @@
 import Core
 import Glibc
+import HTTP
 
 /// Asks another model which of two answers is better, in both orders, so that a liking for one side makes a tie.
 ///
@@ -21,6 +22,7 @@ public final class Judge {
   private let key: String?
   let folder: String
   private let post: (String) throws -> HTTPResponse
+  private static let longestAnswer = 4 << 20
   private let pause: (Double) -> Void
 
   /// `post` and `pause` can be replaced for tests.
@@ -39,8 +41,14 @@ public final class Judge {
     self.folder = folder
     self.key = key
     self.pause = pause
-    let curl = Curl(timeout: settings.timeout)
-    self.post = post ?? { try curl.post($0, to: settings.endpoint, key: key) }
+    self.post =
+      post ?? { json in
+        var request = HTTPRequest(url: settings.endpoint)
+        request.method = .post(json)
+        request.timeout = settings.timeout
+        if let key { request.headers.append(("Authorization", "Bearer \(key)")) }
+        return try Curl().send(request, limit: Self.longestAnswer)
+      }
     if post == nil, !Curl.isInstalled {
       throw SFTError(.notFound, "there is no program curl, through which a judge is asked", advice: "Install curl")
     }
@@ -63,7 +71,7 @@ public final class Judge {
       let start = text.split(whereSeparator: \.isWhitespace).joined(separator: " ").prefix(60)
       throw SFTError(
         .badData, "the judge replies without a verdict to a question with a plain answer: \"\(start)\"",
-        file: settings.endpoint, advice: "Give --judge a model that follows instructions")
+        file: settings.endpoint, advice: "Give \(OptionName.judge) a model that follows instructions")
     } catch let failure as NoReply {
       throw error(failure)
     }
@@ -164,7 +172,7 @@ public final class Judge {
           failure = NoReply(kind: .badData, reason: "what the judge answers is no chat completion")
         case 408, 409, 425, 429, 500...:
           failure = NoReply(kind: .inputOutput, reason: "it answers with status \(response.status)")
-          wait = min(max(wait, response.retryAfter ?? 0), 30)
+          wait = min(max(wait, response.head.retryAfter ?? 0), 30)
         default: throw refusal(response)
         }
       } catch let error as HTTPFailure {
@@ -180,14 +188,15 @@ public final class Judge {
     SFTError(
       failure.kind, (failure.kind == .badData ? "" : "the judge does not answer: ") + failure.reason,
       file: settings.endpoint,
-      advice: "See whether --judge is right and runs; verdicts it gave are kept and not asked for again")
+      advice: "See whether \(OptionName.judge) is right and runs; verdicts it gave are kept and not asked for again")
   }
 
   private func refusal(_ response: HTTPResponse) -> SFTError {
     let isKey = response.status == 401 || response.status == 403
     let advice =
       isKey
-      ? "Set the environment variable \(Self.keyVariable)" : "See whether --judge and --judge-model are right"
+      ? "Set the environment variable \(Self.keyVariable)"
+      : "See whether \(OptionName.judge) and \(OptionName.judgeModel) are right"
     return SFTError(
       .inputOutput, "the judge refuses the request with status \(response.status)", file: settings.endpoint,
       advice: advice)

@@ -30,7 +30,8 @@ public struct JudgeSettings: Sendable, Equatable {
   public func validate() throws {
     let isPlain = url.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
     guard url.hasPrefix("http://") || url.hasPrefix("https://"), isPlain else {
-      throw SFTError(.usage, "the judge's address must begin with http:// or https://", advice: "Give --judge URL")
+      throw SFTError(
+        .usage, "the judge's address must begin with http:// or https://", advice: "Give \(OptionName.judge) URL")
     }
     guard !url.contains("@"), !url.contains("?"), !url.contains("#") else {
       throw SFTError(

@@ -28,14 +28,17 @@ public enum ModelFolder {
     guard let name else {
       throw SFTError(
         .notFound, "cannot find the model: \(folder), and it is not a name such as gpt2 or org/name",
-        advice: "Give --model a folder with config.json and model.safetensors: where it is now, if it was moved")
+        advice:
+          "Give \(OptionName.model) a folder with config.json and model.safetensors: where it is now, if it was moved")
     }
     guard let cache else {
       throw SFTError(.notFound, "cannot find the model: \(folder), and neither HF_HOME nor HOME is set")
     }
     throw SFTError(
       .notFound, "cannot find the model: \(folder), and no snapshot with a config.json in \(cache.path(of: name))",
-      advice: "Download it into the cache, or give --model a folder with config.json and model.safetensors")
+      advice:
+        "Fetch it into the cache with `sft fetch \(name.text)`, or give \(OptionName.model) a folder with config.json and model.safetensors"
+    )
   }
 
   /// For what is there and has no `config.json` in it.

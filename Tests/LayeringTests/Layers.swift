@@ -21,14 +21,14 @@ enum Layers {
 
   /// The internal modules each may import, besides the foundations. Pipeline and sft stand above them all.
   static let allowed: [String: Set<String>] = [
-    "Core": [], "Files": [], "JSON": [], "Formats": ["CZlib", "CZstd"], "Hub": [],
+    "Core": [], "Files": [], "JSON": [], "Formats": ["CZlib", "CZstd"], "HTTP": [], "Hub": ["HTTP"],
     "Loading": ["Formats"], "Jinja": [], "Templating": ["Jinja"], "Tokenizing": [],
     "Packing": [], "SampleEncoding": ["Templating", "Tokenizing"], "Artifacts": ["CZstd"], "Weights": ["Hub"],
     "Kernels": ["CKernels", "COpenBLAS"],
     "Quantizing": ["Kernels", "Weights"], "Models": ["Kernels", "Quantizing", "Weights"],
     "Training": ["Kernels", "Models", "Packing"],
     "Evaluating": ["Kernels", "Models", "Packing", "Tokenizing"],
-    "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": [],
+    "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": ["HTTP"],
     "Auditing": [], "TensorBoard": [], "SmallWorld": [], "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
   ]
 

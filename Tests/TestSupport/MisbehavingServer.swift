@@ -11,6 +11,7 @@ public final class MisbehavingServer: Sendable {
     case status(Int, headers: String)
     /// Whatever, sent as it is, and then closed.
     case raw(String)
+    case bytes([UInt8])
     case silence(seconds: Double)
     /// More than anybody wants to read.
     case flood
@@ -106,6 +107,7 @@ public final class MisbehavingServer: Sendable {
     case .status(let status, let headers):
       write(connection, "HTTP/1.1 \(status) Hm\r\n\(headers)Content-Length: 2\r\nConnection: close\r\n\r\n{}")
     case .raw(let text): write(connection, text)
+    case .bytes(let bytes): write(connection, bytes)
     case .silence(let seconds): Thread.sleep(forTimeInterval: seconds)
     case .flood:
       write(connection, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
@@ -115,8 +117,11 @@ public final class MisbehavingServer: Sendable {
   }
 
   @discardableResult
-  private func write(_ connection: Int32, _ text: String) -> Bool {
-    var bytes = Array(text.utf8)[...]
+  private func write(_ connection: Int32, _ text: String) -> Bool { write(connection, Array(text.utf8)) }
+
+  @discardableResult
+  private func write(_ connection: Int32, _ bytes: [UInt8]) -> Bool {
+    var bytes = bytes[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
       if count <= 0 { return false }

@@ -25,7 +25,7 @@ func dataFiles(
   guard let folder = try cache.snapshot(of: dataset, where: { _ in true }) else {
     throw SFTError(
       .notFound, "there is no file \"\(name)\", and no dataset of that name in \(cache.folder)",
-      advice: "Download it: hf download \(dataset.text) --repo-type dataset")
+      advice: "Fetch it with `sft fetch \(dataset.text) --dataset`")
   }
   return try part(of: DataFolder(folder), split, named: name, remark)
 }
