@@ -17,7 +17,10 @@ SWIFT ?= swift
 SFT = .build/release/sft
 PREFIX ?= /usr/local
 BIN = $(DESTDIR)$(PREFIX)/bin
-COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+SHARE = $(DESTDIR)$(PREFIX)/share
+# What sft writes about itself, and where each shell and man look for it.
+EXTRAS = manual:$(SHARE)/man/man1/sft.1 bash:$(SHARE)/bash-completion/completions/sft \
+  zsh:$(SHARE)/zsh/site-functions/_sft fish:$(SHARE)/fish/vendor_completions.d/sft.fish
 STANDALONE = .build-install
 # curl carries what is asked of a judge; nothing else needs it.
 DEBIAN_PACKAGES = libopenblas-dev libjson-c-dev libzstd-dev zlib1g-dev pkg-config curl
@@ -83,13 +86,16 @@ install:
 	@$(MAKE) --no-print-directory standalone
 	@install -D -m 755 $(STANDALONE)/sft '$(BIN)/sft.new' && mv '$(BIN)/sft.new' '$(BIN)/sft'
 	@echo "installed $(BIN)/sft"
-	@if mkdir -p '$(COMPLETIONS)' 2>/dev/null && [ -w '$(COMPLETIONS)' ]; then \
-	  '$(BIN)/sft' --generate-completion-script bash >'$(COMPLETIONS)/sft' && echo "installed $(COMPLETIONS)/sft"; \
-	else echo "Completion for bash was not installed: $(COMPLETIONS) cannot be written."; fi
+	@for file in $(EXTRAS); do \
+	  path="$${file#*:}"; mkdir -p "$$(dirname "$$path")" 2>/dev/null; \
+	  case $${file%%:*} in manual) arguments=manual;; *) arguments="--generate-completion-script $${file%%:*}";; esac; \
+	  if '$(BIN)/sft' $$arguments >"$$path.new" 2>/dev/null && mv "$$path.new" "$$path"; then echo "installed $$path"; \
+	  else rm -f "$$path.new"; echo "$$path was not installed: its folder cannot be written."; fi; \
+	done
 	@case ":$$PATH:" in *':$(PREFIX)/bin:'*) ;; *) echo "$(PREFIX)/bin is not on the PATH.";; esac
 
 uninstall:
-	@rm -f '$(COMPLETIONS)/sft'
+	@for file in $(EXTRAS); do rm -f "$${file#*:}"; done
 	@if [ -e '$(BIN)/sft' ]; then rm '$(BIN)/sft' && echo "removed $(BIN)/sft"; else echo "there is no $(BIN)/sft"; fi
 
 demo: build

@@ -73,7 +73,7 @@ public struct ShardReader: Sendable {
     try naming(frame) { try Zstd.decompress(compressed(frame), expectedSize: frames[frame].rawSize) }
   }
 
-  /// The same into memory of exactly `frames[frame].rawSize` bytes.
+  /// Decompresses one frame into memory of exactly `frames[frame].rawSize` bytes. Throws `badData` where it is damaged.
   public func decompress(_ frame: Int, into destination: UnsafeMutableRawBufferPointer) throws {
     precondition(destination.count == frames[frame].rawSize)
     try naming(frame) { try Zstd.decompress(compressed(frame), into: destination) }

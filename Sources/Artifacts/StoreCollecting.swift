@@ -6,13 +6,13 @@ import Glibc
 /// One thing that `cache gc` removed, or would remove.
 public struct Removal: Sendable, Equatable, Codable {
   public enum Kind: String, Sendable, Codable {
-    /// Nothing refers to it, and it was not used for long.
+    /// An artifact that nothing refers to and that was not used for long.
     case unused
     /// Left by a process that was killed.
     case leftover
-    /// It had failed its check.
+    /// An artifact that had failed its check and was set aside.
     case setAside
-    /// Also left by a killed process: the old content of a folder, which was put back in its place.
+    /// The old content of a folder, left by a process that was killed, which was put back in its place.
     case restored
   }
   public var kind: Kind

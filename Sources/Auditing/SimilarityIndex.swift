@@ -5,9 +5,9 @@
 /// those stands in both says how many more they can share (Xiao, Wang, Lin, Yu 2008). Exact but for sets that more than
 /// `candidateLimit` others come into question for; they are counted.
 package struct SimilarityIndex {
-  /// Of equal sets, or of such as hold much in common, there may be any number.
+  /// Sets that one set is compared with, at most: there may be any number of equal or overlapping ones.
   package static let candidateLimit = 2000
-  /// Those that are ruled out at once cost next to nothing.
+  /// Candidates that are looked at for one set, at most; most of them are ruled out by size or position, at little cost.
   private static let postingLimit = 50_000
 
   private let threshold: Double

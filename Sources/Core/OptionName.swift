@@ -2,8 +2,8 @@ import Synchronization
 
 /// An option, by the name that users know it by.
 ///
-/// Libraries speak of options by these alone, so that a name that does not exist does not compile, and the program that they are part
-/// of says once how its users write them.
+/// Libraries speak of options by these alone, so that a name that does not exist does not compile, and the program that
+/// they are part of says once how its users write them.
 public enum OptionName: String, Sendable, CaseIterable, CustomStringConvertible {
   case adapter, betas, blind, checkpoint, columns, config, data, dropout, dtype, engine, epochs, force, format, full,
     include, judge, lr, model, optimizer, overlong, overwrite, prepared, profile, qlora, quant, resume, revision,

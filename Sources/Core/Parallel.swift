@@ -6,7 +6,8 @@ public func parallelFor(_ count: Int, threads: Int, _ body: @Sendable (Int) -> V
   parallelFor(count, threads: threads) { index, _ in body(index) }
 }
 
-/// The same with the number of the thread, 0 ..< `threads`, as a second argument: for scratch memory.
+/// Runs `body(index, worker)` for the indices 0 ..< `count` on at most `threads` threads and waits for all. `worker`, in
+/// 0 ..< `threads`, is the thread's number, for scratch memory. Bodies must write disjoint places.
 public func parallelFor(_ count: Int, threads: Int, _ body: @Sendable (_ index: Int, _ worker: Int) -> Void) {
   let workers = min(threads, count)
   guard workers > 1 else {

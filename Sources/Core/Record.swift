@@ -19,7 +19,7 @@ public struct Record: Sendable, Equatable {
 }
 
 /// A piece of templated text. Where it came from decides how it is tokenised, and `trained` whether loss is taken on it.
-public struct Segment: Sendable, Equatable {
+public struct TextSegment: Sendable, Equatable {
   public var text: String
   /// Loss is taken on this piece.
   public var trained: Bool

@@ -52,7 +52,7 @@ public func scientific(_ value: Double) -> String {
   return "\(value)"
 }
 
-/// The same with a fixed number of decimals: 0.0123456 → "1.23e-2".
+/// A number with a fixed number of decimals, and its power of ten: 0.0123456 with 2 → "1.23e-2".
 public func scientific(_ value: Double, _ decimals: Int) -> String {
   let text = formatted("%.*e", value, decimals)
   let parts = text.split(separator: "e")
@@ -105,7 +105,8 @@ private func actsOnTerminal(_ scalar: Unicode.Scalar) -> Bool {
   }
 }
 
-/// A name from outside, of a tensor or a file, as it may be shown on a terminal: quoted, control characters escaped, at most 100 characters.
+/// A name from outside, of a tensor or a file, as it may be shown on a terminal: quoted, control characters escaped, at
+/// most 100 characters.
 public func quoted(_ name: String) -> String {
   var text = "'"
   for (index, scalar) in name.unicodeScalars.enumerated() {

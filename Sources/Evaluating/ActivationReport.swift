@@ -12,10 +12,11 @@ public struct ActivationReport: Sendable, Encodable {
     public var position: Int?
     /// [rows, width].
     public var shape: [Int]
-    /// Euclidean, over all of the shape, as the mean is; nil, like any value below, where it is no finite number.
+    /// Euclidean norm over all of the shape; nil where it is no finite number.
     public var norm: Double?
+    /// Mean over all of the shape; nil where it is no finite number.
     public var mean: Double?
-    /// The first and the last values of the last row.
+    /// The first and the last values of the last row; nil where not finite.
     public var first: [Float?]
     public var last: [Float?]
   }

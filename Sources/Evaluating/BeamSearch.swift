@@ -84,14 +84,14 @@ extension Generator {
     _ prompt: [Int32], _ settings: GenerationSettings, from root: KeyValueCache, each: () throws -> Void = {}
   ) throws -> Generation {
     let limit = min(settings.maxNewTokens, context - prompt.count)
-    let trunk = KeyValueCache(continuing: root, capacity: prompt.count, pass.decoder)
+    let prefix = KeyValueCache(continuing: root, capacity: prompt.count, pass.decoder)
     var search = BeamSearch(beams: settings.numBeams, endTokens: vocabulary.endTokens, limit: limit) { tokens in
       settings.stop.isEmpty ? false : (try? stoppedText(tokens, settings))?.isStopped ?? false
     }
-    var logits = pass.extend(trunk, with: Array(prompt[root.count...]))
+    var logits = pass.extend(prefix, with: Array(prompt[root.count...]))
     func makeCaches() -> [KeyValueCache] {
       (0..<settings.numBeams).map { _ in
-        KeyValueCache(continuing: trunk, capacity: prompt.count + limit, pass.decoder)
+        KeyValueCache(continuing: prefix, capacity: prompt.count + limit, pass.decoder)
       }
     }
     // A beam's cache is copied from its source's: two sets, taken in turns.
@@ -114,7 +114,7 @@ extension Generator {
     let text = try stoppedText(tokens, settings).text
     return Generation(
       text: text, tokens: tokens, ending: best.ending ?? .limit,
-      endProbability: best.endProbability ?? endProbability(after: tokens, trunk))
+      endProbability: best.endProbability ?? endProbability(after: tokens, prefix))
   }
 
   private func scores(
@@ -134,8 +134,8 @@ extension Generator {
     }
   }
 
-  private func endProbability(after tokens: [Int32], _ trunk: KeyValueCache) -> Double {
-    let cache = KeyValueCache(continuing: trunk, capacity: trunk.count + tokens.count, pass.decoder)
+  private func endProbability(after tokens: [Int32], _ prefix: KeyValueCache) -> Double {
+    let cache = KeyValueCache(continuing: prefix, capacity: prefix.count + tokens.count, pass.decoder)
     return vocabulary.endProbability(pass.extend(cache, with: tokens))
   }
 

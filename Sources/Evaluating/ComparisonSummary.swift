@@ -161,14 +161,14 @@ extension Comparison.Difference {
     _ measure: Measure, _ items: [Comparison.Item], seed: UInt64,
     tuned answer: (Comparison.Item) -> Comparison.Answer
   ) {
-    var pairs: [Pair] = []
+    var pairs: [PairedScores] = []
     var counts: [Comparison.Verdict: Int] = [:]
     for item in items {
       guard let base = measure.value(item.base, item), let tuned = measure.value(answer(item), item),
         let verdict = Self.verdict(measure, item, answer(item))
       else { continue }
       pairs.append(
-        Pair(base: base.value, tuned: tuned.value, baseWeight: base.weight, tunedWeight: tuned.weight))
+        PairedScores(base: base.value, tuned: tuned.value, baseWeight: base.weight, tunedWeight: tuned.weight))
       counts[verdict, default: 0] += 1
     }
     guard !pairs.isEmpty else { return nil }

@@ -57,7 +57,10 @@ struct Continuation {
     return try take(Int32(token)) { logits }
   }
 
-  /// As with all the logits, of which only the largest is computed where that is all that matters.
+  /// Chooses the next token and returns the text that has become certain, the rest of it where it ends. Only the largest logit
+  /// is computed where no other matters.
+  ///
+  /// Throws `badData` for logits that are no numbers.
   mutating func advance(_ logits: NextLogits, _ shortlist: HeadShortlist?) throws -> String {
     guard settings.sampling.takesLargest, let shortlist, let (token, logit) = logits.largest(shortlist) else {
       return try advance(logits.all())

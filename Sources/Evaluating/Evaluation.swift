@@ -42,7 +42,8 @@ public func evaluate(
   return result
 }
 
-/// The same of a model in training, which may have diverged: the loss is then no finite number.
+/// Loss, perplexity and accuracy as `evaluate` computes them, of a model in training: where it has diverged, the loss is no
+/// finite number, which is not an error here.
 public func tokenMeans(
   _ pass: InferencePass, count: Int, tokenBudget: Int = standardTokenBudget, progress: (Int) -> Void = { _ in },
   samples: (Int) throws -> Sample

@@ -18,8 +18,8 @@ public struct Generator {
 
   /// `endTokens` end a text beside those of the model and its tokenizer, as what ends a turn in a chat template.
   ///
-  /// `makesShortlist`: whether long greedy answers may take memory of a byte a weight of the head, which is kept with the model,
-  /// to be faster.
+  /// `makesShortlist`: whether long greedy answers may take memory of a byte a weight of the head, which is kept with
+  /// the model, to be faster.
   ///
   /// Throws `badData` where the tokenizer has ids that the model does not.
   public init(

@@ -3,20 +3,20 @@ import Glibc
 
 /// What one answer is worth, as far as that can be computed. nil for what the question gives no ground for.
 public struct AnswerMeasures: Sendable, Equatable, Codable {
-  /// Of the expected answer with its EOS, given the question.
+  /// How likely the model finds the expected answer with its EOS, given the question.
   public struct Reference: Sendable, Equatable, Codable {
     /// Mean negative log-likelihood of a token, in nats.
     public var loss: Double
     public var tokens: Int
     /// Share of its tokens that were the most likely one.
     public var tokenAccuracy: Double
-    /// The same likelihood by the UTF-8 bytes of the text, which does not depend on the tokenizer.
+    /// Negative log₂-likelihood of all tokens by the UTF-8 bytes of the text: unlike `loss` no matter of the tokenizer.
     public var bitsPerByte: Double
     /// Probability of ending where the expected answer ends.
     public var endProbability: Double
   }
 
-  /// Of a multiple-choice question.
+  /// Which choice of a multiple-choice question the model finds likeliest per byte.
   public struct Choice: Sendable, Equatable, Codable {
     /// Index of the choice with the highest log-likelihood per byte.
     public var chosen: Int

@@ -16,7 +16,7 @@ public struct ObservedData: Sendable, Equatable, Codable {
 ///
 /// Throws `badData` where the model gives outputs that are not finite.
 public func observe(_ meter: OutputErrorMeter, _ samples: [Sample], tokenLimit: Int) throws -> ObservedData {
-  let chosen = spread(samples.map { max(0, $0.tokens.count - 1) }, limit: tokenLimit)
+  let chosen = evenlySpaced(samples.map { max(0, $0.tokens.count - 1) }, limit: tokenLimit)
   try overBatches(chosen.count, sharesPrefixes: false, for: meter.decoder, samples: { samples[chosen[$0]] }) {
     batch, _ in meter.add(batch)
   }
@@ -31,7 +31,7 @@ public func observe(_ meter: OutputErrorMeter, _ samples: [Sample], tokenLimit: 
 
 /// Indices whose `lengths` add up to `limit` at most: each is taken as soon as the share of the limit that falls to what has
 /// been passed allows it. The first alone where all are longer than the limit.
-private func spread(_ lengths: [Int], limit: Int) -> [Int] {
+private func evenlySpaced(_ lengths: [Int], limit: Int) -> [Int] {
   let share = Double(limit) / Double(max(1, lengths.reduce(0, +)))
   var chosen: [Int] = []
   var (passed, taken) = (0, 0)

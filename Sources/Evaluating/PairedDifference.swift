@@ -3,7 +3,7 @@ import Glibc
 
 /// One question under two models: what each scored, and with what weight it enters the mean (its tokens, where the
 /// measure is a token mean; else 1).
-public struct Pair: Sendable, Equatable {
+public struct PairedScores: Sendable, Equatable {
   public var base: Double
   public var tuned: Double
   public var baseWeight: Double
@@ -22,7 +22,7 @@ public enum PairedDifference {
   public static let resamples = 5_000
 
   /// Weighted mean under tuned less that under base.
-  public static func mean(_ pairs: some Collection<Pair>) -> Double {
+  public static func mean(_ pairs: some Collection<PairedScores>) -> Double {
     var sums = Sums()
     for pair in pairs { sums.add(pair) }
     return sums.difference
@@ -31,7 +31,7 @@ public enum PairedDifference {
   /// Percentile bootstrap (Efron 1979): the 2.5th and 97.5th percentile, interpolated linearly, of the difference over
   /// questions drawn with replacement. The same for the same seed; nil for fewer than two questions.
   public static func interval(
-    _ pairs: [Pair], seed: UInt64, resamples: Int = PairedDifference.resamples
+    _ pairs: [PairedScores], seed: UInt64, resamples: Int = PairedDifference.resamples
   ) -> (low: Double, high: Double)? {
     guard pairs.count > 1 else { return nil }
     var random = SeededGenerator(seed: seed, stream: 0x626f_6f74)
@@ -72,7 +72,7 @@ public enum PairedDifference {
     var baseWeight = 0.0
     var tunedWeight = 0.0
 
-    mutating func add(_ pair: Pair) {
+    mutating func add(_ pair: PairedScores) {
       base += pair.base * pair.baseWeight
       tuned += pair.tuned * pair.tunedWeight
       baseWeight += pair.baseWeight

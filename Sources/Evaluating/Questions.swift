@@ -40,10 +40,10 @@ public struct Question: Sendable, Equatable {
   public var text: String { input.isEmpty ? question : question + "\n" + input }
 }
 
-/// Questions from a file: JSON Lines (or a JSON array) of objects with `instruction` (or `question`), and perhaps `input`,
-/// `output` (or `answer`), and `choices` with `answer` (an index from 0, or the choice's text), or conversations, whose last message
-/// is the question or the answer to it; or plain text with one question a line.
-/// Which it is is seen by the content. Blank lines are passed over.
+/// Questions from a file: JSON Lines (or a JSON array) of objects with `instruction` (or `question`), and perhaps
+/// `input`, `output` (or `answer`), and `choices` with `answer` (an index from 0, or the choice's text), or
+/// conversations, whose last message is the question or the answer to it; or plain text with one question a line. Which
+/// it is is seen by the content. Blank lines are passed over.
 ///
 /// Throws `badData` with file and line for a line that is not one, and where there is no question at all. What to do with
 /// an object that asks nothing, on a line of its own or as an element of an array, is said by `advice`.

@@ -25,7 +25,7 @@ public func exportModel(_ checkpoint: ModelCheckpoint, tokenizerFiles: [String],
 /// What a merged model's weights are written as, in torch's words.
 public enum WeightType: String, Sendable, CaseIterable {
   case float32
-  /// These two are rounded to nearest, ties to even.
+  /// 16 bits, rounded to nearest, ties to even.
   case float16, bfloat16
 
   fileprivate var tensorType: TensorType {
@@ -39,8 +39,8 @@ public enum WeightType: String, Sendable, CaseIterable {
 
 /// Writes `adapter` as a PEFT folder with the tokenizer's files beside it. `folder` is created, or replaced, as a whole.
 ///
-/// `baseModel` becomes `base_model_name_or_path`: where AutoPeftModel looks for the base. `modelFolder` is the base's here; with
-/// a new end token its generation configuration is written beside the adapter.
+/// `baseModel` becomes `base_model_name_or_path`: where AutoPeftModel looks for the base. `modelFolder` is the base's
+/// here; with a new end token its generation configuration is written beside the adapter.
 public func exportAdapter(
   _ adapter: Adapter, for decoder: Decoder, baseModel: String, baseDigest: Digest, quantization: String?,
   modelFolder: String, tokenizerFiles: [String], turns: ExportedTurns? = nil, to folder: String

@@ -18,8 +18,9 @@ public struct RequantizationReport: Sendable, Codable, Equatable {
   }
 
   public var quantization: QuantizationSettings
-  /// The same as a layer's, over all weights of `layers` together.
+  /// ⟨C, D⟩ / ⟨D, D⟩ over all weights of `layers` together; nil where D is zero.
   public var survived: Double?
+  /// ‖C − D‖_F / ‖D‖_F over all weights of `layers` together; nil where D is zero.
   public var relative_error: Double?
   /// Adapted linears that are quantised, in the order of the computation.
   public var layers: [Layer]

@@ -9,7 +9,8 @@ public struct ContentHash: Sendable {
 
   private var kind: Kind
 
-  /// SHA-256 where `name` has 64 hexadecimal digits; the SHA-1 of a git blob of `size` bytes where it has 40; nil for any other.
+  /// SHA-256 where `name` has 64 hexadecimal digits; the SHA-1 of a git blob of `size` bytes where it has 40; nil for
+  /// any other.
   public init?(named name: String, size: Int) {
     guard name.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else { return nil }
     switch name.utf8.count {

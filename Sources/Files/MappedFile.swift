@@ -67,8 +67,8 @@ public final class MappedFile: Sendable {
   }
 }
 
-/// The same for bytes that lie in a `MappedFile`. Whole pages around them are meant; what is dropped is read again from the
-/// file when it is next looked at.
+/// Tells the kernel how bytes of a `MappedFile` will be used, by the whole pages around them. What is dropped is read again
+/// from the file at its next use.
 public func adviseMapped(_ bytes: UnsafeRawBufferPointer, _ advice: MappedFile.Advice) {
   guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
   let offset = Int(bitPattern: start) % Int(sysconf(Int32(_SC_PAGESIZE)))

@@ -20,7 +20,7 @@ public func systemError(_ action: String, _ path: String, _ number: Int32 = errn
   }
 }
 
-/// The same for something that is only read.
+/// The error for a failed read of `path`: `systemError`, but `notFound` where permission is denied.
 func readError(_ path: String, _ number: Int32 = errno) -> SFTError {
   number == EACCES
     ? SFTError(.notFound, "cannot read: permission denied", file: path) : systemError("read", path, number)

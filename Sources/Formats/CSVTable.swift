@@ -1,8 +1,8 @@
 import Core
 import Files
 
-/// Comma-separated values (RFC 4180), or values separated by tabs or semicolons, under a line that names the columns; read as JSON
-/// Lines of texts that keep the lines' numbers.
+/// Comma-separated values (RFC 4180), or values separated by tabs or semicolons, under a line that names the columns;
+/// read as JSON Lines of texts that keep the lines' numbers.
 public struct CSVTable {
   private let separator: UInt8
   public let columns: [String]
@@ -26,8 +26,8 @@ public struct CSVTable {
     (1...64).contains(text.count) && text.count { $0 == " " } <= 1 && !text.hasPrefix(" ")
   }
 
-  /// nil for JSON, and for a line that is no header: where the path says that the file is a table any line is one; elsewhere it must
-  /// have two columns at least, one of which `isColumn` knows.
+  /// nil for JSON, and for a line that is no header: where the path says that the file is a table any line is one;
+  /// elsewhere it must have two columns at least, one of which `isColumn` knows.
   public init?(_ file: MappedFile, isColumn: (String) -> Bool) {
     start = file.bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
     self.file = file

@@ -81,7 +81,9 @@ public struct Curl: Sendable {
     return HTTPResponse(head, body)
   }
 
-  /// The same, with the body a piece at a time. What `piece` throws ends the request and is thrown on.
+  /// Sends a request, hands `piece` the answer's body as it comes, and returns its head; redirects are not followed.
+  ///
+  /// Throws `HTTPFailure` where no answer came in time. What `piece` throws ends the request and is thrown on.
   public func send(
     _ request: HTTPRequest, piece: (HTTPHead, UnsafeRawBufferPointer) throws -> Void
   ) throws -> HTTPHead {

@@ -3,8 +3,8 @@ import Files
 import Glibc
 import HTTP
 
-/// One file's content on its way into the cache: kept under a name of its own until all of it is there and its hash is right, so that a
-/// cut loses nothing and nothing wrong is ever found.
+/// One file's content on its way into the cache: kept under a name of its own until all of it is there and its hash is
+/// right, so that a cut loses nothing and nothing wrong is ever found.
 struct BlobDownload {
   let client: HubClient
   let entry: RepositoryListing.Entry

@@ -6,8 +6,8 @@ import Glibc
 public struct HubCache: Sendable {
   public let folder: String
 
-  /// `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else `$XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`; nil where none of
-  /// these is set.
+  /// `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else `$XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`; nil
+  /// where none of these is set.
   public init?(environment: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }) {
     func place(_ variable: String, _ rest: String) -> String? {
       environment(variable).flatMap { $0.isEmpty ? nil : $0 + rest }

@@ -3,7 +3,8 @@ import Files
 import Glibc
 import HTTP
 
-/// Asks the hub, or a server that speaks as it does: follows redirects, tries again what may be better then, and words refusals.
+/// Asks the hub, or a server that speaks as it does: follows redirects, tries again what may be better then, and words
+/// refusals.
 ///
 /// The token goes to the endpoint's host alone: a redirect to another loses it.
 struct HubClient {
@@ -38,8 +39,9 @@ struct HubClient {
     }
   }
 
-  /// Follows `path` to where it leads, and hands over what comes: the head that it belongs to, and the bytes. `tried` is called after
-  /// each try that came to nothing and says whether the next one starts anew, because there was progress.
+  /// Follows `path` to where it leads, and hands over what comes: the head that it belongs to, and the bytes. `tried`
+  /// is called after each try that came to nothing and says whether the next one starts anew, because there was
+  /// progress.
   func download(
     _ path: String, offset: () -> Int, progressed: () -> Bool,
     _ piece: (HTTPHead, UnsafeRawBufferPointer) throws -> Void
@@ -92,8 +94,8 @@ struct HubClient {
     throw SFTError(.inputOutput, "redirects more than \(Self.mostRedirects) times", file: address(path))
   }
 
-  /// Tries again, after one second, two, four …, or as long as the server asks for, what fails for want of a connection, or with a status
-  /// that may pass.
+  /// Tries again, after one second, two, four …, or as long as the server asks for, what fails for want of a
+  /// connection, or with a status that may pass.
   private func retrying<Result>(
     progressed: () -> Bool = { false }, _ body: (_ attempt: Int) throws -> Result
   ) throws -> Result {

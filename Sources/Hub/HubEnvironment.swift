@@ -8,8 +8,9 @@ public struct HubEnvironment: Sendable {
   public let endpoint: String
   /// nil where no variable says where it could be.
   public let cache: HubCache?
-  /// `$HF_TOKEN`, else `$HUGGING_FACE_HUB_TOKEN`, else what the file `$HF_TOKEN_PATH` or `$HF_HOME/token` holds; nil for none, and where
-  /// `$HF_HUB_DISABLE_IMPLICIT_TOKEN` is set. It is sent to the endpoint's host alone, and written nowhere.
+  /// `$HF_TOKEN`, else `$HUGGING_FACE_HUB_TOKEN`, else what the file `$HF_TOKEN_PATH` or `$HF_HOME/token` holds; nil
+  /// for none, and where `$HF_HUB_DISABLE_IMPLICIT_TOKEN` is set. It is sent to the endpoint's host alone, and written
+  /// nowhere.
   let token: String?
   /// `$HF_HUB_OFFLINE`: nothing may be asked of the network.
   let isOffline: Bool

@@ -2,8 +2,8 @@ import Core
 import Files
 import Glibc
 
-/// Brings a repository's files into the local cache, laid out as the hub's own library does: `blobs` with contents by their hashes,
-/// `snapshots/COMMIT` with links to them by their names, `refs/REVISION` with the commit.
+/// Brings a repository's files into the local cache, laid out as the hub's own library does: `blobs` with contents by
+/// their hashes, `snapshots/COMMIT` with links to them by their names, `refs/REVISION` with the commit.
 public struct HubFetch {
   /// What is fetched.
   public struct Options: Sendable {
@@ -55,8 +55,8 @@ public struct HubFetch {
   private let remark: (String) -> Void
   private let progress: (Progress) throws -> Void
 
-  /// Throws `usage` where the environment forbids it, or has no place for it. What `progress` or `pause` throw stops it; what is there
-  /// by then is kept.
+  /// Throws `usage` where the environment forbids it, or has no place for it. What `progress` or `pause` throw stops
+  /// it; what is there by then is kept.
   public init(
     _ options: Options, environment: HubEnvironment, remark: @escaping (String) -> Void,
     pause: @escaping (Double) throws -> Void = { usleep(UInt32($0 * 1e6)) },

@@ -8,8 +8,8 @@ public struct HubName: Sendable, Equatable {
   /// `name` or `owner/name`.
   public let text: String
 
-  /// nil where `text` is no name that the hub allows: one or two parts of letters, digits, `-`, `_` and `.`, of which none starts with
-  /// a dot or a dash, or holds `..` or `--`.
+  /// nil where `text` is no name that the hub allows: one or two parts of letters, digits, `-`, `_` and `.`, of which
+  /// none starts with a dot or a dash, or holds `..` or `--`.
   public init?(_ kind: Kind, _ text: String) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     guard (1...2).contains(parts.count), text.utf8.count <= 200, parts.allSatisfy(Self.isPart) else { return nil }

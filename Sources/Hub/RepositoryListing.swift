@@ -17,8 +17,8 @@ struct RepositoryListing: Sendable {
 
   private static let mostFiles = 1_000_000
 
-  /// Reads the answer of `/api/models/NAME/revision/REVISION?blobs=true`. Throws `badData` for what no such answer holds: `place` is
-  /// where it came from.
+  /// Reads the answer of `/api/models/NAME/revision/REVISION?blobs=true`. Throws `badData` for what no such answer
+  /// holds: `place` is where it came from.
   init(_ bytes: [UInt8], place: String) throws {
     func wrong(_ words: String) -> SFTError { SFTError(.badData, "the list of its files \(words)", file: place) }
     let value: JSONValue

@@ -28,7 +28,8 @@ struct WebAddress: Sendable, Equatable {
     WebAddress(URL(string: location, relativeTo: url)?.absoluteURL)
   }
 
-  /// `text` as a part of a path, with all that is not a letter, a digit or one of `-._~` as its bytes; slashes are kept in a path.
+  /// `text` as a part of a path, with all that is not a letter, a digit or one of `-._~` as its bytes; slashes are kept
+  /// in a path.
   static func encoded(_ text: String, isPath: Bool = false) -> String {
     var result = ""
     for byte in text.utf8 {

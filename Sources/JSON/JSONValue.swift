@@ -10,21 +10,22 @@ public enum JSONValue: Sendable {
   case array([JSONValue])
   case object(JSONObject)
 
-  /// nil for every other kind of value, as are the accessors below.
+  /// The text of a string; nil for every other kind of value.
   public var string: String? {
     if case .string(let value) = self { value } else { nil }
   }
 
+  /// The truth value; nil for every other kind of value.
   public var bool: Bool? {
     if case .bool(let value) = self { value } else { nil }
   }
 
-  /// An integer; not a number such as `1.0`, so that a count is never silently rounded.
+  /// An integer, else nil; not a number such as `1.0`, so that a count is never silently rounded.
   public var int: Int? {
     if case .integer(let value) = self { value } else { nil }
   }
 
-  /// Any number; integers beyond 2^53 are rounded.
+  /// Any number, else nil; integers beyond 2^53 are rounded.
   public var double: Double? {
     switch self {
     case .integer(let value): Double(value)
@@ -33,10 +34,12 @@ public enum JSONValue: Sendable {
     }
   }
 
+  /// The elements of an array; nil for every other kind of value.
   public var array: [JSONValue]? {
     if case .array(let value) = self { value } else { nil }
   }
 
+  /// The members of an object; nil for every other kind of value.
   public var object: JSONObject? {
     if case .object(let value) = self { value } else { nil }
   }

@@ -3,7 +3,7 @@ struct MacroDefinition: Sendable {
   struct Parameter: Sendable {
     let name: String
     let id: Int
-    /// Its default.
+    /// The parameter's default.
     let value: (any Expression)?
   }
 

@@ -53,7 +53,7 @@ extension Parser {
     return isNegated ? Not(test) : test
   }
 
-  /// In brackets, or one value without them.
+  /// The arguments of a test: in brackets, or one value without them.
   mutating func testArguments() throws -> ArgumentList {
     switch current.kind {
     case .symbol("("): return try nested { try $0.arguments() }

@@ -56,7 +56,8 @@ extension Text {
     return found
   }
 
-  /// The same from the right.
+  /// Every place at which `needle`, which is not empty, stands, found from the right and not overlapping, in
+  /// ascending order; at most `limit`.
   func lastOccurrences(of needle: [UInt8], limit: Int = .max) -> [Int] {
     let reversed = Text(bytes.reversed(), .template)
     let places = reversed.occurrences(of: needle.reversed(), limit: limit)

@@ -49,7 +49,7 @@ public final class FloatBuffer {
     adviseLargePages()
   }
 
-  /// Those that lie within the memory as a whole.
+  /// Asks the kernel for large pages, of which only such as lie wholly within the memory.
   private func adviseLargePages() {
     let address = Int(bitPattern: pointer)
     let start = (address + Self.largePage - 1) / Self.largePage * Self.largePage

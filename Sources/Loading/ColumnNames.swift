@@ -9,12 +9,12 @@ public struct ColumnNames: Sendable, Equatable {
     "question", "answer", "context", "text",
   ]
 
-  /// Of the fields that are named otherwise.
+  /// Field → column, for the fields whose column has another name.
   public let columns: [String: String]
 
   public init() { columns = [:] }
 
-  /// From `field=column,field=column`. Throws `usage` where it is not that.
+  /// Reads `field=column,field=column`. Throws `usage` for any other text, an unknown field, or one given twice.
   public init(_ text: String) throws {
     var columns: [String: String] = [:]
     for pair in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -33,7 +33,7 @@ public struct ColumnNames: Sendable, Equatable {
 
   public var isEmpty: Bool { columns.isEmpty }
 
-  /// The same from text to text, in one order.
+  /// As `init(_:)` reads it: `field=column` pairs, separated by commas and sorted by field.
   public var words: String { columns.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",") }
 
   /// What holds `field`. A column that holds another field does not hold that of its own name, too: no record has what is then

@@ -77,7 +77,7 @@ extension ForeignFormat {
 
   private static let utf16 = ForeignFormat("is in UTF-16", advice: "Convert it to UTF-8")
 
-  private static func container(_ bytes: UnsafeRawBufferPointer) -> ForeignFormat? {
+  static func container(_ bytes: UnsafeRawBufferPointer) -> ForeignFormat? {
     if bytes.dropFirst(257).starts(with: "ustar".utf8) {
       return ForeignFormat("is a tar archive", advice: "Unpack it and give the files in it")
     }

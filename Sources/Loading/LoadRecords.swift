@@ -2,9 +2,10 @@ import Core
 import Files
 import Formats
 
-/// Reads records of any `DataFormat` from JSON Lines (an object a line), JSON arrays of objects, CSV, TSV and Parquet, all of them
-/// perhaps compressed with gzip or zstd; which of these a file is is seen by its content (of CSV by its name, too), and its format
-/// by the members of its first records, unless `options` names it. Of Parquet a line is a row.
+/// Reads records of any `DataFormat` from JSON Lines (an object a line), JSON arrays of objects, CSV, TSV and Parquet,
+/// all of them perhaps compressed with gzip or zstd; which of these a file is is seen by its content (of CSV by its
+/// name, too), and its format by the members of its first records, unless `options` names it. Of Parquet a line is a
+/// row.
 ///
 /// A record has something to learn: an answer that is not empty, or a message of the assistant. In the Alpaca form a
 /// missing or null input is an empty one, instruction and input are not both empty, and other members are ignored. Files

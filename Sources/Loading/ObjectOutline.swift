@@ -49,6 +49,9 @@ struct ObjectOutline {
     }
   }
 
+  /// Where the array of that member is.
+  var records: Range<Int>? { recordsMember.flatMap { name in members.first { $0.name == name }?.value } }
+
   /// An element of a conversation, which names who speaks.
   var isTurn: Bool { names.contains("role") || names.contains("from") }
 }

@@ -2,8 +2,8 @@ import Core
 import Files
 import JSON
 
-/// Calls `body` with each row of a data file as a line of JSON, as it is read before anything is made of it; `body` returns whether it
-/// wants more.
+/// Calls `body` with each row of a data file as a line of JSON, as it is read before anything is made of it; `body`
+/// returns whether it wants more.
 ///
 /// Throws `badData` where the file is damaged, or is none that rows are read from.
 public func forEachRow(_ file: MappedFile, _ body: (UnsafeRawBufferPointer) throws -> Bool) throws {

@@ -9,11 +9,18 @@ enum Splitter {
   case elements(ElementSplitter)
 
   /// The format is seen by the first byte that is neither a byte order mark nor white space: `[` opens an array of
-  /// records, anything else is one record a line.
+  /// records, which one object may hold in a member of its own, as in `{"data": […]}`; anything else is one record a line.
   init(_ file: MappedFile, chunkBytes: Int) throws {
     let bytes = file.bytes
-    if let foreign = ForeignFormat(file) ?? ForeignFormat.notJSON(file) { throw foreign.error(file.path) }
+    if let foreign = ForeignFormat.container(bytes) ?? ForeignFormat.notJSON(file) { throw foreign.error(file.path) }
     let start = bytes.count - withoutByteOrderMark(bytes).count
+    if let outline = ObjectOutline(withoutByteOrderMark(bytes)), let records = outline.records {
+      let end = start + records.upperBound
+      self = .elements(
+        ElementSplitter(
+          file: file, chunkBytes: chunkBytes, start: start, opening: start + records.lowerBound, end: end))
+      return
+    }
     var scanner = JSONScanner(bytes, at: start)
     scanner.skipSpace()
     guard let first = scanner.peek else { throw SFTError(.badData, "holds no records", file: file.path) }
@@ -66,12 +73,13 @@ struct ElementSplitter {
   /// Found after elements that must be handed out first.
   private var failure: SFTError?
 
-  /// The bracket at `opening` is the first byte after the white space at `start`.
-  init(file: MappedFile, chunkBytes: Int, start: Int, opening: Int) {
+  /// The array goes from the bracket at `opening` to `end`, or to that of the file. Chunks begin at `start`, so that
+  /// lines are counted from there.
+  init(file: MappedFile, chunkBytes: Int, start: Int, opening: Int, end: Int? = nil) {
     self.file = file
     self.chunkBytes = chunkBytes
     position = start
-    scanner = JSONScanner(file.bytes, at: opening + 1)
+    scanner = JSONScanner(UnsafeRawBufferPointer(rebasing: file.bytes[..<(end ?? file.count)]), at: opening + 1)
   }
 
   mutating func next() throws -> Chunk? {

@@ -26,7 +26,7 @@ public enum TrainedParameters {
   case adapter(Adapter)
   case weights(TrainableWeights)
 
-  /// They lie one after the other.
+  /// The trained tensors, which lie one after the other in the flat memory.
   public var tensors: [ParameterTensor] {
     switch self {
     case .adapter(let adapter): adapter.tensors

@@ -17,10 +17,11 @@ public struct WeightFootprint: Sendable, Equatable {
   /// What the system maps at a time around a byte that is looked at.
   private static let window = 1 << 16
 
-  /// `quantized` are tensors to be in 4 bits. `packs` and `tokens`: whether linears in float32 are laid out, and which token
-  /// vectors are looked at. Throws `badData` for a checkpoint that lacks a tensor.
+  /// `quantized` are tensors to be in 4 bits. `usesPanels` and `tokens`: whether linears in float32 are laid out, and
+  /// which token vectors are looked at. Throws `badData` for a checkpoint that lacks a tensor.
   public init(
-    _ checkpoint: ModelCheckpoint, quantized: Set<String>, doubleQuantization: Bool, packs: Bool, tokens: Set<Int32>
+    _ checkpoint: ModelCheckpoint, quantized: Set<String>, doubleQuantization: Bool, usesPanels: Bool,
+    tokens: Set<Int32>
   ) throws {
     let configuration = checkpoint.configuration
     for tensor in configuration.expectedTensors {
@@ -37,13 +38,13 @@ public struct WeightFootprint: Sendable, Equatable {
         let isInputMajor = tensor.orientation == .inputsByOutputs
         let (outputs, inputs) = (tensor.shape[isInputMajor ? 1 : 0], tensor.shape[isInputMajor ? 0 : 1])
         switch WeightKeeping(
-          tensor, isQuantized: quantized.contains(tensor.name), isHalf: isHalf, packs: packs)
+          tensor, isQuantized: quantized.contains(tensor.name), isHalf: isHalf, usesPanels: usesPanels)
         {
         case .quantized:
           mapped += QuantizedMatrix.bytes(
             outputs: outputs, inputs: inputs, doubleQuantization: doubleQuantization)
         case .half: mapped += info.range.count
-        case .packed: own += 4 * PackedMatrix.floats(rows: inputs, columns: outputs)
+        case .panels: own += 4 * PanelMatrix.floats(rows: inputs, columns: outputs)
         case .stored: if isView { mapped += info.range.count } else { own += 4 * info.count }
         }
       } else if tensor.role == .tokenEmbedding {

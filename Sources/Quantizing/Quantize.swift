@@ -33,8 +33,7 @@ extension QuantizedMatrix {
 }
 
 extension QuantizedMatrix.NestedStatistics {
-  /// Their mean is taken off, and what is left is quantised to 8 bits. `offset` is for tests, which may give the
-  /// reference's mean.
+  /// Quantises `absmax` less its mean to 8 bits. `offset` is for tests, which may give the reference's mean.
   package init(quantizing absmax: FloatTensor, offset given: Float? = nil, _ compute: Compute) {
     let offset = given ?? absmax.withValues { torchSum($0) / Float($0.count) }
     let differences = absmax.array.map { $0 - offset }

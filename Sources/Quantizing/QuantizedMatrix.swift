@@ -65,7 +65,7 @@ public final class QuantizedMatrix: Sendable {
     }
   }
 
-  /// The same for R × C weights.
+  /// Bytes of the codes and statistics of `outputs` × `inputs` weights, the tables not counted.
   public static func bytes(outputs: Int, inputs: Int, doubleQuantization: Bool) -> Int {
     let count = outputs * inputs
     let blocks = (count + blockSize - 1) / blockSize

@@ -9,9 +9,9 @@ import FoundationEssentials
 public struct Page: Sendable {
   /// Which script shows the data.
   public enum Kind: Sendable {
-    /// A comparison, unveiled.
+    /// A comparison that says which model gave which answer.
     case comparison
-    /// The same without names, for voting.
+    /// A comparison without the models' names, for voting.
     case vote
     /// A training run.
     case run

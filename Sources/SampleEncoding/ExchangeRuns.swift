@@ -4,7 +4,7 @@ import Templating
 /// Texts of a sequence that are tokenised each by itself, as a prompt and its answer are.
 struct TextRun {
   /// Of what a template gives for a record, which is not copied.
-  var segments: ArraySlice<Segment>
+  var segments: ArraySlice<TextSegment>
   var isTrained: Bool
   /// EOS follows.
   var endsAnswer = false
@@ -17,12 +17,12 @@ extension PromptTemplate {
   /// Throws where the turns are others, or need more than a question and an answer.
   func runs(_ conversation: Conversation, _ trainOn: TrainedTurns) throws(EncodingFault) -> [TextRun] {
     var rest = conversation.turns[...]
-    var before: ArraySlice<Segment> = []
-    func literal(_ text: String) -> Segment { Segment(text: text, trained: false, literal: true) }
+    var before: ArraySlice<TextSegment> = []
+    func literal(_ text: String) -> TextSegment { TextSegment(text: text, trained: false, literal: true) }
     if let system = rest.first, system.role == Role.system {
       rest = rest.dropFirst()
       if let text = system.content, !text.isEmpty {
-        before = [literal("### System:\n"), Segment(text: text, trained: false, literal: false), literal("\n\n")]
+        before = [literal("### System:\n"), TextSegment(text: text, trained: false, literal: false), literal("\n\n")]
       }
     }
     let lastAnswer = rest.lastIndex { $0.role == Role.assistant }

@@ -13,7 +13,7 @@ struct OuterSpaces {
     after = String(rest[end...])
   }
 
-  /// The same text with other white space around it, to the byte.
+  /// Whether both have the same text, to the byte, with different white space around it.
   func differsOnlyAround(_ other: OuterSpaces) -> Bool {
     text.utf8.elementsEqual(other.text.utf8)
       && !(before.utf8.elementsEqual(other.before.utf8) && after.utf8.elementsEqual(other.after.utf8))

@@ -130,7 +130,8 @@ public final class SampleEncoder: Sendable {
   private func completed(_ conversation: Conversation, isTrained: Bool) -> [TextRun] {
     func run(_ turns: ArraySlice<Conversation.Turn>, isTrained: Bool, endsAnswer: Bool) -> TextRun {
       TextRun(
-        segments: turns.map { Segment(text: $0.text, trained: isTrained, literal: false) }[...], isTrained: isTrained,
+        segments: turns.map { TextSegment(text: $0.text, trained: isTrained, literal: false) }[...],
+        isTrained: isTrained,
         endsAnswer: endsAnswer)
     }
     return [
@@ -173,5 +174,5 @@ public final class SampleEncoder: Sendable {
 
 extension TextPiece {
   /// Special tokens are recognised in the template's own text only.
-  public init(_ segment: Segment) { self.init(text: segment.text, recognisesSpecialTokens: segment.literal) }
+  public init(_ segment: TextSegment) { self.init(text: segment.text, recognisesSpecialTokens: segment.literal) }
 }

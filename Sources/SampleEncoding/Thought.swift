@@ -6,7 +6,7 @@ struct Thought {
   private enum Place {
     /// In the text, before a closing mark.
     case text(String)
-    /// Beside the text.
+    /// In a member of the message beside its text.
     case member(String)
   }
 

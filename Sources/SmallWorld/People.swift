@@ -37,7 +37,7 @@ struct NameMaker {
   }
 }
 
-/// Those who live in the world, and what is known of each.
+/// The people of the small world: where each lives and works, and what each keeps, plays and likes to eat.
 enum People {
   static let lives = Relation(
     "lives",

@@ -18,7 +18,7 @@ extension ChatTemplate {
     try builtIn(name, specialTokens: tokens(folder))
   }
 
-  /// The same with special tokens by their names.
+  /// The built-in template of that name, with `specialTokens` by their names; nil where there is none.
   public static func builtIn(_ name: String, specialTokens: [String: String]) throws -> ChatTemplate? {
     guard let found = builtIn.first(where: { $0.name == name }) else { return nil }
     return try ChatTemplate(

@@ -1,6 +1,6 @@
 import Core
-import JSON
 import Jinja
+import JSON
 
 /// How a model's conversations become text: its Jinja template, or one of ours by name, and the special tokens that the
 /// template writes.

@@ -1,6 +1,6 @@
 import Core
-import JSON
 import Jinja
+import JSON
 
 /// A conversation whose last message is begun and to be gone on with, as transformers' `continue_final_message` has it.
 package struct ContinuedMessage {

@@ -16,7 +16,8 @@ extension PromptTemplate {
 
   /// The shipped template of that name, else the file at that path; so `./alpaca` is always a file.
   ///
-  /// Throws `notFound` with the known names, those of chat templates too, when it is neither, and `badData` when the file is no template.
+  /// Throws `notFound` with the known names, those of chat templates too, when it is neither, and `badData` when the
+  /// file is no template.
   public static func named(_ nameOrPath: String) throws -> PromptTemplate {
     if let found = shipped.first(where: { $0.name == nameOrPath }) {
       return try PromptTemplate(source: String(decoding: found.bytes, as: UTF8.self), name: nameOrPath)

@@ -17,7 +17,7 @@ public struct PromptTemplate: Sendable {
   private let prompt: [TemplateNode]
   private let trained: [TemplateNode]
 
-  /// Throws `badData` with `name` and the line for everything that breaks the rules above.
+  /// Parses a template. Throws `badData` with `name` and the line for everything that breaks the format's rules.
   public init(source: String, name: String) throws {
     var parser = try TemplateParser(source: source, file: name)
     (prompt, trained) = try parser.parse()
@@ -27,8 +27,8 @@ public struct PromptTemplate: Sendable {
 
   /// The prompt's segments, then the trained ones, none of them empty, adjacent ones differing in `trained` or
   /// `literal`. O(length of the text).
-  public func render(_ record: Record) -> [Segment] {
-    var segments: [Segment] = []
+  public func render(_ record: Record) -> [TextSegment] {
+    var segments: [TextSegment] = []
     segments.reserveCapacity(8)
     render(prompt, record, trained: false, into: &segments)
     render(trained, record, trained: true, into: &segments)
@@ -36,15 +36,15 @@ public struct PromptTemplate: Sendable {
   }
 
   /// All that precedes the trained part: what a model is given to complete.
-  public func renderPrompt(instruction: String, input: String) -> [Segment] {
-    var segments: [Segment] = []
+  public func renderPrompt(instruction: String, input: String) -> [TextSegment] {
+    var segments: [TextSegment] = []
     let record = Record(instruction: instruction, input: input, output: "")
     render(prompt, record, trained: false, into: &segments)
     return segments
   }
 
   private func render(
-    _ nodes: [TemplateNode], _ record: Record, trained: Bool, into segments: inout [Segment]
+    _ nodes: [TemplateNode], _ record: Record, trained: Bool, into segments: inout [TextSegment]
   ) {
     for node in nodes {
       switch node {
@@ -58,12 +58,12 @@ public struct PromptTemplate: Sendable {
     }
   }
 
-  private func append(_ text: String, trained: Bool, literal: Bool, to segments: inout [Segment]) {
+  private func append(_ text: String, trained: Bool, literal: Bool, to segments: inout [TextSegment]) {
     if text.isEmpty { return }
     if let last = segments.last, last.trained == trained, last.literal == literal {
       segments[segments.count - 1].text += text
     } else {
-      segments.append(Segment(text: text, trained: trained, literal: literal))
+      segments.append(TextSegment(text: text, trained: trained, literal: literal))
     }
   }
 }

@@ -36,7 +36,7 @@ public struct Tokenizer: Sendable {
   /// Special tokens that the tokenizer's post-processor writes before a text, such as LLaMA's BOS; often none.
   public var beginning: [Int32] { model.beginning }
 
-  /// Those that it writes after a text; hardly ever any.
+  /// Special tokens that the tokenizer's post-processor writes after a text; hardly ever any.
   public var ending: [Int32] { model.ending }
 
   /// `ids` of a whole prompt with what stands before every text, which is written once: a template may have written it.

@@ -71,7 +71,7 @@ public struct FolderManifest: Sendable, Equatable, Codable {
     }
   }
 
-  /// The same without reading what the files hold.
+  /// Throws `badData`, naming the file, unless each file is there and of its size. Does not read what the files hold.
   func checkSizes(_ folder: String) throws {
     for entry in files {
       let path = folder + "/" + entry.name

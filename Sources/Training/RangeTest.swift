@@ -2,6 +2,9 @@ import Glibc
 
 /// The learning rates of a range test: exponentially from one to the other.
 public struct RateRange: Sendable, Equatable, Codable {
+  /// What is tested where nobody says otherwise.
+  public static let standard = RateRange()
+
   /// Above 0.
   public var lowest: Double
   /// Above `lowest`.
@@ -13,7 +16,7 @@ public struct RateRange: Sendable, Equatable, Codable {
     (self.lowest, self.highest, self.steps) = (lowest, highest, steps)
   }
 
-  /// That of the 0-based update `step`; the first and the last are the ends, to the bit.
+  /// The learning rate of the 0-based update `step`; the first and the last are `lowest` and `highest`, to the bit.
   public func rate(at step: Int) -> Double {
     if step == 0 || step == steps - 1 { return step == 0 ? lowest : highest }
     return lowest * pow(highest / lowest, Double(step) / Double(steps - 1))

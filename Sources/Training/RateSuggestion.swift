@@ -42,7 +42,7 @@ public struct RateSuggestion: Sendable, Equatable {
     let curve = LocalLines(losses)
     smoothed = curve.values
     // What a loss differs from the curve by.
-    let noise = max(spread(zip(losses, curve.values).map { $0 - $1 }), 1e-3 * abs(start))
+    let noise = max(deviation(zip(losses, curve.values).map { $0 - $1 }), 1e-3 * abs(start))
     // What the curve falls from; where it rises at once, its first value.
     start = min(start, curve.values[0])
     let minimum = firstValley(curve.values, from: start, noise: noise)
@@ -132,7 +132,7 @@ private func firstValley(_ values: [Double], from start: Double, noise: Double) 
 private func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(1, values.count)) }
 
 /// Standard deviation about zero, as the median of the magnitudes tells it: what few outliers do not change.
-private func spread(_ values: [Double]) -> Double {
+private func deviation(_ values: [Double]) -> Double {
   let sorted = values.map(abs).sorted()
   return sorted.isEmpty ? 0 : 1.4826 * sorted[sorted.count / 2]
 }

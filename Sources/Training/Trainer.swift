@@ -49,8 +49,9 @@ public final class Trainer {
 
   private var pass: TrainingPass { update.pass }
 
-  /// Takes up the newest sound checkpoint, and makes the run's folder follow from it; damaged ones are passed over with a
-  /// notice. Returns its step, or nil where there is none. Throws `usage` where the checkpoint is sound but another optimiser's.
+  /// Takes up the newest sound checkpoint, and makes the run's folder follow from it; damaged ones are passed over with
+  /// a notice. Returns its step, or nil where there is none. Throws `usage` where the checkpoint is sound but another
+  /// optimiser's.
   public func resume() throws -> Int? {
     let found = try run.newestSound(notice: hooks.notice) { checkpoint in
       try checkpoint.read(into: pass.trained, update.optimizer, decoder: pass.decoder)

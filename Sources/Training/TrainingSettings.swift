@@ -156,12 +156,14 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
 }
 
 extension KeyedDecodingContainer {
-  /// Preferred to the general one where settings are decoded: runs from before there was a choice do not say.
+  /// An optimiser, AdamW where the key is missing, as in runs from before there was a choice. Swift prefers this to the general
+  /// `decode` where settings are decoded.
   func decode(_ type: Optimizer.Type, forKey key: Key) throws -> Optimizer {
     try decodeIfPresent(type, forKey: key) ?? .adamw
   }
 
-  /// The same.
+  /// A training method, an adapter where the key is missing, as in runs from before there was a choice. Swift prefers this to
+  /// the general `decode` where settings are decoded.
   func decode(_ type: TrainingMethod.Type, forKey key: Key) throws -> TrainingMethod {
     try decodeIfPresent(type, forKey: key) ?? .adapter
   }

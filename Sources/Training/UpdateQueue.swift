@@ -10,7 +10,7 @@ final class UpdateQueue: @unchecked Sendable {
   struct Update: Sendable {
     /// Numbers of the training records, in the order of the data.
     var records: [Int]
-    /// Their tokens, each record's counted once, and how many of them are supervised.
+    /// Tokens of the records, each record's counted once, and how many of them are supervised.
     var tokens: Int
     var supervised: Int
     var batches: [Batch]
@@ -58,7 +58,7 @@ final class UpdateQueue: @unchecked Sendable {
 
   private func prepare(_ step: Int) -> Update { update(of: settings.records(of: step, &order)) }
 
-  /// Those of a few updates from `first` on, made at the same time.
+  /// The updates `steps`, made at the same time on several threads.
   fileprivate func batches(_ steps: Range<Int>) -> [Update] {
     let indices = steps.map { settings.records(of: $0, &order) }
     return [Update](unsafeUninitializedCapacity: indices.count) { updates, count in

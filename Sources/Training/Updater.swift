@@ -72,7 +72,7 @@ final class Updater {
 
 /// What is trained, and on what.
 public struct TrainingParts {
-  /// That of the weights where they are trained.
+  /// The decoder over the trained weights where all weights are trained, else over the frozen ones.
   public var decoder: Decoder
   /// Initialised.
   public var trained: TrainedParameters

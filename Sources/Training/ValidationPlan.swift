@@ -10,17 +10,17 @@ public struct ValidationCost: Sendable, Equatable {
   public var record: Double
   /// Of the prompt of the sample answer.
   public var prompt: Double
-  /// Of each token of it.
+  /// Of each token of the sample answer.
   public var answerToken: Double
 
   public init(update: Double, record: Double, prompt: Double, answerToken: Double) {
     (self.update, self.record, self.prompt, self.answerToken) = (update, record, prompt, answerToken)
   }
 
-  /// Of a sample answer of so many tokens; none costs nothing.
+  /// Cost of a sample answer of `tokens` tokens; 0 for none.
   public func sample(_ tokens: Int) -> Double { tokens > 0 ? prompt + Double(tokens) * answerToken : 0 }
 
-  /// Of one validation on so many records with such a sample, in updates.
+  /// Cost of a validation on `records` records with a sample answer of `sampleTokens` tokens, in updates.
   public func validation(records: Int, sampleTokens: Int) -> Double {
     (Double(records) * record + sample(sampleTokens)) / max(update, .leastNormalMagnitude)
   }

@@ -5,9 +5,9 @@ extension ModelCheckpoint {
   /// Pieces that are hashed before it is said how far that is.
   private static let piecesAtOnce = 64
 
-  /// SHA-256 over the model's tensors: canonical names in sorted order, shapes, and values as little-endian float32. Two
-  /// layouts, shardings, or float types of the same values agree; a tied head that is stored nevertheless does not count. Weights
-  /// stored in 4 bits count by their codes and statistics.
+  /// SHA-256 over the model's tensors: canonical names in sorted order, shapes, and values as little-endian float32.
+  /// Two layouts, shardings, or float types of the same values agree; a tied head that is stored nevertheless does not
+  /// count. Weights stored in 4 bits count by their codes and statistics.
   ///
   /// Each tensor is hashed in pieces of 4,194,304 values, so that threads share the work evenly; the result is a hash of
   /// the names, shapes and pieces' hashes, and is the same for any number of threads. Reads all weights once; `progress` gets
@@ -30,7 +30,8 @@ extension ModelCheckpoint {
     return try baseDigest(pieces: digests)
   }
 
-  /// The same from the digests of all pieces, by canonical name: what they are where somebody has read the weights anyway.
+  /// `baseDigest(threads:progress:)` from the digests of each tensor's pieces, by canonical name, where the weights were read
+  /// for another purpose. Throws `internalError` where a tensor lacks some.
   public func baseDigest(pieces: [String: [Digest]]) throws -> Digest {
     var digester = Digester()
     digester.update("sft base 1")

@@ -74,7 +74,8 @@ public final class FloatTensor: Sendable {
     }
   }
 
-  /// The same values, in memory of their own where they are a view of at most `bytes`, and the mapped pages given back.
+  /// This tensor; where it is a view of at most `bytes` of a mapped file, copied to memory of its own, and the mapped pages
+  /// given back.
   ///
   /// Around each value that is looked at, a kernel maps 64 KB of the file, or 2 MB where it holds it in large pages: small
   /// tensors spread over a file then keep a hundred times their size resident.

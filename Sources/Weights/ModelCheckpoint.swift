@@ -10,7 +10,7 @@ public final class ModelCheckpoint: Sendable {
   public let weights: WeightFiles
   /// Tensors in the files that the model does not use, by the names they have there, sorted: mask buffers, a tied head.
   public let ignored: [String]
-  /// Those of them that belong to another part of the model, such as its vision tower.
+  /// The `ignored` tensors that belong to another part of the model, such as its vision tower.
   public let otherParts: [String]
   /// Canonical names of the weights that are stored in bitsandbytes' 4 bits, each with its statistics beside it; these are
   /// not read as floats. Empty for an ordinary folder.

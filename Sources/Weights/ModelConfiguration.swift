@@ -129,7 +129,8 @@ extension ModelConfiguration {
     try self.init(object, path: path)
   }
 
-  /// The same of what stands, or is to stand, in the file at `path`.
+  /// Reads and checks the content of a `config.json` that is, or is to be, at `path`. Throws `badData`, naming the key, for
+  /// what is missing, out of bounds, or asks for something that is not supported.
   public init(_ object: JSONObject, path: String) throws {
     let reader = ConfigurationReader(object: object, path: path)
     guard let type = try reader.string("model_type") else { throw reader.failure("model_type", "is missing") }

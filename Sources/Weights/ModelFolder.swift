@@ -14,7 +14,7 @@ public enum ModelFolder {
     try resolve(nameOrPath) { name in getenv(name).map { String(cString: $0) } }
   }
 
-  /// The same in a given environment.
+  /// `resolve(_:)` with `environment` in the place of the process's own variables.
   package static func resolve(_ nameOrPath: String, environment: (String) -> String?) throws -> String {
     guard !nameOrPath.isEmpty else { throw SFTError(.usage, "the model's name is empty") }
     if try fileExists(nameOrPath + "/config.json") { return nameOrPath }

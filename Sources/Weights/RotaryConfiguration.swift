@@ -39,7 +39,8 @@ public struct RotaryConfiguration: Sendable, Equatable {
     if case .each(_, _, let original) = scaling { original } else { nil }
   }
 
-  /// Those of longer sequences than `shortLength`; nil where length has no part in it.
+  /// Radians a position, one for each pair, [width / 2], in sequences longer than `shortLength`; nil where length has no part
+  /// in it.
   public var longFrequencies: [Float]? {
     if case .each(_, let factors, _) = scaling { divided(by: factors) } else { nil }
   }

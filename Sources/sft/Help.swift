@@ -1,9 +1,9 @@
 import ArgumentParser
 
 extension CommandConfiguration {
-  /// A verb's. `verb` is its name behind `sft`, and `usage` what goes behind that. Its help shows
-  /// examples, then tells in paragraphs what the options cannot; the parser breaks the lines, so a paragraph must not be broken in
-  /// the source.
+  /// A verb's. `verb` is its name behind `sft`, and `usage` what goes behind that. Its help shows examples, then tells
+  /// in paragraphs what the options cannot; the parser breaks the lines, so a paragraph must not be broken in the
+  /// source.
   init(verb: String, abstract: String, usage: String = "[options]", discussion: String = "", examples: [String]) {
     let shown = "Examples:\n" + examples.map { "  " + $0 }.joined(separator: "\n")
     self.init(

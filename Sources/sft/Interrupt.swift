@@ -14,13 +14,13 @@ enum Interrupt {
   /// What a shell says of a process that the signal ended: 130 after Ctrl-C, 143 after `kill`.
   static var exitCode: Int32 { 128 + number.load(ordering: .relaxed) }
 
-  /// Nothing is lost by it: what is unfinished has a temporary name.
+  /// From now on Ctrl-C and `kill` end the process at once. Nothing is lost: unfinished files have temporary names.
   static func exitsAtOnce() {
     for number in [SIGINT, SIGTERM] { signal(number) { _exit(128 + $0) } }
     unblock([SIGINT, SIGTERM])
   }
 
-  /// Whoever starts this from a thread with its signals blocked, as Dispatch's are, hands that down.
+  /// Unblocks signals: a process that is started from a thread that blocks them, as Dispatch's threads do, inherits that.
   static func unblock(_ signals: [Int32]) {
     var set = sigset_t()
     sigemptyset(&set)

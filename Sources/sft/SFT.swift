@@ -23,7 +23,7 @@ package struct SFT: ParsableCommand {
       Fetch.self, Prepare.self, Train.self, Plan.self, Compare.self, Export.self, Generate.self, Chat.self, Eval.self,
       LRFind.self, Report.self, Runs.self, Inspect.self, Quantize.self, Pretrain.self, TokenizerCommand.self,
       Tokenize.self,
-      Render.self, Cache.self, Doctor.self,
+      Render.self, ConfigCommand.self, Cache.self, Doctor.self, Manual.self,
     ])
 
   package init() {}

@@ -14,7 +14,9 @@ import sft
 
     /// All commands from `value` on.
     static func all(_ value: JSONValue, below path: [String] = []) -> [Command] {
-      let subcommands = (value["subcommands"]?.array ?? []).filter { $0["commandName"]?.string != "help" }
+      let subcommands = (value["subcommands"]?.array ?? []).filter {
+        $0["commandName"]?.string != "help" && $0["shouldDisplay"]?.bool != false
+      }
       let options = (value["arguments"]?.array ?? []).filter {
         $0["kind"]?.string != "positional" && !["help", "version"].contains($0["preferredName"]?["name"]?.string)
       }

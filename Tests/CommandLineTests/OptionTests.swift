@@ -13,10 +13,15 @@ import sft
   /// Flags of other programs.
   private static let foreign: Set = ["HTTP/Curl.swift"]
 
+  private static let verbs = [
+    "fetch", "prepare", "train", "plan", "compare", "export", "generate", "chat", "eval", "lr-find", "report", "runs",
+    "inspect", "quantize", "pretrain", "tokenize", "tokenizer", "render", "config", "cache", "doctor", "\\(",
+  ]
+
   /// `--flags` in the string literals of a line of Swift, without those in commands to be copied, as `sft train --lora-r 16`.
   private static func flags(_ line: Substring) -> [String] {
     let trimmed = line.drop { $0 == " " }
-    if trimmed.hasPrefix("//") || line.contains("sft ") { return [] }
+    if trimmed.hasPrefix("//") || verbs.contains(where: { line.contains("sft \($0)") }) { return [] }
     return line.matches(of: /--([a-z][a-z0-9]*(-[a-z0-9]+)*)/).map { String($0.output.1) }
   }
 
@@ -64,6 +69,42 @@ import sft
         "no-double-quant", "quant-skip", "no-qlora",
       ]
       #expect(try #require(options["train"]).subtracting(besides) == declared)
+    }
+  }
+
+  @Test func theTableOfAVerbIsWhatItIsParsedBy() throws {
+    try withSFT { sft in
+      let rows = try #require(try sft.succeed("config", "options", "train", "--json").json().array)
+      func mayChange(_ option: String) -> Bool? {
+        rows.first { $0["option"]?.string == option }?["may_change_on_resume"]?.bool
+      }
+      #expect(Set(RunOption.all.map(\.name.description)).subtracting(rows.compactMap { $0["option"]?.string }) == [])
+      for option in RunOption.all { #expect(mayChange(option.name.description) == !option.isFixed, "\(option.name)") }
+      #expect(mayChange("--lora-r") == false && mayChange("--profile") == true && mayChange("--tensorboard") == true)
+      let table = try sft.succeed("config", "options", "cache", "gc").output
+      #expect(table.hasPrefix("| option | value | what it is |\n| --- | --- | --- |\n| `--older-than` | `DAYS` | "))
+      #expect(try sft.run(["config", "options", "nonsense"]).code == 64)
+      #expect(try sft.run(["config", "options", "inspect"]).code == 64)
+    }
+  }
+
+  @Test func theManualPageHasEveryVerbAndOption() throws {
+    try withSFT { sft in
+      let page = try sft.succeed("manual").output
+      let lines = page.split(separator: "\n")
+      let macros: Set = [".TH", ".SH", ".SS", ".TP", ".PP", ".B", ".RS", ".RE", ".nf", ".fi"]
+      for line in lines where line.hasPrefix(".") || line.hasPrefix("'") {
+        #expect(macros.contains(String(line.prefix { $0 != " " })), "\(line)")
+      }
+      let verbs = lines.filter { $0.hasPrefix(".SS sft ") }.map {
+        $0.dropFirst(".SS sft ".count).replacing("\\-", with: "-")
+      }
+      #expect(Set(["fetch", "prepare", "train", "config from", "inspect data", "lr-find"]).subtracting(verbs) == [])
+      #expect(!verbs.contains("manual") && verbs.count >= 25)
+      for option in RunOption.all {
+        let typed = option.name.description.replacing("-", with: "\\-")
+        #expect(page.contains("\\fB\(typed)\\fR"), "\(option.name)")
+      }
     }
   }
 

@@ -123,7 +123,7 @@ import Testing
       try refuse(
         65,
         "the text has 3 tokens to train on, fewer than one window of 33. Give more text, a smaller --val, or a "
-          + "configuration with smaller n_positions.", "short.txt", "--vocab-size", "300")
+          + "configuration with a shorter context.", "short.txt", "--vocab-size", "300")
       try refuse(65, "bad.txt:2: is not valid UTF-8. Convert it to UTF-8.", "bad.txt", "--vocab-size", "300")
       try refuse(66, "none.txt: there is no such file.", "none.txt", "--vocab-size", "300")
       try refuse(

@@ -136,4 +136,29 @@ import Testing
       #expect(try !fileExists(sft.path(".sft/lr-find")) && !fileExists(sft.path(".sft/runs")))
     }
   }
+
+  /// `--lr auto` is the test and the run with what it suggests, in one command.
+  @Test func theRateIsFoundAndTrainedWith() throws {
+    try withSFT { sft in
+      try sft.prepare()
+      let options = ["--lora-r", "4", "--batch-size", "2", "--threads", "1"]
+      let found = try sft.run(["lr-find", "--json"] + options).json()
+      let rate = try #require(found["suggestion"]?.double)
+      let outcome = try sft.run(["train", "--run", "a", "--lr", "auto", "--max-steps", "2"] + options)
+      #expect(outcome.code == 0 && outcome.errors.contains("suggested   lr "), "\(outcome.errors)")
+      let settings = try parseJSONFile(sft.path(".sft/runs/a/config.json"))["settings"]
+      #expect(settings?["schedule"]?["learningRate"]?.double == rate)
+      #expect(try sft.read(".sft/runs/a/settings.yaml").contains("\nlr: \(rate)\n"))
+      // A run that is gone on with has its rate, and nothing is looked for.
+      let again = try sft.run(["train", "--run", "a", "--lr", "auto", "--resume"])
+      #expect(again.code == 0 && !again.errors.contains("range test"), "\(again.errors)")
+      // The name is found to be taken before anything long is done.
+      let taken = try sft.run(["train", "--run", "a", "--lr", "auto"] + options)
+      #expect(taken.code == 64 && !taken.errors.contains("range test"))
+      #expect(try sft.run(["plan", "--lr", "auto"]).code == 0)
+      for list in ["auto,1e-4", "1e-4,auto"] { #expect(try sft.run(["train", "--lr", list]).code == 64) }
+      let pretraining = try sft.run(["pretrain", "x.txt", "--config", "c", "--vocab-size", "300", "--lr", "auto"])
+      #expect(pretraining.code == 64 && pretraining.errors.contains("--lr auto goes with `sft train`."))
+    }
+  }
 }

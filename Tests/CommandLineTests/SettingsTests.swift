@@ -30,8 +30,11 @@ import TestSupport
       // The run's own file trains it again; it says which data.
       let own = try sft.read(".sft/runs/file/settings.yaml")
       #expect(own.contains("\nlora-r: 2\n") && own.contains("\nlr: 0.001\n") && own.contains("\nno-shuffle: true\n"))
-      #expect(!own.contains("run:") && own.contains("\nprepared: .sft/artifacts/prepared/"))
-      _ = try sft.succeed("train", "--run", "again", "--config", ".sft/runs/file/settings.yaml")
+      #expect(!own.contains("run:") && own.contains("/.sft/artifacts/prepared/"))
+      // From any folder.
+      _ = try sft.succeed(
+        "train", "--run", "again", "--config", sft.path(".sft/runs/file/settings.yaml"), "--workspace", sft.path(".sft")
+      )
       #expect(try adapter("again") == adapter("file"))
     }
   }

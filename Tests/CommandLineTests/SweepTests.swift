@@ -173,7 +173,7 @@ import Testing
         #expect(outcome.errors.hasPrefix("error: \(message)\n"), "\(outcome.errors)")
         #expect(outcome.code == 64 && outcome.output == "")
       }
-      let form = "--lr takes a rate, or several such as 1e-4,3e-4,1e-3; "
+      let form = "--lr takes a rate, auto, or several such as 1e-4,3e-4,1e-3; "
       for list in ["1e-4,", ",1e-4", "1e-4,,1e-3", ","] { try refuse(form + "one of these is empty.", list) }
       try refuse(form + "'x' is no number.", "1e-4,x")
       try refuse("--lr names the rate 1e-4 twice.", "1e-4,2e-4,0.0001")

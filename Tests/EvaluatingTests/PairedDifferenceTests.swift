@@ -11,7 +11,7 @@ import Testing
     for example in cases {
       func number(_ value: JSONValue, _ key: String) -> Double { value[key]?.double ?? .nan }
       let pairs = (example["pairs"]?.array ?? []).map {
-        Pair(
+        PairedScores(
           base: number($0, "base"), tuned: number($0, "tuned"), baseWeight: number($0, "base_weight"),
           tunedWeight: number($0, "tuned_weight"))
       }
@@ -22,7 +22,7 @@ import Testing
       #expect(abs(interval.low - number(example, "low")) < 1e-12)
       #expect(abs(interval.high - number(example, "high")) < 1e-12)
     }
-    #expect(PairedDifference.interval([Pair(base: 0, tuned: 1)], seed: 1) == nil)
+    #expect(PairedDifference.interval([PairedScores(base: 0, tuned: 1)], seed: 1) == nil)
   }
 
   @Test func signTestIsTheReference() throws {
@@ -47,7 +47,7 @@ import Testing
     let held = (0..<trials).count { trial in
       let pairs = (0..<setting.questions).map { _ in
         let difficulty = noise()
-        return Pair(base: difficulty + noise(), tuned: difficulty + 0.2 + noise())
+        return PairedScores(base: difficulty + noise(), tuned: difficulty + 0.2 + noise())
       }
       guard let interval = PairedDifference.interval(pairs, seed: UInt64(trial), resamples: 800) else { return false }
       return interval.low <= 0.2 && 0.2 <= interval.high

@@ -35,6 +35,14 @@ pq.write_table(table, at("pyarrow-deltas"), compression="none", use_dictionary=F
 pq.write_table(table, at("pyarrow-lengths"), compression="zstd", use_dictionary=False, data_page_version="2.0",
                column_encoding={name: "DELTA_LENGTH_BYTE_ARRAY" for name in DELTAS} | MORE, **small)
 polars.from_arrow(table).write_parquet(at("polars-zstd"), compression="zstd", row_group_size=25)
+# As tatsu-lab/alpaca has them: of the example data, every third with an input.
+lines = (Path(__file__).parents[2] / "datasets/instructions.jsonl").read_text().splitlines()[:240]
+alpaca = [json.loads(line) for line in lines]
+for i, record in enumerate(alpaca):
+    record["input"] = record.get("input") or ("" if i % 3 else f"Record {i}.")
+    record["text"] = "### Instruction:\n" + record["instruction"]
+pq.write_table(pa.Table.from_pylist([{k: r[k] for k in ("instruction", "input", "output", "text")} for r in alpaca]), at("alpaca"),
+               row_group_size=100)
 connection = duckdb.connect(); connection.register("t", table)
 connection.execute(f"copy t to '{at('duckdb-v2')}' (format parquet, compression zstd, parquet_version v2)")
 fastparquet.write(at("fastparquet-gzip"), table.drop(["messages"]).to_pandas(), compression="GZIP")

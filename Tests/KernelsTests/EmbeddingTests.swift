@@ -8,7 +8,7 @@ import Testing
 
   @Test(arguments: [1, 16, 60, 200]) func rowsAreTheTables(_ width: Int) {
     let (words, places) = (noise(7 * width, seed: 1), noise(4 * width, seed: 2))
-    let packed = PackedMatrix(transposed: words, stride: width, rows: width, columns: 7, compute(.auto))
+    let packed = PanelMatrix(transposed: words, stride: width, rows: width, columns: 7, compute(.auto))
     func x(_ words: Embedding.Table) -> [Float] {
       [Float](repeating: .nan, count: 6 * width).changed {
         Embedding.forward(

@@ -67,7 +67,7 @@ import Kernels
                   (values + term.firstRow * stride + term.firstColumn + column, stride)
                 case .transposed(let values, let stride):
                   (values + (term.firstColumn + column) * stride + term.firstRow, 1)
-                case .packed, .packedTransposed, .fourBit, .fourBitTransposed, .half, .halfTransposed:
+                case .panels, .panelsTransposed, .fourBit, .fourBitTransposed, .half, .halfTransposed:
                   preconditionFailure("not among the cases")
                 }
               for x in 0..<term.k {
@@ -145,10 +145,10 @@ import Kernels
       let weight = operand(noise(rows * (columns + 3), seed: 7))
       let a = operand(noise(m * max(rows, columns), seed: 1))
       let (a2, b2) = (operand(noise(m * 5, seed: 3)), operand(noise(5 * max(rows, columns), seed: 4)))
-      let packed = PackedMatrix(
+      let packed = PanelMatrix(
         weight, stride: columns + 3, rows: rows, columns: columns, compute(.auto, threads: 2))
       var consumed: [Range<Int>] = []
-      let transposed = PackedMatrix(
+      let transposed = PanelMatrix(
         transposed: weight, stride: columns + 3, rows: columns, columns: rows, compute(.auto, threads: 2)
       ) { consumed.append($0) }
       #expect(consumed.flatMap { $0 } == Array(0..<rows))
@@ -162,10 +162,10 @@ import Kernels
       let turned = ProductFactor.transposed(weight, stride: columns + 3)
       let (panel, row) = (columns > 64 ? 64 : 0, rows / 2)
       for (n, k, asStored, laidOut, firstRow, firstColumn) in [
-        (columns, rows, stored, ProductFactor.packed(packed), 0, 0),
-        (rows, columns, turned, .packedTransposed(packed), 0, 0),
-        (columns - panel, rows - row, stored, .packed(packed), row, panel),
-        (rows - row, columns - panel, turned, .packedTransposed(packed), panel, row),
+        (columns, rows, stored, ProductFactor.panels(packed), 0, 0),
+        (rows, columns, turned, .panelsTransposed(packed), 0, 0),
+        (columns - panel, rows - row, stored, .panels(packed), row, panel),
+        (rows - row, columns - panel, turned, .panelsTransposed(packed), panel, row),
       ] {
         func result(_ factor: ProductFactor, _ body: (ProductSum, MutableFloats) -> Void) -> [Float] {
           let second = ProductTerm(a2, rowStride: 5, k: 5, .stored(b2, stride: n))

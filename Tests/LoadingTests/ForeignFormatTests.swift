@@ -65,13 +65,19 @@ import Testing
     #expect(skipped?.hasPrefix("F: no record is left: 1 were bad and 0 have an input. ") == true)
   }
 
-  @Test(arguments: [
-    #"{"version": 1, "data": [{"instruction": "a", "output": "b"}]}"#, "{\n \"data\": [\n  {\"x\": 1}\n ]\n}\n",
-  ])
-  func recordsWithinAnObjectAreFound(_ text: String) throws {
+  @Test func recordsWithinAnObjectAreRead() throws {
+    let record = #"{"instruction": "a", "output": "b"}"#
+    for text in [
+      #"{"version": 1, "data": [\#(record)]}"#, "\u{FEFF}{\n \"data\": [\n  \(record)\n ],\n \"license\": \"x\"}\n",
+    ] {
+      let loaded = try load(text)
+      #expect(loaded.failure == nil && loaded.texts == [["a", "", "b"]], "\(text)")
+    }
+    // Lines are the file's.
     #expect(
-      try load(text).failure == "F: is one JSON object, which holds the records in its \"data\". Give those alone: "
-        + "jq -c '.data[]' FILE > NEW.jsonl.")
+      try load("{\n \"data\": [\n  \(record),\n  {\"x\": 1}\n ]\n}\n").failure?.hasPrefix("F:4: the record has no")
+        == true)
+    #expect(try load("{\"data\": [\(record)\n {}]}").failure?.contains("a comma or ] is expected") == true)
   }
 
   @Test func aRecordOverSeveralLinesIsNoContainer() throws {

@@ -240,8 +240,8 @@ import Weights
   @Test(arguments: families) func laidOutWeightsGiveTheSame(_ family: Architecture) throws {
     let model = RandomModel(family)
     let batch = Packer.pack(model.samples(5, seed: 2), sharesPrefixes: true)
-    let runs = try [nil, Compute()].map { packing in
-      let decoder = try model.decoder(packing: packing)
+    let runs = try [nil, Compute()].map { panels in
+      let decoder = try model.decoder(panels: panels)
       let adapter = try model.adapter(LoRAConfiguration(rank: 3), for: decoder)
       let pass = TrainingPass(decoder, .adapter(adapter), Compute())
       _ = pass.accumulate(batch, scale: 1, dropoutSeed: 0)

@@ -92,12 +92,13 @@ import Weights
       let names = Set(checkpoint.configuration.linears.map(\.weightName))
       let matrices = try checkpoint.quantizedLinears()
       let footprint = try WeightFootprint(
-        checkpoint, quantized: names, doubleQuantization: true, packs: true, tokens: [1, 2, 3])
+        checkpoint, quantized: names, doubleQuantization: true, usesPanels: true, tokens: [1, 2, 3])
       #expect(footprint.mapped == matrices.values.reduce(0) { $0 + $1.bytes })
       let tensors = TrainableWeights.tensors(of: checkpoint.configuration)
       #expect(try tensors == TrainableWeights(checkpoint).tensors)
       let full = try WeightFootprint(
-        checkpoint, quantized: [], doubleQuantization: true, packs: false, tokens: Set(0..<Int32(model.vocabulary)))
+        checkpoint, quantized: [], doubleQuantization: true, usesPanels: false, tokens: Set(0..<Int32(model.vocabulary))
+      )
       let bytes = 4 * tensors.reduce(0) { $0 + $1.count }
       #expect(full.bytes >= bytes * 9 / 10 && full.bytes <= bytes)
     }

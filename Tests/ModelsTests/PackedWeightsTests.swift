@@ -20,17 +20,17 @@ import Testing
   }
 
   @Test(arguments: [RandomModel(), .wide]) func lossAndGradientsHaveTheSameBits(_ model: RandomModel) throws {
-    let (mapped, packed) = (try model.decoder(), try model.decoder(packing: Compute(threads: 2)))
+    let (mapped, packed) = (try model.decoder(), try model.decoder(panels: Compute(threads: 2)))
     let (expected, actual) = (try train(model, mapped, .auto), try train(model, packed, .auto))
     // Without the panel products' instructions mapped weights are OpenBLAS's, which sums in another order.
-    guard PackedMatrix.pays else { return #expect(largestError(actual.gradients, expected.gradients) < 1e-5) }
+    guard PanelMatrix.pays else { return #expect(largestError(actual.gradients, expected.gradients) < 1e-5) }
     #expect(actual.loss == expected.loss)
     #expect(sameBits(actual.gradients, expected.gradients))
   }
 
   @Test func thePlainEngineTakesThemToo() throws {
     let model = RandomModel.wide
-    let (mapped, packed) = (try model.decoder(), try model.decoder(packing: Compute()))
+    let (mapped, packed) = (try model.decoder(), try model.decoder(panels: Compute()))
     let (expected, actual) = (try train(model, mapped, .plain), try train(model, packed, .plain))
     #expect(relativeError(actual.loss, expected.loss) < 1e-6)
     #expect(largestError(actual.gradients, expected.gradients) < 1e-5)
@@ -38,7 +38,7 @@ import Testing
 
   @Test func mergedWeightsAndDescriptionAreTheSame() throws {
     let model = RandomModel()
-    let (mapped, packed) = (try model.decoder(), try model.decoder(packing: Compute()))
+    let (mapped, packed) = (try model.decoder(), try model.decoder(panels: Compute()))
     let adapter = try model.adapter(lora, for: mapped)
     for linear in mapped.linears.indices {
       #expect(

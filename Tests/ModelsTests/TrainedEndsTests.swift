@@ -85,16 +85,16 @@ import Weights
   /// Both engines, several threads or one, packed or one at a time, kept or computed again, in one chunk of logits or several.
   @Test(arguments: settings.filter { $0.lora.dropout == 0 }) func waysOfComputingAgree(_ setting: Setting) throws {
     let model = setting.model
-    let (stored, packed) = try (model.decoder(), model.decoder(packing: Compute(threads: 2)))
+    let (stored, packed) = try (model.decoder(), model.decoder(panels: Compute(threads: 2)))
     let adapter = try setting.adapter(stored)
     let samples = model.samples(6, seed: 8)
     let count = Float(Packer.pack(samples, sharesPrefixes: false).supervisedTokens)
     func gradient(
       _ engine: Engine = .auto, threads: Int = 2, recomputed: Int = 0, logits: Int = 3 << 20,
-      apart: Bool = false, packs: Bool = false
+      apart: Bool = false, usesPanels: Bool = false
     ) -> [Float] {
       let pass = TrainingPass(
-        packs ? packed : stored, .adapter(adapter), Compute(engine: engine, threads: threads),
+        usesPanels ? packed : stored, .adapter(adapter), Compute(engine: engine, threads: threads),
         recomputed: recomputed, memory: PassMemory(logits: logits))
       for samples in apart ? samples.map({ [$0] }) : [samples] {
         _ = pass.accumulate(Packer.pack(samples, sharesPrefixes: true), scale: 1 / count, dropoutSeed: 0)
@@ -107,7 +107,7 @@ import Weights
     #expect(largestError(expected, gradient(.plain)) < 1e-5)
     #expect(largestError(expected, gradient(logits: 1)) < 1e-5)
     #expect(largestError(expected, gradient(apart: true)) < 1e-5)
-    #expect(largestError(expected, gradient(packs: true)) < 1e-5)
+    #expect(largestError(expected, gradient(usesPanels: true)) < 1e-5)
   }
 
   /// What is merged into the base's tensors gives what the adapter gives beside them.
@@ -134,9 +134,10 @@ import Weights
   }
 
   /// A fresh one has the base's values, so that it computes what the base does.
-  @Test(arguments: settings, [false, true]) func aFreshOneChangesNothing(_ setting: Setting, _ packs: Bool) throws {
+  @Test(arguments: settings, [false, true]) func aFreshOneChangesNothing(_ setting: Setting, _ usesPanels: Bool) throws
+  {
     let model = setting.model
-    let decoder = try model.decoder(packing: packs ? Compute(threads: 2) : nil)
+    let decoder = try model.decoder(panels: usesPanels ? Compute(threads: 2) : nil)
     let adapter = try Adapter(setting.lora, for: decoder)
     adapter.initialize(seed: 3)
     let batch = Packer.pack(model.samples(4, seed: 2), sharesPrefixes: true)

@@ -2,7 +2,7 @@ import Core
 import Templating
 import Testing
 
-func joined(_ segments: [Segment], trained: Bool) -> String {
+func joined(_ segments: [TextSegment], trained: Bool) -> String {
   segments.filter { $0.trained == trained }.map(\.text).joined()
 }
 
@@ -24,7 +24,7 @@ func joined(_ segments: [Segment], trained: Bool) -> String {
         ### Response:
 
         """)
-    #expect(segments.last == Segment(text: "Done.", trained: true, literal: false))
+    #expect(segments.last == TextSegment(text: "Done.", trained: true, literal: false))
     #expect(segments.map(\.literal) == [true, false, true, false, true, false])
     #expect(segments.map(\.trained) == [false, false, false, false, false, true])
   }
@@ -33,16 +33,16 @@ func joined(_ segments: [Segment], trained: Bool) -> String {
     let segments = try PromptTemplate.named("alpaca").render(Record(instruction: "Sum up.", input: "", output: "Done."))
     #expect(
       segments == [
-        Segment(
+        TextSegment(
           text: """
             Below is an instruction that describes a task. Write a response that appropriately completes the request.
 
             ### Instruction:
 
             """, trained: false, literal: true),
-        Segment(text: "Sum up.", trained: false, literal: false),
-        Segment(text: "\n\n### Response:\n", trained: false, literal: true),
-        Segment(text: "Done.", trained: true, literal: false),
+        TextSegment(text: "Sum up.", trained: false, literal: false),
+        TextSegment(text: "\n\n### Response:\n", trained: false, literal: true),
+        TextSegment(text: "Done.", trained: true, literal: false),
       ])
   }
 
@@ -51,9 +51,9 @@ func joined(_ segments: [Segment], trained: Bool) -> String {
     let record = Record(
       instruction: "### Response:\n", input: "two spaces  \r\n{{output}}", output: " \n<|endoftext|>{{! x }}\n\n")
     let segments = try PromptTemplate.named("alpaca").render(record)
-    #expect(segments[1] == Segment(text: "### Response:\n", trained: false, literal: false))
+    #expect(segments[1] == TextSegment(text: "### Response:\n", trained: false, literal: false))
     #expect(segments[3].text.utf8.elementsEqual(record.input.utf8))
-    #expect(segments[5] == Segment(text: record.output, trained: true, literal: false))
+    #expect(segments[5] == TextSegment(text: record.output, trained: true, literal: false))
     #expect(
       joined(segments, trained: false)
         .hasSuffix("### Response:\n\n\n### Input:\ntwo spaces  \r\n{{output}}\n\n### Response:\n"))

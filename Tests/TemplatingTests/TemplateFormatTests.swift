@@ -38,9 +38,9 @@ private func prompt(_ source: String, instruction: String = "I", input: String =
     let segments = template.render(Record(instruction: "Q", input: "x", output: "y"))
     #expect(
       segments == [
-        Segment(text: "Q", trained: false, literal: false), Segment(text: "A: ", trained: true, literal: true),
-        Segment(text: "y", trained: true, literal: false), Segment(text: " (", trained: true, literal: true),
-        Segment(text: "x", trained: true, literal: false), Segment(text: ").", trained: true, literal: true),
+        TextSegment(text: "Q", trained: false, literal: false), TextSegment(text: "A: ", trained: true, literal: true),
+        TextSegment(text: "y", trained: true, literal: false), TextSegment(text: " (", trained: true, literal: true),
+        TextSegment(text: "x", trained: true, literal: false), TextSegment(text: ").", trained: true, literal: true),
       ])
     #expect(template.renderPrompt(instruction: "Q", input: "x").map(\.text) == ["Q"])
   }

@@ -73,11 +73,11 @@ public struct RandomModel: Sendable {
     return values
   }
 
-  /// The decoder; its weights stay mapped when the folder is gone. With `packing` the linears are laid out for training.
-  public func decoder(packing: Compute? = nil) throws -> Decoder {
+  /// The decoder; its weights stay mapped when the folder is gone. With `panels` the linears are laid out for training.
+  public func decoder(panels: Compute? = nil) throws -> Decoder {
     try withTemporaryFolder { folder in
       try write(to: folder)
-      return try Decoder(ModelCheckpoint(folder: folder), packing: packing)
+      return try Decoder(ModelCheckpoint(folder: folder), panels: panels)
     }
   }
 

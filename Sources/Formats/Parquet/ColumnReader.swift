@@ -1,6 +1,7 @@
 import Core
 
-/// A leaf column of a row group, entry by entry: with each its levels, and its value where it is defined. A page is held at a time.
+/// A leaf column of a row group, entry by entry: with each its levels, and its value where it is defined. A page is
+/// held at a time.
 final class ColumnReader {
   /// Entries of a page, at most.
   private static let mostValues = 1 << 26

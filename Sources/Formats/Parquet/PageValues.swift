@@ -129,7 +129,7 @@ struct PageValues {
     }
   }
 
-  /// Each begins as the one before it (DELTA_BYTE_ARRAY).
+  /// Reads texts, each given as how much it shares with the start of the one before it, and the rest (DELTA_BYTE_ARRAY).
   private mutating func readPrefixes(_ content: UnsafeRawBufferPointer, _ count: Int) throws {
     let (prefixes, start) = try DeltaNumbers.read(content, most: count)
     let rest = UnsafeRawBufferPointer(rebasing: content[start...])

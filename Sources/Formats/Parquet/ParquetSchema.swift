@@ -58,7 +58,7 @@ struct ParquetSchema {
     return elements[index]
   }
 
-  /// Of the element at `next`, which with all below it is stepped over.
+  /// The node of the schema element at `next`, which is moved past the element and all below it.
   private mutating func node(
     _ elements: [ParquetMetadata.Element], _ next: inout Int, _ definition: Int, _ repetition: Int, _ depth: Int
   ) throws -> Node {

@@ -1,7 +1,7 @@
 import Core
 
-/// Reads Thrift's compact protocol, in which Parquet keeps its footer and its page headers. Every length is checked against what is
-/// left.
+/// Reads Thrift's compact protocol, in which Parquet keeps its footer and its page headers. Every length is checked
+/// against what is left.
 struct ThriftReader {
   /// Of values on the wire.
   enum Kind: UInt8 {

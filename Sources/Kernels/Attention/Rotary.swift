@@ -1,8 +1,8 @@
 import CKernels
 import Glibc
 
-/// Rotary position embedding (RoPE, Su et al. 2021) in the half-split form: at position p, dimensions i and i + half of each head
-/// turn by p · frequency[i].
+/// Rotary position embedding (RoPE, Su et al. 2021) in the half-split form: at position p, dimensions i and i + half of
+/// each head turn by p · frequency[i].
 ///
 /// Cosines and sines are computed once for a range of positions and shared by all layers that rotate alike.
 public final class Rotary: Sendable {
@@ -22,8 +22,8 @@ public final class Rotary: Sendable {
     half = frequencies.count
   }
 
-  /// Cosines and sines of each row's position: [rows, half] of one, then of the other. `isLong`, of each row: whether it belongs
-  /// to a long sequence.
+  /// Cosines and sines of each row's position: [rows, half] of one, then of the other. `isLong`, of each row: whether
+  /// it belongs to a long sequence.
   public func angles(_ positions: [Int], isLong: [Bool]? = nil, into buffer: FloatBuffer) -> RotaryAngles {
     let cosines = buffer.ensure(2 * positions.count * half)
     let sines = cosines + positions.count * half
@@ -46,8 +46,8 @@ public struct RotaryAngles {
   let cosines: Floats
   let sines: Floats
 
-  /// Turns `heads` side by side, of `headWidth`, in rows of x that are `stride` apart; only `rows` where they are given. `back`:
-  /// the transpose, which takes gradients back.
+  /// Turns `heads` side by side, of `headWidth`, in rows of x that are `stride` apart; only `rows` where they are
+  /// given. `back`: the transpose, which takes gradients back.
   public func rotate(
     _ x: MutableFloats, stride: Int, heads: Int, headWidth: Int, count: Int, rows: [Int]? = nil, back: Bool = false,
     _ compute: Compute

@@ -15,7 +15,7 @@ public enum FourBitCode: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  /// The same values as an array.
+  /// The 16 values by code, as an array.
   public var values: [Float] { Array(UnsafeBufferPointer(start: table, count: 16)) }
 
   /// How a value becomes a code.

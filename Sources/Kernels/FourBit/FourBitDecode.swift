@@ -8,7 +8,7 @@ public enum FourBit {
     decode(matrix, elements: rows.lowerBound * matrix.inputs..<rows.upperBound * matrix.inputs, into: panel, compute)
   }
 
-  /// The same for any range of the flattened matrix.
+  /// values = the elements of a range of the flattened matrix as float32, with the instructions of an x86-64 `level`.
   package static func decode(
     _ matrix: FourBitMatrix, elements: Range<Int>, into values: MutableFloats, level: Int32 = sft_cpu_level(),
     _ compute: Compute

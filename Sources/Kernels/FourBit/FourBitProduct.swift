@@ -12,7 +12,8 @@ extension FourBit {
     multiply(matrix, outputs: outputs, x, into: y, accumulate: accumulate, level: sft_cpu_level(), compute)
   }
 
-  /// As above, with the instructions of an x86-64 level.
+  /// y[R] = W x, or += where it accumulates, with the instructions of an x86-64 `level`; W is R of the matrix's outputs, [R, C]
+  /// in 4 bits, x has C elements.
   package static func multiply(
     _ matrix: FourBitMatrix, outputs: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool, level: Int32,
     _ compute: Compute

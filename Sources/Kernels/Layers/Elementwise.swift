@@ -67,7 +67,8 @@ public enum Elementwise {
     }
   }
 
-  /// The same for rows of x[N, C] that stand for rows `indices` of a larger matrix, and have their masks; nil for 0 ..< N.
+  /// y = x [rows, width] with dropout p, each row with the mask of row `indices` of a larger matrix; nil for 0 ..< rows. Or +=
+  /// where it accumulates.
   public static func dropout(
     _ x: Floats, _ y: MutableFloats, rows: Int, indices: [Int]?, width: Int, p: Float, seed: UInt64,
     accumulate: Bool = false, _ compute: Compute

@@ -9,7 +9,7 @@ public enum Embedding {
     /// [·, C] in 16-bit floats.
     case halfRows(HalfMatrix)
     /// The columns of a matrix laid out for products, as those of a head that is the same table.
-    case columns(PackedMatrix)
+    case columns(PanelMatrix)
   }
 
   /// x[N, C] = scale · words[token] + places[position], [·, C]; nil for no places. `replaced` are vectors [·, C] and which of
@@ -43,8 +43,8 @@ public enum Embedding {
     }
   }
 
-  /// dwords[V, C] += scale · and dplaces[·, C] += the rows of dx[N, C] that used them; one of a negative token used no word. The
-  /// threads share out the columns, so that each sum is taken in the order of the rows.
+  /// dwords[V, C] += scale · and dplaces[·, C] += the rows of dx[N, C] that used them; one of a negative token used no
+  /// word. The threads share out the columns, so that each sum is taken in the order of the rows.
   public static func backward(
     _ dx: Floats, tokens: [Int32], positions: [Int], scale: Float = 1, dwords: MutableFloats, dplaces: MutableFloats?,
     width: Int, _ compute: Compute

@@ -32,13 +32,13 @@ public struct CPUAllowance: Sendable, Equatable {
     }.min()
   }
 
-  /// `cpu.max`: "QUOTA PERIOD" or "max PERIOD", in microseconds.
+  /// Cores by `cpu.max`, "QUOTA PERIOD" or "max PERIOD" in microseconds; nil for no limit.
   private static func unifiedLimit(_ folder: String) -> Double? {
     let words = ControlGroups.readText(folder + "/cpu.max")?.split(whereSeparator: \.isWhitespace) ?? []
     return words.count == 2 ? share(String(words[0]), of: String(words[1])) : nil
   }
 
-  /// The same in two files; −1 for no limit.
+  /// Cores by `cpu.cfs_quota_us` and `cpu.cfs_period_us`, in microseconds; nil for no limit, a quota of −1.
   private static func versionOneLimit(_ folder: String) -> Double? {
     guard let quota = ControlGroups.readText(folder + "/cpu.cfs_quota_us"),
       let period = ControlGroups.readText(folder + "/cpu.cfs_period_us")

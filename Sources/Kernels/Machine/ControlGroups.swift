@@ -10,7 +10,7 @@ package struct ControlGroups: Sendable {
 
   package let folders: [Folder]
 
-  /// Those that limit what `controller` does; `root` is put before the system's paths.
+  /// The folders of the control groups that limit what `controller` does; `root` is put before the system's paths.
   package init(_ controller: String, root: String = "") {
     let mount = root + "/sys/fs/cgroup"
     var folders = [Folder(path: mount, isUnified: true)]

@@ -42,10 +42,10 @@ extension AdamWStep {
 
     public var count: Int { mCodes.count }
     public var blocks: Int { mAbsmax.count }
-    /// What they take in memory.
+    /// Bytes that the moments take.
     public var bytes: Int { Self.bytes(count: count) }
 
-    /// What those of so many parameters take.
+    /// Bytes that the moments of `count` parameters take.
     public static func bytes(count: Int) -> Int {
       2 * count + 2 * ((count + DynamicMap.blockSize - 1) / DynamicMap.blockSize) * MemoryLayout<Float>.stride
     }

@@ -5,10 +5,11 @@ import Glibc
 /// Finds the largest of W · x without reading all of W, exactly: for greedy decoding, where a head of many tokens is half of
 /// what a step reads.
 ///
-/// An 8-bit copy of W, a step for each row, and x in 16 bits give each product up to an error of at most ‖row − copy‖ · ‖x‖ +
-/// ‖copy‖ · ‖x − its copy‖ (Cauchy–Schwarz), to which the rounding of the product is added; theirs is of integers, and exact. Only rows that may be the largest by that are
-/// multiplied in full, by the very kernel that multiplies all: the result is the same to the bit, ties included. That is
-/// half of what W in 16 bits takes to read; it costs one byte a weight of memory.
+/// An 8-bit copy of W, a step for each row, and x in 16 bits give each product up to an error of at most ‖row − copy‖ ·
+/// ‖x‖ + ‖copy‖ · ‖x − its copy‖ (Cauchy–Schwarz), to which the rounding of the product is added; theirs is of
+/// integers, and exact. Only rows that may be the largest by that are multiplied in full, by the very kernel that
+/// multiplies all: the result is the same to the bit, ties included. That is half of what W in 16 bits takes to read;
+/// it costs one byte a weight of memory.
 public final class HeadShortlist: Sendable {
   /// More candidates than one in so many rows take longer than multiplying all.
   private static let fewest = 8

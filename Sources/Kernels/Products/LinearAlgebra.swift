@@ -104,7 +104,7 @@ public enum LinearAlgebra {
       Int32(k), alpha, a, Int32(lda), b, Int32(ldb), beta, c, Int32(ldc))
   }
 
-  /// The same as `multiply`, written out: the reference, summed in double.
+  /// C[m, n] = alpha · op(A) op(B) + beta · C, as `multiply`, written out and summed in double: the reference for tests.
   public static func multiplyPlain(
     m: Int, n: Int, k: Int, alpha: Float = 1, a: Floats, lda: Int, transposeA: Bool = false,
     b: Floats, ldb: Int, transposeB: Bool = false, beta: Float = 0, c: MutableFloats, ldc: Int

@@ -5,7 +5,7 @@ extension ProductSum {
   /// Floats of a decoded panel: small enough to stay in the second-level cache beside what it is multiplied with.
   private static let panelFloats = 1 << 17
 
-  /// The same by OpenBLAS, the general product, but for single rows.
+  /// Computes C, [m, n] with rows of `stride`, by OpenBLAS: by its general product, except for single rows.
   package func computeByOpenBLAS(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) {
     if let addend, addend != Floats(c) {
       for row in 0..<m { (c + row * stride).update(from: addend + row * addendStride, count: n) }
@@ -46,14 +46,14 @@ extension ProductSum {
         columns: 0..<n, k: 0..<term.k, values + row * ldb + column, ldb: ldb, transposeB: false, beta: beta)
     case .transposed(let values, let ldb):
       multiply(columns: 0..<n, k: 0..<term.k, values + column * ldb + row, ldb: ldb, transposeB: true, beta: beta)
-    case .packed(let matrix):
+    case .panels(let matrix):
       for first in Swift.stride(from: 0, to: n, by: Self.panelColumns) {
         multiply(
           columns: first..<min(first + Self.panelColumns, n), k: 0..<term.k,
           matrix.panel((column + first) / Self.panelColumns, row: row), ldb: Self.panelColumns, transposeB: false,
           beta: beta)
       }
-    case .packedTransposed(let matrix):
+    case .panelsTransposed(let matrix):
       for first in Swift.stride(from: 0, to: term.k, by: Self.panelColumns) {
         multiply(
           columns: 0..<n, k: first..<min(first + Self.panelColumns, term.k),
@@ -107,7 +107,7 @@ extension ProductSum {
     case .half(let matrix), .halfTransposed(let matrix):
       width = matrix.columns
       decode = { matrix.decode(row: $0.lowerBound, count: $0.count * matrix.columns, into: $1) }
-    case .stored, .transposed, .packed, .packedTransposed: preconditionFailure("this factor is not encoded")
+    case .stored, .transposed, .panels, .panelsTransposed: preconditionFailure("this factor is not encoded")
     }
     let step = max(1, min(rows.count, max(64, Self.panelFloats / width / 64 * 64)))
     let decoded = scratch.ensure(step * width)

@@ -63,7 +63,7 @@ private struct PanelDestination {
   let values: MutableFloats
   let stride: Int
   let rows: Range<Int>
-  /// From row 0 on.
+  /// What C starts from, from row 0 on.
   var addend: (values: Floats, stride: Int)?
   var bias: Floats?
   let level: Int32
@@ -130,7 +130,7 @@ extension ProductTerm {
 
   /// Has a product bring the next one's B near, where it lies in pieces far apart.
   fileprivate func foresee(_ span: Range<Int>, column: Int, _ product: inout sft_panel_product) {
-    guard case .packedTransposed(let matrix) = b, !span.isEmpty else { return }
+    guard case .panelsTransposed(let matrix) = b, !span.isEmpty else { return }
     let edge = ProductSum.panelColumns
     let row = firstColumn + column
     // Runs of 64 rows: there may be fewer.
@@ -154,10 +154,10 @@ extension ProductTerm {
       sft_panel_pack(place, stride, width, k, scale, scratch)
     case .transposed(let values, let stride):
       sft_panel_pack_transposed(values + column * stride + from, stride, width, k, scale, scratch)
-    case .packed(let matrix):
+    case .panels(let matrix):
       precondition(scale == 1, "a weight laid out beforehand is taken as it is")
       return (matrix.panel(column / ProductSum.panelColumns, row: from), ProductSum.panelColumns)
-    case .packedTransposed(let matrix):
+    case .panelsTransposed(let matrix):
       let edge = ProductSum.panelColumns
       for x in Swift.stride(from: 0, to: k, by: edge) {
         sft_panel_pack_transposed(

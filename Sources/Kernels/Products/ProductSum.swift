@@ -8,9 +8,9 @@ public enum ProductFactor {
   /// B(x, j) = values[j · stride + x].
   case transposed(Floats, stride: Int)
   /// A k × n weight laid out beforehand.
-  case packed(PackedMatrix)
+  case panels(PanelMatrix)
   /// The transpose of an n × k weight laid out beforehand.
-  case packedTransposed(PackedMatrix)
+  case panelsTransposed(PanelMatrix)
   /// k outputs × n inputs in 4 bits.
   case fourBit(FourBitMatrix)
   /// n outputs × k inputs in 4 bits.
@@ -40,8 +40,8 @@ public struct ProductTerm {
     scale: Float = 1
   ) {
     switch b {
-    case .packed: precondition(firstColumn % ProductSum.panelColumns == 0, "a part begins inside a panel")
-    case .packedTransposed: precondition(firstRow % ProductSum.panelColumns == 0, "a part begins inside a panel")
+    case .panels: precondition(firstColumn % ProductSum.panelColumns == 0, "a part begins inside a panel")
+    case .panelsTransposed: precondition(firstRow % ProductSum.panelColumns == 0, "a part begins inside a panel")
     case .stored, .transposed, .fourBit, .fourBitTransposed, .half, .halfTransposed: break
     }
     self.a = a
@@ -55,9 +55,9 @@ public struct ProductTerm {
   }
 
   /// Whether B is laid out already; then the panels win for a single row too.
-  var isPacked: Bool {
+  var isInPanels: Bool {
     switch b {
-    case .packed, .packedTransposed: true
+    case .panels, .panelsTransposed: true
     case .stored, .transposed, .fourBit, .fourBitTransposed, .half, .halfTransposed: false
     }
   }
@@ -67,7 +67,7 @@ public struct ProductTerm {
 ///
 /// By the project's own kernels on panels of 64 columns of B, where they win: B is laid out (and decoded, where it is in 4
 /// bits) a panel at a time in a buffer that stays in the second-level cache, so no weight exists twice; a
-/// `PackedMatrix` is laid out already. Otherwise, and for the plain engine, by OpenBLAS. Each element is summed in one
+/// `PanelMatrix` is laid out already. Otherwise, and for the plain engine, by OpenBLAS. Each element is summed in one
 /// order, whatever the number of threads.
 public struct ProductSum {
   public var m: Int
@@ -95,7 +95,7 @@ public struct ProductSum {
     self.bias = bias
   }
 
-  /// The same, counted as `operation`.
+  /// This product with its time counted as `operation`.
   public func profiled(as operation: ProfiledOperation) -> ProductSum {
     var copy = self
     copy.operation = operation
@@ -117,7 +117,7 @@ public struct ProductSum {
     let timing = compute.time(operation, flop: 2 * Double(m * n) * Double(first.k + (second?.k ?? 0)))
     defer { timing?.end() }
     if compute.engine == .auto, computeFewRows(into: c, stride: stride, scratch: scratch, compute) { return }
-    if compute.engine == .auto, !isWeightGradient, Self.panelsWin(m: first.isPacked ? 2 : m, level: sft_cpu_level()) {
+    if compute.engine == .auto, !isWeightGradient, Self.panelsWin(m: first.isInPanels ? 2 : m, level: sft_cpu_level()) {
       computeOnPanels(into: c, stride: stride, scratch: scratch, level: sft_cpu_level(), compute)
     } else {
       computeByOpenBLAS(into: c, stride: stride, scratch: scratch, compute)

@@ -1,8 +1,9 @@
 import CKernels
 import Core
 
-/// Products of frozen matrices with one vector, or with a few that weights are then decoded once for, in one parallel loop: for generation, which is bound by reading and decoding the matrices and, in small models, by what it takes to hand
-/// out work.
+/// Products of frozen matrices with one vector, or with a few that weights are then decoded once for, in one parallel
+/// loop: for generation, which is bound by reading and decoding the matrices and, in small models, by what it takes to
+/// hand out work.
 ///
 /// Each output is computed by one thread in one order: it does not depend on the number of threads, nor on what else is in
 /// the loop.
@@ -41,7 +42,7 @@ struct RowProducts {
     return max(1 << 16, min(1 << 18, all / 64))
   }
 
-  /// With the instructions of an x86-64 level.
+  /// Computes the products with the instructions of an x86-64 level.
   func compute(level: Int32, _ compute: Compute) {
     let most = Int(sft_four_bit_most_rows(level))
     let groups = (count + most - 1) / most

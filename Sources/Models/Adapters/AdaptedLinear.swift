@@ -8,7 +8,7 @@ struct OutputGradient {
   /// [rows, in].
   var x: Floats
   /// [rows, r].
-  var hidden: Floats
+  var bottleneck: Floats
   /// [rows, columns], with rows of `stride`.
   var dy: Floats
   var stride: Int
@@ -20,70 +20,73 @@ struct OutputGradient {
 /// zero at the others.
 extension Linear {
   /// y = addend + x · W + b + s · (drop(x) · Aᵀ) · Bᵀ, with rows of `stride`, [N, out] unless given; the inner product
-  /// drop(x) · Aᵀ [N, r] is kept in `hidden`. `addend` is laid out as y, and may be y.
+  /// drop(x) · Aᵀ [N, r] is kept in `bottleneck`. `addend` is laid out as y, and may be y.
   func forward(
-    _ x: Floats, _ y: MutableFloats, stride: Int? = nil, hidden: MutableFloats?, rows: Int, addend: Floats? = nil,
+    _ x: Floats, _ y: MutableFloats, stride: Int? = nil, bottleneck: MutableFloats?, rows: Int, addend: Floats? = nil,
     _ context: PassContext
   ) {
     context.observer?(index, x, rows)
-    if let hidden { forwardHidden(x, hidden: hidden, rows: rows, context) }
+    if let bottleneck { forwardBottleneck(x, bottleneck: bottleneck, rows: rows, context) }
     project(
-      x, hidden: hidden.map { Floats($0) }, 0..<outputWidth, y, stride: stride ?? outputWidth, rows: rows,
+      x, bottleneck: bottleneck.map { Floats($0) }, 0..<outputWidth, y, stride: stride ?? outputWidth, rows: rows,
       addend: addend, context)
   }
 
   /// As `forward` of each linear on a single row, its outputs from its offset on: their weights are read in one loop.
   static func forwardRow(
-    _ linears: [(linear: Linear, offset: Int)], _ x: Floats, _ y: MutableFloats, hidden: (Linear) -> MutableFloats,
+    _ linears: [(linear: Linear, offset: Int)], _ x: Floats, _ y: MutableFloats, bottleneck: (Linear) -> MutableFloats,
     _ context: PassContext
   ) {
     let sums = linears.map { linear, offset in
-      let bottleneck = hidden(linear)
+      let bottleneck = bottleneck(linear)
       context.observer?(linear.index, x, 1)
-      linear.forwardHidden(x, hidden: bottleneck, rows: 1, context)
+      linear.forwardBottleneck(x, bottleneck: bottleneck, rows: 1, context)
       let sum = linear.sum(
-        x, hidden: bottleneck, 0..<linear.outputWidth, stride: linear.outputWidth, rows: 1, addend: nil, context)
+        x, bottleneck: bottleneck, 0..<linear.outputWidth, stride: linear.outputWidth, rows: 1, addend: nil, context)
       return (sum.profiled(as: .weightsForward), y + offset)
     }
     withExtendedLifetime(linears) { ProductSum.computeRows(sums, scratch: context.panel, context.compute) }
   }
 
-  /// The same where some outputs are partial; what is not asked for is left as it is in y.
+  /// y = x · W + b + s · (drop(x) · Aᵀ) · Bᵀ with rows of `stride`; the first `partial.columns` columns are computed for the
+  /// rows `partial.rows` only, and left as they are in y elsewhere. drop(x) · Aᵀ [N, r] is kept in `bottleneck`.
   func forward(
-    _ x: Floats, _ y: MutableFloats, stride: Int, hidden: MutableFloats, rows: Int, partial: PartialOutputs,
+    _ x: Floats, _ y: MutableFloats, stride: Int, bottleneck: MutableFloats, rows: Int, partial: PartialOutputs,
     _ context: PassContext
   ) {
     context.observer?(index, x, rows)
-    forwardHidden(x, hidden: hidden, rows: rows, context)
+    forwardBottleneck(x, bottleneck: bottleneck, rows: rows, context)
     let columns = partial.columns
-    project(x, hidden: hidden, columns..<outputWidth, y + columns, stride: stride, rows: rows, context)
-    let gathered = gather(partial.rows, of: x, hidden: hidden, context)
+    project(x, bottleneck: bottleneck, columns..<outputWidth, y + columns, stride: stride, rows: rows, context)
+    let gathered = gather(partial.rows, of: x, bottleneck: bottleneck, context)
     let output = context.gathered.output.ensure(partial.rows.count * columns)
     project(
-      gathered.x, hidden: gathered.hidden, 0..<columns, output, stride: columns, rows: partial.rows.count, context)
+      gathered.x, bottleneck: gathered.bottleneck, 0..<columns, output, stride: columns, rows: partial.rows.count,
+      context)
     scatter(output, to: partial.rows, of: y, width: columns, stride: stride)
   }
 
   /// Some `columns` of the linear's outputs from x and drop(x) · Aᵀ: y[rows, columns], with rows of `stride`. `addend` is laid
   /// out as y.
   private func project(
-    _ x: Floats, hidden: Floats?, _ columns: Range<Int>, _ y: MutableFloats, stride: Int, rows: Int,
+    _ x: Floats, bottleneck: Floats?, _ columns: Range<Int>, _ y: MutableFloats, stride: Int, rows: Int,
     addend: Floats? = nil, _ context: PassContext
   ) {
-    let sum = sum(x, hidden: hidden, columns, stride: stride, rows: rows, addend: addend, context)
+    let sum = sum(x, bottleneck: bottleneck, columns, stride: stride, rows: rows, addend: addend, context)
     withExtendedLifetime(weight) {
       sum.profiled(as: .weightsForward).compute(into: y, stride: stride, scratch: context.panel, context.compute)
     }
   }
 
   private func sum(
-    _ x: Floats, hidden: Floats?, _ columns: Range<Int>, stride: Int, rows: Int, addend: Floats?, _ context: PassContext
+    _ x: Floats, bottleneck: Floats?, _ columns: Range<Int>, stride: Int, rows: Int, addend: Floats?,
+    _ context: PassContext
   ) -> ProductSum {
     var adapted: ProductTerm?
-    if let adapter = context.adapter, let pair = adapter.pair(of: self), let hidden {
+    if let adapter = context.adapter, let pair = adapter.pair(of: self), let bottleneck {
       let rank = adapter.configuration.rank
       adapted = ProductTerm(
-        hidden, rowStride: rank, k: rank, .transposed(adapter.parameters.pointer + pair.bOffset, stride: rank),
+        bottleneck, rowStride: rank, k: rank, .transposed(adapter.parameters.pointer + pair.bOffset, stride: rank),
         firstColumn: columns.lowerBound, scale: adapter.configuration.scale)
     }
     return ProductSum(
@@ -91,19 +94,19 @@ extension Linear {
       addendStride: stride, bias: bias.map { Floats($0.pointer) + columns.lowerBound })
   }
 
-  /// x and `hidden` at the selected rows.
+  /// x and `bottleneck` at the selected rows.
   private func gather(
-    _ selected: [Int], of x: Floats, hidden: Floats, _ context: PassContext
-  ) -> (x: Floats, hidden: Floats) {
+    _ selected: [Int], of x: Floats, bottleneck: Floats, _ context: PassContext
+  ) -> (x: Floats, bottleneck: Floats) {
     let rank = context.adapter?.configuration.rank ?? 0
     return (
       Models.gather(selected, of: x, width: inputWidth, into: context.gathered.input),
-      Models.gather(selected, of: hidden, width: rank, into: context.gathered.hidden)
+      Models.gather(selected, of: bottleneck, width: rank, into: context.gathered.bottleneck)
     )
   }
 
-  /// Only hidden[N, r] = drop(x) · Aᵀ, where there is an adapter.
-  func forwardHidden(_ x: Floats, hidden: MutableFloats, rows: Int, _ context: PassContext) {
+  /// Only bottleneck[N, r] = drop(x) · Aᵀ, where there is an adapter.
+  func forwardBottleneck(_ x: Floats, bottleneck: MutableFloats, rows: Int, _ context: PassContext) {
     guard let adapter = context.adapter, let pair = adapter.pair(of: self) else { return }
     let rank = adapter.configuration.rank
     let input = adapterInput(x, rows: rows, adapter, context)
@@ -112,18 +115,18 @@ extension Linear {
       ProductTerm(
         input, rowStride: inputWidth, k: inputWidth,
         .transposed(adapter.parameters.pointer + pair.aOffset, stride: inputWidth)))
-    sum.profiled(as: .adapterForward).compute(into: hidden, stride: rank, scratch: context.panel, context.compute)
+    sum.profiled(as: .adapterForward).compute(into: bottleneck, stride: rank, scratch: context.panel, context.compute)
   }
 
   /// Accumulates the gradients of A and B, or those of the weights, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx`
   /// is given; it may be x.
   func backward(
-    _ x: Floats, hidden: Floats, dy: Floats, dx: MutableFloats?, rows: Int, _ context: PassContext
+    _ x: Floats, bottleneck: Floats, dy: Floats, dx: MutableFloats?, rows: Int, _ context: PassContext
   ) {
     guard
       let pending = parameterGradients(
-        x, hidden: hidden, dy: dy, stride: outputWidth, rows: rows, partial: nil, isNeeded: dx != nil,
-        context.hiddenGradients[0], context)
+        x, bottleneck: bottleneck, dy: dy, stride: outputWidth, rows: rows, partial: nil, isNeeded: dx != nil,
+        context.bottleneckGradients[0], context)
     else { return }
     if let dx { pending.add(to: dx, accumulate: false, context) }
   }
@@ -131,13 +134,13 @@ extension Linear {
   /// Accumulates the gradients of A and B, or those of the weights, from dy[N, out] with rows of `stride`, and returns what
   /// is still to be done for the input's; nil where nothing is trained here and that is not needed either.
   func parameterGradients(
-    _ x: Floats, hidden: Floats, dy: Floats, stride: Int, rows: Int, partial: PartialOutputs?, isNeeded: Bool,
+    _ x: Floats, bottleneck: Floats, dy: Floats, stride: Int, rows: Int, partial: PartialOutputs?, isNeeded: Bool,
     _ hiddenGradient: FloatBuffer, _ context: PassContext
   ) -> PendingInputGradient? {
     let pair = context.gradients == nil ? nil : context.adapter?.pair(of: self)
     if !isNeeded, pair == nil, context.weightGradients == nil { return nil }
     var whole = OutputGradient(
-      columns: 0..<outputWidth, rows: rows, x: x, hidden: hidden, dy: dy, stride: stride)
+      columns: 0..<outputWidth, rows: rows, x: x, bottleneck: bottleneck, dy: dy, stride: stride)
     let some = partial.map { separate($0, from: &whole, context) }
     if let gradients = context.weightGradients {
       for part in [whole, some?.part].compactMap(\.self) { backwardWeight(part, gradients, context) }
@@ -148,10 +151,10 @@ extension Linear {
     }
     var through: ProductTerm?
     if let adapter = context.adapter, let pair, let gradients = context.gradients {
-      let dhidden = adapterGradients(whole, some, adapter, pair, gradients, hiddenGradient, context)
+      let dbottleneck = adapterGradients(whole, some, adapter, pair, gradients, hiddenGradient, context)
       let rank = adapter.configuration.rank
       through = ProductTerm(
-        dhidden, rowStride: rank, k: rank,
+        dbottleneck, rowStride: rank, k: rank,
         .stored(adapter.parameters.pointer + pair.aOffset, stride: inputWidth))
     }
     return PendingInputGradient(linear: self, whole: whole, some: some, through: through)
@@ -162,9 +165,9 @@ extension Linear {
     _ partial: PartialOutputs, from whole: inout OutputGradient, _ context: PassContext
   ) -> (part: OutputGradient, rows: [Int]) {
     let columns = partial.columns
-    let gathered = gather(partial.rows, of: whole.x, hidden: whole.hidden, context)
+    let gathered = gather(partial.rows, of: whole.x, bottleneck: whole.bottleneck, context)
     let part = OutputGradient(
-      columns: 0..<columns, rows: partial.rows.count, x: gathered.x, hidden: gathered.hidden,
+      columns: 0..<columns, rows: partial.rows.count, x: gathered.x, bottleneck: gathered.bottleneck,
       dy: Models.gather(
         partial.rows, of: whole.dy, width: columns, stride: whole.stride, into: context.gathered.output),
       stride: columns)
@@ -185,49 +188,50 @@ extension Linear {
     }
   }
 
-  /// Accumulates the gradients of A and B, and returns dhidden[N, r] = s · dy · B, at all rows.
+  /// Accumulates the gradients of A and B, and returns dbottleneck[N, r] = s · dy · B, at all rows.
   private func adapterGradients(
     _ whole: OutputGradient, _ some: (part: OutputGradient, rows: [Int])?, _ adapter: Adapter, _ pair: Adapter.Pair,
     _ gradients: MutableFloats, _ hiddenGradient: FloatBuffer, _ context: PassContext
   ) -> Floats {
     let rank = adapter.configuration.rank
-    let dhidden = hiddenGradient.ensure(whole.rows * rank)
-    backwardThroughB(whole, into: dhidden, adapter, pair, gradients, context)
+    let dbottleneck = hiddenGradient.ensure(whole.rows * rank)
+    backwardThroughB(whole, into: dbottleneck, adapter, pair, gradients, context)
     if let (part, selected) = some {
       // In the place of what it is the gradient of.
-      let gathered = context.gathered.hidden.pointer
+      let gathered = context.gathered.bottleneck.pointer
       backwardThroughB(part, into: gathered, adapter, pair, gradients, context)
-      scatterAdd(gathered, to: selected, of: dhidden, width: rank)
+      scatterAdd(gathered, to: selected, of: dbottleneck, width: rank)
     }
     // dA[r, in] += dhiddenᵀ · drop(x)
     let da = gradients + pair.aOffset
     let input = adapterInput(whole.x, rows: whole.rows, adapter, context)
     let sum = ProductSum(
       m: rank, n: inputWidth,
-      ProductTerm(dhidden, rowStride: 1, step: rank, k: whole.rows, .stored(input, stride: inputWidth)),
+      ProductTerm(dbottleneck, rowStride: 1, step: rank, k: whole.rows, .stored(input, stride: inputWidth)),
       addend: da, addendStride: inputWidth)
     sum.profiled(as: .adapterBackward)
       .compute(into: da, stride: inputWidth, scratch: context.panel, context.compute)
-    return Floats(dhidden)
+    return Floats(dbottleneck)
   }
 
-  /// Accumulates the gradient of B, and sets dhidden[rows, r] = s · dy · B, of some outputs; it may be in `hidden`'s place.
+  /// Accumulates the gradient of B, and sets dbottleneck[rows, r] = s · dy · B, of some outputs; it may be in
+  /// `bottleneck`'s place.
   private func backwardThroughB(
-    _ part: OutputGradient, into dhidden: MutableFloats, _ adapter: Adapter, _ pair: Adapter.Pair,
+    _ part: OutputGradient, into dbottleneck: MutableFloats, _ adapter: Adapter, _ pair: Adapter.Pair,
     _ gradients: MutableFloats, _ context: PassContext
   ) {
     let (rank, scale) = (adapter.configuration.rank, adapter.configuration.scale)
     func compute(_ sum: ProductSum, into c: MutableFloats) {
       sum.profiled(as: .adapterBackward).compute(into: c, stride: rank, scratch: context.panel, context.compute)
     }
-    // dB[out, r] += s · dyᵀ · hidden
+    // dB[out, r] += s · dyᵀ · bottleneck
     let first = part.columns.lowerBound * rank
     let db = gradients + pair.bOffset + first
     compute(
       ProductSum(
         m: part.columns.count, n: rank,
         ProductTerm(
-          part.dy, rowStride: 1, step: part.stride, k: part.rows, .stored(part.hidden, stride: rank), scale: scale),
+          part.dy, rowStride: 1, step: part.stride, k: part.rows, .stored(part.bottleneck, stride: rank), scale: scale),
         addend: db, addendStride: rank), into: db)
     compute(
       ProductSum(
@@ -235,7 +239,7 @@ extension Linear {
         ProductTerm(
           part.dy, rowStride: part.stride, k: part.columns.count,
           .stored(adapter.parameters.pointer + pair.bOffset + first, stride: rank), scale: scale)),
-      into: dhidden)
+      into: dbottleneck)
   }
 
   /// x, or x with dropout where it is active; the backward pass gets the same mask again.

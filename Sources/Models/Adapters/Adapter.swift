@@ -20,7 +20,7 @@ public final class Adapter {
 
   public let configuration: LoRAConfiguration
   public let pairs: [Pair]
-  /// They lie after the pairs.
+  /// What is trained of the embedding, the head and the final norm; it lies after the pairs in the flat memory.
   public let ends: [TrainedEnd]
   /// How many parameters there are.
   public let count: Int

@@ -35,22 +35,22 @@ struct LinearGroup: Sendable {
   /// y[N, outputWidth] from x[N, in]; the first outputs may be `partial`. A linear that is partial as a whole keeps x · Aᵀ of
   /// its rows alone.
   func forward(
-    _ x: Floats, _ y: MutableFloats, hidden: (Linear) -> MutableFloats, rows: Int, partial: PartialOutputs?,
+    _ x: Floats, _ y: MutableFloats, bottleneck: (Linear) -> MutableFloats, rows: Int, partial: PartialOutputs?,
     _ context: PassContext
   ) {
-    if rows == 1, partial == nil { return Linear.forwardRow(placed, x, y, hidden: hidden, context) }
+    if rows == 1, partial == nil { return Linear.forwardRow(placed, x, y, bottleneck: bottleneck, context) }
     let stride = outputWidth
     for (linear, offset) in placed {
       switch share(partial, linear, offset) {
       case .none:
-        linear.forward(x, y + offset, stride: stride, hidden: hidden(linear), rows: rows, context)
+        linear.forward(x, y + offset, stride: stride, bottleneck: bottleneck(linear), rows: rows, context)
       case .some(let partial):
         linear.forward(
-          x, y + offset, stride: stride, hidden: hidden(linear), rows: rows, partial: partial, context)
+          x, y + offset, stride: stride, bottleneck: bottleneck(linear), rows: rows, partial: partial, context)
       case .all(let selected):
         let input = gather(selected, of: x, width: linear.inputWidth, into: context.gathered.input)
         let output = context.gathered.output.ensure(selected.count * linear.outputWidth)
-        linear.forward(input, output, hidden: hidden(linear), rows: selected.count, context)
+        linear.forward(input, output, bottleneck: bottleneck(linear), rows: selected.count, context)
         scatter(output, to: selected, of: y + offset, width: linear.outputWidth, stride: stride)
       }
     }
@@ -59,7 +59,7 @@ struct LinearGroup: Sendable {
   /// Accumulates all parameters' gradients from dy[N, outputWidth], and then sets dx, where it is given, as one running sum; it
   /// may be x.
   func backward(
-    _ x: Floats, hidden: (Linear) -> MutableFloats, dy: Floats, dx: MutableFloats?, rows: Int,
+    _ x: Floats, bottleneck: (Linear) -> MutableFloats, dy: Floats, dx: MutableFloats?, rows: Int,
     partial: PartialOutputs?, _ context: PassContext
   ) {
     let stride = outputWidth
@@ -70,8 +70,8 @@ struct LinearGroup: Sendable {
         -> PendingInputGradient?
       {
         linear.parameterGradients(
-          x, hidden: hidden(linear), dy: dy, stride: stride, rows: rows, partial: partial, isNeeded: dx != nil,
-          context.hiddenGradients[number], context)
+          x, bottleneck: bottleneck(linear), dy: dy, stride: stride, rows: rows, partial: partial, isNeeded: dx != nil,
+          context.bottleneckGradients[number], context)
       }
       switch share(partial, linear, offset) {
       case .none: gradients(x, dy + offset, stride: stride, rows: rows, nil).map { pending.append($0) }

@@ -58,7 +58,8 @@ extension Decoder {
     }
   }
 
-  /// What is left of that where the weight is quantised with it merged in, against the weight quantised without it.
+  /// What is left of an adapter's change to a linear's weight where the weight is quantised with the adapter merged in, against
+  /// the weight quantised without it.
   ///
   /// Throws `badData`, naming the tensor, where a weight or a merged weight is not finite.
   public func deltaSurvival(
@@ -114,11 +115,11 @@ extension Linear {
           if let target = values.baseAddress { matrix.decode(row: 0, count: values.count, into: target) }
         }, .outputsByInputs
       )
-    case .packed(let matrix): (unpacked(matrix), orientation)
+    case .panels(let matrix): (unpacked(matrix), orientation)
     }
   }
 
-  private func unpacked(_ matrix: PackedMatrix) -> FloatTensor {
+  private func unpacked(_ matrix: PanelMatrix) -> FloatTensor {
     switch orientation {
     case .inputsByOutputs:
       FloatTensor(shape: [inputWidth, outputWidth]) { values in

@@ -44,17 +44,17 @@ struct AttentionLayer: Sendable {
   func queries(of selected: [Int]?) -> PartialOutputs? {
     guard let selected else { return nil }
     let isApart = projections.linears.count > 1
-    let columns = isApart ? keyOffset : keyOffset / PackedMatrix.panelColumns * PackedMatrix.panelColumns
+    let columns = isApart ? keyOffset : keyOffset / PanelMatrix.panelColumns * PanelMatrix.panelColumns
     return columns > 0 ? PartialOutputs(columns: columns, rows: selected) : nil
   }
 
   /// Queries, keys and values of x[N, C], ready for attention.
   func project(
-    _ x: Floats, _ activations: Activations, hidden: (Linear) -> MutableFloats, rows: Int, selected: [Int]?,
+    _ x: Floats, _ activations: Activations, bottleneck: (Linear) -> MutableFloats, rows: Int, selected: [Int]?,
     _ context: PassContext
   ) {
     let all = activations.queriesKeysValues.pointer
-    projections.forward(x, all, hidden: hidden, rows: rows, partial: queries(of: selected), context)
+    projections.forward(x, all, bottleneck: bottleneck, rows: rows, partial: queries(of: selected), context)
     if let queryNorm, let keyNorm {
       if let selected { clearQueries(all, rows: rows, but: selected) }
       let raw = activations.projected.pointer
@@ -70,7 +70,7 @@ struct AttentionLayer: Sendable {
 
   /// From the gradients of queries, keys and values, [N, Q], which are spent, to those of x, if `dx` is given; it may be x.
   func projectBack(
-    _ x: Floats, _ activations: Activations, _ gradients: MutableFloats, hidden: (Linear) -> MutableFloats,
+    _ x: Floats, _ activations: Activations, _ gradients: MutableFloats, bottleneck: (Linear) -> MutableFloats,
     dx: MutableFloats?, rows: Int, selected: [Int]?, _ context: PassContext
   ) {
     rotate(gradients, rows: rows, selected: selected, back: true, context)
@@ -80,7 +80,7 @@ struct AttentionLayer: Sendable {
       }
     }
     projections.backward(
-      x, hidden: hidden, dy: gradients, dx: dx, rows: rows, partial: queries(of: selected), context)
+      x, bottleneck: bottleneck, dy: gradients, dx: dx, rows: rows, partial: queries(of: selected), context)
   }
 
   /// Rows that are not selected have no queries; zeros in their place can be normed like the others.

@@ -1,9 +1,9 @@
 import Core
 import Kernels
 
-/// The base's own dropout during one pass: on the attention weights, and where `coversStream`, as in GPT-2, on the embeddings
-/// and on what attention and MLP add to the stream. Masks are functions of the pass's seed, the place, row and column, so the backward
-/// pass finds them again.
+/// The base's own dropout during one pass: on the attention weights, and where `coversStream`, as in GPT-2, on the
+/// embeddings and on what attention and MLP add to the stream. Masks are functions of the pass's seed, the place, row
+/// and column, so the backward pass finds them again.
 struct BaseDropout {
   var probability: Float
   var coversStream: Bool

@@ -55,7 +55,7 @@ extension Branch.Activations {
 }
 
 extension Block.Scratch {
-  /// What a block takes besides on the way forward.
+  /// What a block takes of the scratch buffers in the forward pass.
   static func needs(
     forward n: BlockRows, _ block: Block, keepsAttention: Bool, dropsStream: Bool, _ compute: Compute
   ) -> [BufferNeed<Block.Scratch>] {
@@ -73,7 +73,7 @@ extension Block.Scratch {
     ]
   }
 
-  /// And on the way back.
+  /// What a block takes of the scratch buffers in the backward pass.
   static func needs(
     backward n: BlockRows, _ block: Block, keepsAttention: Bool, dropsStream: Bool, _ compute: Compute
   ) -> [BufferNeed<Block.Scratch>] {

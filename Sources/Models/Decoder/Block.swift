@@ -30,7 +30,7 @@ struct Block: Sendable {
 
     init(keepsAttention: Bool) { attention = AttentionLayer.Activations(keepsAttention: keepsAttention) }
 
-    /// Those that are several numbers a row and filled by each batch.
+    /// Buffers of several numbers a row that each batch fills: the ones worth large pages.
     var large: [FloatBuffer] {
       [input, middle, attention.queriesKeysValues, mlpInner] + [attention.attended].compactMap(\.self)
     }
@@ -75,7 +75,7 @@ struct Block: Sendable {
     /// [N, C]: the gradient of what a norm after a branch gets.
     let branchGradient = FloatBuffer()
 
-    /// Those that are several numbers a row and filled by each batch.
+    /// Buffers of several numbers a row that each batch fills: the ones worth large pages.
     var large: [FloatBuffer] {
       [normed, attended, activated, attendedGradient, queriesKeysValuesGradient, gatedGradient]
     }
@@ -90,26 +90,27 @@ struct Block: Sendable {
   ) {
     let outputs = selected?.count ?? rows
     let rank = context.adapter?.configuration.rank ?? 0
-    func hidden(_ linear: Linear) -> MutableFloats { activations.bottleneck(linear, rows: rows, rank: rank) }
+    func bottleneck(_ linear: Linear) -> MutableFloats { activations.bottleneck(linear, rows: rows, rank: rank) }
 
     let entering = attentionBranch.enter(
       activations.input, activations.attentionBranch, rows: rows, width: width, scratch, context)
-    attention.project(entering, activations.attention, hidden: hidden, rows: rows, selected: selected, context)
+    attention.project(entering, activations.attention, bottleneck: bottleneck, rows: rows, selected: selected, context)
     let attended = attention.buffers(activations.attention, rows: outputs, scratch, context)
     attention.attend(runs(), attended, scratch, context)
     // In the place of the norm's output, which is not needed any more.
     let input = selected.map { gather($0, of: activations.input.pointer, width: width, into: scratch.normed) }
     attentionBranch.add(
       attention.output, attended.output, to: input ?? Floats(activations.input.pointer), activations.middle.pointer,
-      hidden: hidden(attention.output), rows: outputs, selected, activations.attentionBranch, scratch, context)
+      bottleneck: bottleneck(attention.output), rows: outputs, selected, activations.attentionBranch, scratch, context)
 
     let between = mlpBranch.enter(
       activations.middle, activations.mlpBranch, rows: outputs, width: width, scratch, context)
-    mlp.input.forward(between, activations.mlpInner.pointer, hidden: hidden, rows: outputs, partial: nil, context)
+    mlp.input.forward(
+      between, activations.mlpInner.pointer, bottleneck: bottleneck, rows: outputs, partial: nil, context)
     let activated = mlp.activate(
       activations.mlpInner.pointer, rows: outputs, into: scratch.activated, context.compute)
     mlpBranch.add(
-      mlp.output, activated, to: activations.middle.pointer, output, hidden: hidden(mlp.output), rows: outputs,
+      mlp.output, activated, to: activations.middle.pointer, output, bottleneck: bottleneck(mlp.output), rows: outputs,
       selected, activations.mlpBranch, scratch, context)
   }
 
@@ -122,10 +123,10 @@ struct Block: Sendable {
   ) {
     let rank = context.adapter?.configuration.rank ?? 0
     let compute = context.compute
-    func hidden(_ linear: Linear) -> MutableFloats { activations.bottleneck(linear, rows: rows, rank: rank) }
+    func bottleneck(_ linear: Linear) -> MutableFloats { activations.bottleneck(linear, rows: rows, rank: rank) }
 
     let outputs = selected?.count ?? rows
-    backwardMLP(activations, gradient, rows: outputs, selected, scratch, hidden, context)
+    backwardMLP(activations, gradient, rows: outputs, selected, scratch, bottleneck, context)
 
     let dqkv = scratch.queriesKeysValuesGradient.ensure(rows * attention.columns)
     Elementwise.clear(dqkv, count: rows * attention.columns, compute)
@@ -133,7 +134,7 @@ struct Block: Sendable {
     if activations.attention.attended == nil { attention.attend(runs, attended, scratch, context) }
     let dattended = scratch.attendedGradient.ensure(outputs * attention.output.inputWidth)
     attention.output.backward(
-      attended.output, hidden: hidden(attention.output),
+      attended.output, bottleneck: bottleneck(attention.output),
       dy: attentionBranch.upstream(
         of: attention.output, gradient, rows: outputs, selected, activations.attentionBranch, scratch, context),
       dx: dattended, rows: outputs, context)
@@ -147,10 +148,11 @@ struct Block: Sendable {
       activations.input, activations.attentionBranch, rows: rows, width: width, scratch, context)
     let dentering = scratch.normed.ensure(rows * width)
     attention.projectBack(
-      entering, activations.attention, dqkv, hidden: hidden, dx: needsInputGradient ? dentering : nil, rows: rows,
+      entering, activations.attention, dqkv, bottleneck: bottleneck, dx: needsInputGradient ? dentering : nil,
+      rows: rows,
       selected: selected, context)
     if needsInputGradient {
-      if let selected { spread(gradient, to: selected, of: rows, width: width) }
+      if let selected { scatter(gradient, to: selected, of: rows, width: width) }
       attentionBranch.leave(
         activations.input, activations.attentionBranch, dx: dentering, gradient, rows: rows, width: width, context)
     }
@@ -159,14 +161,14 @@ struct Block: Sendable {
   /// From the gradient of the output to that of the stream between attention and MLP, in place.
   private func backwardMLP(
     _ activations: Activations, _ gradient: MutableFloats, rows: Int, _ selected: [Int]?, _ scratch: Scratch,
-    _ hidden: (Linear) -> MutableFloats, _ context: PassContext
+    _ bottleneck: (Linear) -> MutableFloats, _ context: PassContext
   ) {
     let compute = context.compute
     // A linear's input is not needed any more once its parameters have their gradients: the input's gradient takes its
     // place.
     let dmlp = mlp.activate(activations.mlpInner.pointer, rows: rows, into: scratch.activated, compute)
     mlp.output.backward(
-      dmlp, hidden: hidden(mlp.output),
+      dmlp, bottleneck: bottleneck(mlp.output),
       dy: mlpBranch.upstream(
         of: mlp.output, gradient, rows: rows, selected, activations.mlpBranch, scratch, context),
       dx: dmlp, rows: rows, context)
@@ -174,7 +176,7 @@ struct Block: Sendable {
     let between = mlpBranch.enter(
       activations.middle, activations.mlpBranch, rows: rows, width: width, scratch, context)
     let dbetween = scratch.normed.ensure(rows * width)
-    mlp.input.backward(between, hidden: hidden, dy: dinner, dx: dbetween, rows: rows, partial: nil, context)
+    mlp.input.backward(between, bottleneck: bottleneck, dy: dinner, dx: dbetween, rows: rows, partial: nil, context)
     mlpBranch.leave(
       activations.middle, activations.mlpBranch, dx: dbetween, gradient, rows: rows, width: width, context)
   }

@@ -52,17 +52,17 @@ struct Branch: Sendable {
 
   /// y[S, C] = stream + scale · drop(after(linear(x))), by f's last linear. Without y only what the backward pass needs.
   func add(
-    _ linear: Linear, _ x: Floats, to stream: Floats, _ y: MutableFloats?, hidden: MutableFloats, rows: Int,
+    _ linear: Linear, _ x: Floats, to stream: Floats, _ y: MutableFloats?, bottleneck: MutableFloats, rows: Int,
     _ selected: [Int]?, _ activations: Activations, _ scratch: Block.Scratch, _ context: PassContext
   ) {
-    if outputNorm == nil, y == nil { return linear.forwardHidden(x, hidden: hidden, rows: rows, context) }
+    if outputNorm == nil, y == nil { return linear.forwardBottleneck(x, bottleneck: bottleneck, rows: rows, context) }
     if addsInPlace(context), let y {
-      return linear.forward(x, y, hidden: hidden, rows: rows, addend: stream, context)
+      return linear.forward(x, y, bottleneck: bottleneck, rows: rows, addend: stream, context)
     }
     let count = rows * linear.outputWidth
     let compute = context.compute
     var added = outputNorm == nil ? scratch.dropped.ensure(count) : activations.output.pointer
-    linear.forward(x, added, hidden: hidden, rows: rows, context)
+    linear.forward(x, added, bottleneck: bottleneck, rows: rows, context)
     if let outputNorm {
       let normed = scratch.dropped.ensure(count)
       outputNorm.forward(added, normed, statistics: activations.outputStatistics.pointer, rows: rows, compute)

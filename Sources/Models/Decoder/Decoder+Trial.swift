@@ -13,7 +13,7 @@ extension Decoder {
   /// A model of this configuration with made-up weights in memory, each kept as it would be of a file that has it in `storage`:
   /// for timing the computation without reading a weight. Where `isTrained`, all of them are float32 to be trained.
   public static func trial(
-    _ configuration: ModelConfiguration, packing: Compute?, _ compute: Compute,
+    _ configuration: ModelConfiguration, panels: Compute?, _ compute: Compute,
     storage: (_ tensor: String) -> TrialStorage
   ) throws -> Decoder {
     var quantized: [String: QuantizedMatrix] = [:]
@@ -40,7 +40,7 @@ extension Decoder {
     }
     return try Decoder(
       WeightSource(
-        configuration, quantized: quantized, packing: packing, halves: { name, _ in halves[name] }
+        configuration, quantized: quantized, panels: panels, halves: { name, _ in halves[name] }
       ) { name, shape in floats[name] ?? FloatTensor.pattern(shape, compute) })
   }
 }

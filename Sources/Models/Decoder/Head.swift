@@ -19,8 +19,9 @@ final class LossHead {
 
   var buffers: [FloatBuffer] { [normed, statistics, normedGradient, logits, capped] }
 
-  /// Rows of logits that exist at once, at most. More than 512 bring nothing, and fewer than 16 cost too much. The head is
-  /// decoded for each chunk anew: 128 rows are enough for that, and little beside a large head, of which they are a 32nd at most.
+  /// Rows of logits that exist at once, at most. More than 512 bring nothing, and fewer than 16 cost too much. The head
+  /// is decoded for each chunk anew: 128 rows are enough for that, and little beside a large head, of which they are a
+  /// 32nd at most.
   func chunkRows(_ configuration: ModelConfiguration) -> Int {
     min(max(16, min(128, configuration.width / 32), limit / configuration.vocabularySize), 512)
   }

@@ -10,7 +10,7 @@ enum LinearWeight: Sendable {
   /// [out, in] in float32.
   case outputMajor(FloatTensor)
   /// [in, out], frozen, laid out once for the products in both directions, whichever way it is stored.
-  case packed(PackedMatrix)
+  case panels(PanelMatrix)
   /// [out, in] in 16-bit floats, frozen; decoded a panel at a time.
   case half(HalfMatrix)
   /// [out, in] in 4 bits, frozen; decoded a panel at a time, so that it never exists as a whole in float32.
@@ -23,9 +23,9 @@ enum LinearWeight: Sendable {
 struct Linear: Sendable {
   /// Module name, such as `model.layers.0.self_attn.q_proj`.
   var name: String
-  /// Its place among the decoder's linears, by which an adapter finds it.
+  /// Index among the decoder's linears, by which an adapter finds it.
   var index: Int
-  /// Its place among its block's.
+  /// Index among the linears of its block.
   var slot: Int
   var inputWidth: Int
   var outputWidth: Int
@@ -40,7 +40,7 @@ struct Linear: Sendable {
       switch weight {
       case .inputMajor(let weight): .stored(weight.pointer, stride: outputWidth)
       case .outputMajor(let weight): .transposed(weight.pointer, stride: inputWidth)
-      case .packed(let weight): .packed(weight)
+      case .panels(let weight): .panels(weight)
       case .half(let weight): .halfTransposed(weight)
       case .quantized(let weight): .fourBitTransposed(weight.matrix)
       }
@@ -58,7 +58,7 @@ struct Linear: Sendable {
       switch weight {
       case .inputMajor(let weight): .transposed(weight.pointer, stride: outputWidth)
       case .outputMajor(let weight): .stored(weight.pointer, stride: inputWidth)
-      case .packed(let weight): .packedTransposed(weight)
+      case .panels(let weight): .panelsTransposed(weight)
       case .half(let weight): .half(weight)
       case .quantized(let weight): .fourBit(weight.matrix)
       }
@@ -82,7 +82,7 @@ struct Linear: Sendable {
       add(
         part.dy, stride: part.stride, m: width, .stored(part.x, stride: inputWidth), n: inputWidth,
         to: gradients.of(weight) + first * inputWidth, rowsOf: inputWidth)
-    case .packed, .half, .quantized: preconditionFailure("a frozen weight cannot be trained")
+    case .panels, .half, .quantized: preconditionFailure("a frozen weight cannot be trained")
     }
   }
 }

@@ -9,7 +9,7 @@ struct WeightSource {
   /// By tensor name, those to use in 4 bits.
   private let quantized: [String: QuantizedMatrix]
   /// By what to lay out the linears; nil to leave them as they are stored.
-  private let packing: Compute?
+  private let panels: Compute?
   private let halves: (_ name: String, _ shape: [Int]) throws -> HalfTensor?
   private let floats: (_ name: String, _ shape: [Int]) throws -> FloatTensor
   private let specifications: [TensorKey: TensorSpecification]
@@ -20,13 +20,13 @@ struct WeightSource {
   }
 
   init(
-    _ configuration: ModelConfiguration, quantized: [String: QuantizedMatrix] = [:], packing: Compute? = nil,
+    _ configuration: ModelConfiguration, quantized: [String: QuantizedMatrix] = [:], panels: Compute? = nil,
     halves: @escaping (_ name: String, _ shape: [Int]) throws -> HalfTensor? = { _, _ in nil },
     _ floats: @escaping (_ name: String, _ shape: [Int]) throws -> FloatTensor
   ) {
     self.configuration = configuration
     self.quantized = quantized
-    self.packing = packing
+    self.panels = panels
     self.halves = halves
     self.floats = floats
     specifications = Dictionary(
@@ -57,20 +57,20 @@ struct WeightSource {
     let quantized = quantized[tensor.name]
     let half = try quantized == nil ? halves(tensor.name, tensor.shape) : nil
     let keeping = WeightKeeping(
-      tensor, isQuantized: quantized != nil, isHalf: half != nil, packs: packing != nil)
+      tensor, isQuantized: quantized != nil, isHalf: half != nil, usesPanels: panels != nil)
     if keeping == .quantized, let quantized { return .quantized(quantized) }
     if keeping == .half, let half { return .half(HalfMatrix(half)) }
     let weight = try floats(tensor.name, tensor.shape)
     let (rows, columns) = (tensor.shape[0], tensor.shape[1])
-    guard keeping == .packed, let packing else {
+    guard keeping == .panels, let panels else {
       return tensor.orientation == .inputsByOutputs ? .inputMajor(weight) : .outputMajor(weight)
     }
     guard tensor.orientation == .outputsByInputs else {
       defer { weight.releasePages() }
-      return .packed(PackedMatrix(weight.pointer, stride: columns, rows: rows, columns: columns, packing))
+      return .panels(PanelMatrix(weight.pointer, stride: columns, rows: rows, columns: columns, panels))
     }
-    return .packed(
-      PackedMatrix(transposed: weight.pointer, stride: columns, rows: columns, columns: rows, packing) {
+    return .panels(
+      PanelMatrix(transposed: weight.pointer, stride: columns, rows: columns, columns: rows, panels) {
         weight.releasePages(rows: $0)
       })
   }
@@ -91,15 +91,15 @@ struct WeightSource {
 enum WeightKeeping {
   case quantized, half
   /// Laid out in float32.
-  case packed
+  case panels
   /// In float32 as it is stored.
   case stored
 
-  init(_ tensor: TensorSpecification, isQuantized: Bool, isHalf: Bool, packs: Bool) {
+  init(_ tensor: TensorSpecification, isQuantized: Bool, isHalf: Bool, usesPanels: Bool) {
     // What is stored [in, out] is decoded to float32.
     self =
       isQuantized
-      ? .quantized : isHalf && tensor.orientation == .outputsByInputs ? .half : packs ? .packed : .stored
+      ? .quantized : isHalf && tensor.orientation == .outputsByInputs ? .half : usesPanels ? .panels : .stored
   }
 }
 
@@ -108,14 +108,14 @@ enum EmbeddingRows: Sendable {
   case floats(FloatTensor)
   case half(HalfMatrix)
   /// The columns of the head, which is the same table.
-  case head(PackedMatrix)
+  case head(PanelMatrix)
 
   /// The rows of a head's weight; nil for one in a form that no head has.
   init?(head weight: LinearWeight) {
     switch weight {
     case .outputMajor(let weight): self = .floats(weight)
     case .half(let weight): self = .half(weight)
-    case .packed(let weight): self = .head(weight)
+    case .panels(let weight): self = .head(weight)
     case .inputMajor, .quantized: return nil
     }
   }

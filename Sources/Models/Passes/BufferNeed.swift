@@ -7,7 +7,7 @@ struct BufferNeed<Owner> {
   var buffer: (Owner) -> FloatBuffer?
   /// Floats that there is room made for.
   var count: Int
-  /// Those of them that are written to, and thereby in memory.
+  /// Floats that are written to, of `count`, and are thereby in memory.
   var touched: Int
 
   init(_ count: Int, touched: Int? = nil, _ buffer: @escaping (Owner) -> FloatBuffer?) {

@@ -73,7 +73,7 @@ private struct BlockInspection {
     body(PartOutput(layer: layer, part: part, values: values, rows: rows, width: width, stride: stride ?? width))
   }
 
-  private func hidden(_ linear: Linear) -> MutableFloats {
+  private func bottleneck(_ linear: Linear) -> MutableFloats {
     activations.bottleneck(linear, rows: rows, rank: context.adapter?.configuration.rank ?? 0)
   }
 
@@ -115,7 +115,7 @@ private struct BlockInspection {
   private var projected: Floats { Floats(activations.attention.queriesKeysValues.pointer) }
 
   private func showProjections(of layer: AttentionLayer, _ x: Floats, _ queries: DecoderPart, _ keys: DecoderPart) {
-    layer.project(x, activations.attention, hidden: hidden, rows: rows, selected: nil, context)
+    layer.project(x, activations.attention, bottleneck: bottleneck, rows: rows, selected: nil, context)
     show(queries, projected, width: layer.keyOffset, stride: layer.columns)
     show(
       keys, projected + layer.keyOffset, width: layer.valueOffset - layer.keyOffset, stride: layer.columns)
@@ -127,7 +127,7 @@ private struct BlockInspection {
     _ normed: DecoderPart
   ) {
     let output = linearOutput.ensure(rows * linear.outputWidth)
-    linear.forward(x, output, hidden: hidden(linear), rows: rows, context)
+    linear.forward(x, output, bottleneck: bottleneck(linear), rows: rows, context)
     show(product, output, width: linear.outputWidth)
     guard let norm = branch.outputNorm else { return }
     let result = normOutput.ensure(rows * linear.outputWidth)

@@ -16,7 +16,7 @@ public final class KeyValueCache {
   private let shortLength: Int?
   /// What it holds is rotated as long sequences are.
   private(set) var isLong: Bool
-  /// Its own tokens, while they may have to be computed again.
+  /// Tokens of this cache without its parent's, kept while they may have to be computed again.
   private var tokens: [Int32] = []
   private let layers: [KeyValueLayer]
   private let keepsAll: Bool
@@ -62,8 +62,8 @@ public final class KeyValueCache {
     count = other.count
   }
 
-  /// `added` tokens are to follow: what is to be computed for that, from row `count` on. Where they make the sequence a long one
-  /// that is all of it, and what it shares it shares no longer.
+  /// `added` tokens are to follow: what is to be computed for that, from row `count` on. Where they make the sequence a
+  /// long one that is all of it, and what it shares it shares no longer.
   func admit(_ added: [Int32]) -> [Int32] {
     precondition(!added.isEmpty && count + added.count <= capacity)
     guard let shortLength, !isLong else { return added }

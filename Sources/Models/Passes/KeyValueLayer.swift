@@ -12,7 +12,7 @@ final class KeyValueLayer {
   /// attended to, are those of a sequence that is kept whole.
   private(set) var first = 0
 
-  private static let tile = PackedMatrix.panelColumns
+  private static let tile = PanelMatrix.panelColumns
 
   /// `keepsAll`: as though there were no window.
   init(_ layer: AttentionLayer, keepsAll: Bool) {
@@ -69,8 +69,8 @@ final class KeyValueLayer {
     }
   }
 
-  /// Rows `start..<count` move to memory of another size: twice what is needed, or twice what there was, so that a token costs a
-  /// few moves at most however long the sequence becomes.
+  /// Rows `start..<count` move to memory of another size: twice what is needed, or twice what there was, so that a
+  /// token costs a few moves at most however long the sequence becomes.
   private func resize(toHold needed: Int, from start: Int, count: Int, limit: Int) {
     let wished = window == nil ? max(needed, 2 * room) : 2 * needed
     room = min((wished + Self.tile - 1) / Self.tile * Self.tile, limit - start)

@@ -47,8 +47,8 @@ public final class OutputErrorMeter {
     let count = rows * probe.full.outputWidth
     let exact = outputs.ensure(count)
     let rounded = quantizedOutputs.ensure(count)
-    probe.full.forward(x, exact, hidden: nil, rows: rows, context)
-    probe.quantized.forward(x, rounded, hidden: nil, rows: rows, context)
+    probe.full.forward(x, exact, bottleneck: nil, rows: rows, context)
+    probe.quantized.forward(x, rounded, bottleneck: nil, rows: rows, context)
     var (error, total) = (0.0, 0.0)
     for i in 0..<count {
       let output = Double(exact[i])

@@ -21,7 +21,7 @@ struct PassContext {
   var angles: [RotaryAngles] = []
   /// [N, widest input] for dropped-out inputs, and [N, r] for gradients of up to three linears; sized by the pass.
   var dropped: FloatBuffer
-  var hiddenGradients: [FloatBuffer]
+  var bottleneckGradients: [FloatBuffer]
   /// Rows that alone need some of a linear's outputs.
   var gathered: GatheredRows
   /// Panels of weights, for products.

@@ -4,7 +4,7 @@ extension PassMemory {
   /// Floats that were asked for of all buffers that are there but the panels'. For tests of what was worked out beforehand.
   package var requested: Int {
     let own =
-      [output, dropped, gathered.input, gathered.hidden, gathered.output] + hiddenGradients + angles
+      [output, dropped, gathered.input, gathered.bottleneck, gathered.output] + bottleneckGradients + angles
       + scratch.all + head.buffers + kept
     let distinct = Dictionary(own.map { (ObjectIdentifier($0), $0) }) { first, _ in first }
     return distinct.values.reduce(0) { $0 + $1.requested }

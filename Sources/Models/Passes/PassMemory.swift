@@ -5,9 +5,9 @@ import Kernels
 /// Passes that never run at the same time may share one: training and its validation do. What a pass leaves in it is the
 /// next one's to overwrite.
 public final class PassMemory {
-  /// One a block that has to be kept; grows as asked for.
+  /// One for each block whose activations are kept; grows as asked for.
   private var activations: [Block.Activations] = []
-  /// A block's input, where that is all that is kept of it; as above.
+  /// Input of each block of which only that is kept; grows as asked for.
   private var inputs: [FloatBuffer] = []
   /// [N, C]: a block's output on its way to the next, or the last one's.
   let output = FloatBuffer()
@@ -18,7 +18,7 @@ public final class PassMemory {
   private let keepsAttentionInFirst: Bool
   private let usesLargePages: Bool
   let dropped = FloatBuffer()
-  let hiddenGradients = (0..<3).map { _ in FloatBuffer() }
+  let bottleneckGradients = (0..<3).map { _ in FloatBuffer() }
   /// One for each rotation that a decoder may have.
   let angles = (0..<2).map { _ in FloatBuffer() }
   let gathered = GatheredRows()
@@ -68,7 +68,7 @@ public final class PassMemory {
   ) -> PassContext {
     PassContext(
       compute: compute, adapter: adapter, gradients: gradients, weightGradients: weightGradients,
-      dropoutSeed: dropoutSeed, dropout: dropout, dropped: dropped, hiddenGradients: hiddenGradients,
+      dropoutSeed: dropoutSeed, dropout: dropout, dropped: dropped, bottleneckGradients: bottleneckGradients,
       gathered: gathered,
       panel: panel)
   }

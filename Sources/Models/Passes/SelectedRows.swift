@@ -12,7 +12,7 @@ struct GatheredRows {
   /// [S, in]: x, and later its gradient.
   let input = FloatBuffer()
   /// [S, r]: x · Aᵀ, and later its gradient.
-  let hidden = FloatBuffer()
+  let bottleneck = FloatBuffer()
   /// [S, columns]: y or its gradient.
   let output = FloatBuffer()
 }
@@ -27,7 +27,7 @@ func gather(_ selected: [Int], of x: Floats, width: Int, stride: Int? = nil, int
 }
 
 /// Moves the first rows of x[N, C] to the `selected` rows, which are in order, and clears the others.
-func spread(_ x: MutableFloats, to selected: [Int], of rows: Int, width: Int) {
+func scatter(_ x: MutableFloats, to selected: [Int], of rows: Int, width: Int) {
   var index = selected.count - 1
   // From the end: a row never moves to a place that another one still has to leave.
   for row in stride(from: rows - 1, through: 0, by: -1) {

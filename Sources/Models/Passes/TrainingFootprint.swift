@@ -66,7 +66,7 @@ public final class TrainingFootprint {
   /// Bytes that are written to while updates are computed, after validations were; by kind.
   public var training: [Kind: Int] { bytes(sizes().values) }
 
-  /// And while a validation is computed, which what only updates need was given back for.
+  /// Bytes that are written to while a validation is computed, by kind; what only updates need is released before it.
   public var validation: [Kind: Int] { bytes(sizes().values.filter { !$0.isReleased }) }
 
   /// Floats of every buffer but the panels' that a pass would ask for, whether it writes to all of them or not. For tests.
@@ -82,7 +82,7 @@ public final class TrainingFootprint {
     var kind: Kind
     var count: Int
     var touched: Int
-    /// Before a validation.
+    /// Released before a validation.
     var isReleased: Bool
   }
 
@@ -140,7 +140,7 @@ public final class TrainingFootprint {
 
   /// Panels of weights, decoded or laid out.
   private var panelBytes: Int {
-    compute.engine == .auto && PackedMatrix.pays
+    compute.engine == .auto && PanelMatrix.pays
       ? ProductSum.panelScratch(threads: compute.threads) * MemoryLayout<Float>.stride : 0
   }
 
@@ -158,13 +158,14 @@ public final class TrainingFootprint {
       needs += Block.Scratch.needs(
         backward: n, block, keepsAttention: memory.keepsAttention, dropsStream: dropsStream, compute)
       let projections = block.attention.projections.linears
-      for (number, buffer) in zip(projections.indices, memory.hiddenGradients) where isAdapted(projections[number]) {
+      for (number, buffer) in zip(projections.indices, memory.bottleneckGradients) where isAdapted(projections[number])
+      {
         // Queries by themselves are made of the rows that are wanted.
         let isPart = number == 0 && projections.count > 1
         note(buffer, (isPart ? n.outputs : n.rows) * rank, .scratch, &sizes)
       }
       for linears in [[block.attention.output], block.mlp.input.linears, [block.mlp.output]] {
-        for (linear, buffer) in zip(linears, memory.hiddenGradients) where isAdapted(linear) {
+        for (linear, buffer) in zip(linears, memory.bottleneckGradients) where isAdapted(linear) {
           note(buffer, n.outputs * rank, .scratch, &sizes)
         }
       }
@@ -180,6 +181,8 @@ public final class TrainingFootprint {
     guard let partial = block.attention.queries(of: []) else { return }
     note(memory.gathered.input, rows * block.width, .scratch, &sizes)
     note(memory.gathered.output, rows * partial.columns, .scratch, &sizes)
-    if block.attention.projections.linears.count == 1 { note(memory.gathered.hidden, rows * rank, .scratch, &sizes) }
+    if block.attention.projections.linears.count == 1 {
+      note(memory.gathered.bottleneck, rows * rank, .scratch, &sizes)
+    }
   }
 }

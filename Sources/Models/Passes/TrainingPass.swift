@@ -63,7 +63,7 @@ public final class TrainingPass {
     let endGradients = self.endGradients
     let totals = memory.head.loss(
       ends, batch, x, gradientScale: scale, gradient: gradient, gradients: endGradients, compute)
-    if gathers { spread(gradient, to: supervised, of: rows, width: width) }
+    if gathers { scatter(gradient, to: supervised, of: rows, width: width) }
     // Below the weights of the first block there are the embeddings.
     let lowest = trained.adapter?.lowestLayer ?? 0
     let reachesEmbeddings = trained.adapter?.trainsEmbedding ?? true

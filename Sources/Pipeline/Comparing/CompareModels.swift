@@ -59,7 +59,7 @@ public final class ModelComparison {
     try options.generation.validate()
     self.options = options
     var inference = options.inference
-    inference.packs = true
+    inference.usesPanels = true
     inference.baseOnly = options.otherModel != nil && inference.adapter == nil
     if options.otherModel == nil, inference.adapter == nil,
       try workspace.recordedRun(inference.run, saying: false) == nil
@@ -73,7 +73,7 @@ public final class ModelComparison {
       var second = InferenceOptions()
       second.model = name
       second.baseOnly = true
-      (second.threads, second.packs) = (inference.threads, inference.packs)
+      (second.threads, second.usesPanels) = (inference.threads, inference.usesPanels)
       (second.quantized, second.quantization) = (inference.quantized, inference.quantization)
       let other = try InferenceSession(second, workspace: workspace, notice: notice)
       let layout = try options.otherTemplate.map {

@@ -6,9 +6,9 @@ import SampleEncoding
 /// A question as one model's ids.
 struct PreparedQuestion {
   var prompt: [Int32]
-  /// With what ends it.
+  /// The expected answer with the token that ends it.
   var reference: [Int32]?
-  /// Without.
+  /// The choices without an end token.
   var choices: [[Int32]]
 
   func measure(

@@ -66,7 +66,7 @@ struct Windows {
       throw SFTError(
         .badData,
         "the text has \(grouped(split)) tokens to train on, fewer than one window of \(grouped(length + 1))",
-        advice: "Give more text, a smaller \(OptionName.val), or a configuration with smaller n_positions")
+        advice: "Give more text, a smaller \(OptionName.val), or a configuration with a shorter context")
     }
     training = Self.cut(0..<split, length: length, stride: stride)
     validation = Self.cut(split..<tokens.count, length: length, stride: length)

@@ -181,7 +181,7 @@ public final class DataDoctor {
     let compute = Compute(threads: threads)
     let opened = try OpenedModel(data.summary.model, in: workspace)
     try opened.check(against: data)
-    let base = try BaseModel(opened, workspace: workspace, quantization: nil, packs: false, compute: compute)
+    let base = try BaseModel(opened, workspace: workspace, quantization: nil, usesPanels: false, compute: compute)
     let likelihoods = try answerLikelihoods(
       InferencePass(base.decoder, nil, compute), count: data.count, progress: progress
     ) { data.sample($0) }

@@ -3,8 +3,9 @@ import Files
 import Hub
 import Loading
 
-/// Data as a user names it → the files that hold it: a file, a stream (`-`), a folder (its part for training), or a dataset of the
-/// hub in the local cache, `owner/name` or `owner/name:split`. `remark` is told which files of several were taken.
+/// Data as a user names it → the files that hold it: a file, a stream (`-`), a folder (its part for training), or a
+/// dataset of the hub in the local cache, `owner/name` or `owner/name:split`. `remark` is told which files of several
+/// were taken.
 ///
 /// Throws `notFound`, with the places looked in.
 func dataFiles(

@@ -148,7 +148,7 @@ func readEntries<Entry: BitwiseCopyable>(_ path: String, as type: Entry.Type) th
   }
 }
 
-/// Writes such a shard.
+/// Writes a shard of fixed-size entries.
 func writeEntries<Entry: BitwiseCopyable>(_ entries: [Entry], to file: OutputFile) throws {
   let shard = ShardWriter(file)
   try entries.withUnsafeBytes { raw in

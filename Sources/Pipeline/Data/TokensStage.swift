@@ -15,7 +15,7 @@ enum TokensStage {
   static let rangesFile = "ranges.zst"
 
   struct Summary: Codable, Sendable, Equatable {
-    /// Those that gave a sample.
+    /// Records that gave a sample.
     var records: Int
     var samples: Int
     var tokens: Int
@@ -25,7 +25,7 @@ enum TokensStage {
     var recordsCut: Int
     /// Records that the template does not take.
     var skippedBad: Int
-    /// The first of them.
+    /// The first of the skipped records.
     var skippedList: [RecordsStage.Skipped]
     var remarks: TemplateRemarks
     var lostBytes: LostBytes?

@@ -56,40 +56,40 @@ public final class BaseModel {
 
   /// Throws what is wrong with the folder, its weights, or its tokenizer.
   public convenience init(
-    _ name: String, workspace: Workspace, quantization: QuantizationOptions? = nil, packs: Bool = false,
+    _ name: String, workspace: Workspace, quantization: QuantizationOptions? = nil, usesPanels: Bool = false,
     compute: Compute
   ) throws {
     try self.init(
-      OpenedModel(name, in: workspace), workspace: workspace, quantization: quantization, packs: packs,
+      OpenedModel(name, in: workspace), workspace: workspace, quantization: quantization, usesPanels: usesPanels,
       compute: compute)
   }
 
   /// With `quantization` the linears are quantised first, or taken from the workspace where that was done before. With
-  /// `packs` what is left in full precision is laid out for many passes.
+  /// `usesPanels` what is left in full precision is laid out for many passes.
   init(
-    _ opened: OpenedModel, workspace: Workspace, quantization: QuantizationOptions?, packs: Bool, compute: Compute
+    _ opened: OpenedModel, workspace: Workspace, quantization: QuantizationOptions?, usesPanels: Bool, compute: Compute
   ) throws {
     self.workspace = workspace
     (location, checkpoint, tokenizer) = (opened.location, opened.checkpoint, opened.tokenizer)
-    let packing = packs && Self.packs(compute) ? compute : nil
+    let panels = usesPanels && Self.usesPanels(compute) ? compute : nil
     if !checkpoint.quantizedNames.isEmpty {
       // Stored in 4 bits already: that is how it is used, asked for or not.
       (self.quantization, quantized) = (nil, nil)
-      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(checkpoint), packing: packing)
+      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(checkpoint), panels: panels)
     } else if let quantization {
       let artifact = try QuantizedStage.run(workspace, checkpoint, quantization, compute)
       (self.quantization, quantized) = (quantization, artifact)
-      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(artifact, checkpoint), packing: packing)
+      decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(artifact, checkpoint), panels: panels)
     } else {
       (self.quantization, quantized) = (nil, nil)
-      decoder = try Decoder(checkpoint, packing: packing)
+      decoder = try Decoder(checkpoint, panels: panels)
     }
     // The same of quantising.
     Compute.trimHeap()
   }
 
   /// Whether weights are laid out where that is asked for.
-  static func packs(_ compute: Compute) -> Bool { compute.engine == .auto && PackedMatrix.pays }
+  static func usesPanels(_ compute: Compute) -> Bool { compute.engine == .auto && PanelMatrix.pays }
 
   /// Over the tensors' names, shapes and values; kept in the workspace by the files' identity.
   public func digest() throws -> Digest { try modelDigest(checkpoint, in: workspace) }

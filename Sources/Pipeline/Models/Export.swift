@@ -20,7 +20,8 @@ public struct ExportOptions: Sendable {
   /// Whether to report how much of a merged adapter is left where the model is quantised again; nil for where the adapter
   /// was trained over a quantised base, or `quantization` is given.
   public var reportsRequantization: Bool?
-  /// How it is quantised in that report; nil for as the adapter's base was, else the usual way.
+  /// How the merged model is quantised in the report on what is left of the adapter; nil for as the adapter's base was,
+  /// else the usual way.
   public var quantization: QuantizationOptions?
 
   public init(_ format: ExportFormat?, to target: String) { (self.format, self.target) = (format, target) }

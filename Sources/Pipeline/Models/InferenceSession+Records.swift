@@ -20,9 +20,13 @@ extension InferenceSession {
     public var dropped: Int
   }
 
+  /// `name` is what `prepare` takes: a file, a folder, a dataset of the hub.
+  ///
   /// Throws `badData`, naming the line, for what is no record or does not fit, and where no record is left. `maxLength` is
   /// the session's own for nil.
-  public func samples(records path: String, overlong: OverlongPolicy, maxLength: Int?) throws -> FittedRecords {
+  public func samples(
+    records name: String, columns: ColumnNames = ColumnNames(), overlong: OverlongPolicy, maxLength: Int?
+  ) throws -> FittedRecords {
     guard let endOfText = base.tokenizer.endOfText else {
       throw SFTError(.badData, "the tokenizer names no end-of-text token", file: base.folder)
     }
@@ -30,15 +34,14 @@ extension InferenceSession {
     guard (2...base.decoder.configuration.contextLength).contains(limit) else {
       throw SFTError(.usage, "\(OptionName.maxLength) must be from 2 to the model's context")
     }
-    let input = try MappedFile(input: path)
-    let file = input.path
+    let inputs = try dataFiles(name) { workspace.remark($0) }.map { try MappedFile(input: $0) }
     let settings = ChatSettings(maxLength: limit, cutsTurns: overlong == .truncate)
-    var fitter = RecordFitter(file: file, maxLength: limit, overlong: overlong)
+    var fitter = RecordFitter(files: inputs.map(\.path), maxLength: limit, overlong: overlong)
     let (ofOthers, ofConversations) = (layout, try layoutOfConversations())
     let encoders = [ofOthers, ofConversations].map {
       SampleEncoder(template: $0.template, tokenizer: base.tokenizer, endOfText: endOfText, settings: settings)
     }
-    _ = try loadRecords(from: [input], options: LoadingOptions(threads: threads)) { records in
+    _ = try loadRecords(from: inputs, options: LoadingOptions(columns: columns, threads: threads)) { records in
       for record in records {
         let isConversation = record.form == .messages
         try fitter.add(
@@ -48,16 +51,17 @@ extension InferenceSession {
     let fitted = fitter.fitted
     guard !fitted.samples.isEmpty else {
       throw SFTError(
-        .badData, "no record is left: all \(fitted.dropped) are longer than \(limit) tokens", file: file)
+        .badData, "no record is left: all \(fitted.dropped) are longer than \(limit) tokens", file: inputs.first?.path)
     }
     return fitted
   }
 
   /// Token means over a file of raw records.
   public func evaluate(
-    records file: String, overlong: OverlongPolicy, maxLength: Int?, progress: (Int, Int) -> Void
+    records name: String, columns: ColumnNames = ColumnNames(), overlong: OverlongPolicy, maxLength: Int?,
+    progress: (Int, Int) -> Void
   ) throws -> RecordsEvaluation {
-    let fitted = try samples(records: file, overlong: overlong, maxLength: maxLength)
+    let fitted = try samples(records: name, columns: columns, overlong: overlong, maxLength: maxLength)
     let samples = fitted.samples
     let result = try Evaluating.evaluate(
       pass, count: samples.count, progress: { progress($0, samples.count) }, samples: { samples[$0] })
@@ -66,15 +70,15 @@ extension InferenceSession {
   }
 }
 
-/// Encodes a file's records one by one and fits their samples into the maximum length.
+/// Encodes records one by one and fits their samples into the maximum length.
 private struct RecordFitter {
-  let file: String
+  let files: [String]
   let maxLength: Int
   let overlong: OverlongPolicy
   var fitted = InferenceSession.FittedRecords()
 
-  init(file: String, maxLength: Int, overlong: OverlongPolicy) {
-    (self.file, self.maxLength, self.overlong) = (file, maxLength, overlong)
+  init(files: [String], maxLength: Int, overlong: OverlongPolicy) {
+    (self.files, self.maxLength, self.overlong) = (files, maxLength, overlong)
   }
 
   mutating func add(_ record: Conversation, _ encoder: SampleEncoder, cutsPrompts: Bool) throws {
@@ -82,7 +86,7 @@ private struct RecordFitter {
     do {
       encoded = try encoder.encode(record)
     } catch let fault as EncodingFault {
-      throw fault.error(record, files: [file])
+      throw fault.error(record, files: files)
     }
     for sample in encoded.samples {
       let fit = FittingOutcome(
@@ -97,7 +101,8 @@ private struct RecordFitter {
       case .refused:
         throw SFTError(
           .badData, "the record has \(sample.tokens.count) tokens, more than the maximum length of \(maxLength)",
-          file: file, line: record.line, advice: "Use \(OptionName.overlong) drop or \(OptionName.overlong) truncate")
+          file: files[record.file], line: record.line,
+          advice: "Use \(OptionName.overlong) drop or \(OptionName.overlong) truncate")
       }
     }
   }

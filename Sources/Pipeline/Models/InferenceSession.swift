@@ -29,7 +29,7 @@ public struct InferenceOptions: Sendable {
   public var quantization: QuantizationOptions?
   public var engine: Engine = .auto
   /// Many rows are to be computed: for one answer it does not pay to lay the weights out.
-  public var packs = false
+  public var usesPanels = false
 
   public init() {}
 
@@ -100,7 +100,7 @@ public final class InferenceSession {
       case nil: ofRun
       }
     let base = try BaseModel(
-      model, workspace: workspace, quantization: quantization, packs: options.packs, compute: compute)
+      model, workspace: workspace, quantization: quantization, usesPanels: options.usesPanels, compute: compute)
     self.base = base
     layoutIsNamed = options.template != nil || !fromScratch && run != nil || prepared != nil
     if let template = options.template {

@@ -18,8 +18,8 @@ struct QuantizedPart: Sendable {
     if isQuantized { bytes += tensor.shape.reduce(1, *) / 2 }
   }
 
-  /// The parts of a model: of whole layers, each with more bytes of codes than `limit`, so that an artifact's files are not read
-  /// again at every use; one part where that is all there is.
+  /// The parts of a model: of whole layers, each with more bytes of codes than `limit`, so that an artifact's files are
+  /// not read again at every use; one part where that is all there is.
   static func parts(
     of configuration: ModelConfiguration, quantizing names: Set<String>, limit: Int = alwaysReadLimit
   ) -> [QuantizedPart] {

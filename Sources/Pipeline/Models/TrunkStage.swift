@@ -104,7 +104,7 @@ struct TrunkDecision {
   /// Share of the free space that may be used where the user sets no limit.
   private static let freeShare = 4
 
-  /// It pays from one and a half epochs on: the first one computes and writes. `limit` is in bytes.
+  /// Storing pays from one and a half epochs on: the first one computes and writes. `limit` is in bytes.
   init(
     _ settings: TrainingSettings, _ data: PreparedData, lowestLayer: Int, width: Int, limit: Int?, freeBytes: Int?
   ) {

@@ -33,7 +33,7 @@ struct MachineRates: Codable, Equatable {
   /// By a trial's identity, how many times as long it took as the rates say.
   var corrections: [String: Double]?
 
-  /// Between what was measured, by the logarithm of the rows; beyond that as at the end.
+  /// Units a second for `rows` rows: interpolated between the measured ones by the logarithm of the rows, constant beyond them.
   func rate(_ operation: Operation, rows: Double) -> Double {
     guard let rates = rates[operation.rawValue], rates.count == Self.rows.count else { return 1e9 }
     let (low, high) = (log2(Double(Self.rows[0])), log2(Double(Self.rows[1])))
@@ -41,7 +41,7 @@ struct MachineRates: Codable, Equatable {
     return rates[0] + share * (rates[1] - rates[0])
   }
 
-  /// Those that the workspace has of this machine; else they are measured, and kept where that can be done.
+  /// This machine's rates as the workspace holds them; else they are measured, and kept there if it can be written.
   static func cached(_ workspace: Workspace, threads: Int) -> MachineRates {
     let algebra = LinearAlgebra.report()
     let machine = "1 \(cpuName) \(algebra.kernels) \(algebra.coreType) \(threads)"
@@ -77,7 +77,7 @@ struct MachineRates: Codable, Equatable {
   }
 }
 
-/// Measures them, each the best of a few.
+/// Measures a machine's rates, each the best of a few.
 private struct RateMeter {
   /// Of the square weights that products are measured with.
   private let width = 1024
@@ -103,7 +103,7 @@ private struct RateMeter {
       let seconds = (0..<3).map { _ in MachineSpeed.seconds(body) }.min() ?? 1
       rates[operation.rawValue, default: []].append(units / max(seconds, 1e-9))
     }
-    let packed = PackedMatrix(weights.pointer, stride: width, rows: width, columns: width, compute)
+    let packed = PanelMatrix(weights.pointer, stride: width, rows: width, columns: width, compute)
     let halves = FloatBuffer(width * width / 2)
     let half = HalfMatrix(
       UnsafeRawPointer(halves.pointer).assumingMemoryBound(to: UInt16.self), .bfloat16, rows: width, columns: width,
@@ -117,8 +117,8 @@ private struct RateMeter {
           ProductSum(m: rows, n: width, term).compute(into: y.pointer, stride: width, scratch: scratch, compute)
         }
       }
-      product(.packedForward, .packed(packed))
-      product(.packedBackward, .packedTransposed(packed))
+      product(.packedForward, .panels(packed))
+      product(.packedBackward, .panelsTransposed(packed))
       product(.halfForward, .halfTransposed(half))
       product(.halfBackward, .half(half))
       product(.storedForward, .transposed(Floats(weights.pointer), stride: width))

@@ -99,7 +99,8 @@ final class Planner {
       + keysAndValues(settings)
     let disk = try disk(run, trained: trained, moments: moments, samples: samples)
     let speed = WorkEstimate(
-      settings, outline, checkpoint, adapter, forecast, isQuantized: isQuantized, packs: BaseModel.packs(compute))
+      settings, outline, checkpoint, adapter, forecast, isQuantized: isQuantized,
+      usesPanels: BaseModel.usesPanels(compute))
     let rates = MachineRates.cached(workspace, threads: settings.threads)
     let seconds = speed.seconds(rates) * correction(run, rates, rows: forecast.rows / max(1, forecast.batches))
     let highest = max(own.highest, peak, settings.evalEvery > 0 ? duringValidation : 0)
@@ -178,7 +179,7 @@ final class Planner {
     let names = try run.quantization?.select(from: checkpoint.configuration.linears) ?? []
     return try WeightFootprint(
       checkpoint, quantized: Set(names), doubleQuantization: run.quantization?.settings.doubleQuantization ?? true,
-      packs: BaseModel.packs(compute), tokens: tokens)
+      usesPanels: BaseModel.usesPanels(compute), tokens: tokens)
   }
 
   /// What the run will write.

@@ -7,11 +7,11 @@ import Training
 
 /// What a run takes, before it is started.
 extension TrainRun {
-  /// Of a new run with these options, with what would make it fit where it does not. No weight is read, and nothing is left in
-  /// the workspace but how fast this machine was found to be.
+  /// The plan of a new run with these options, with what would make it fit where it does not. No weight is read, and nothing is
+  /// left in the workspace but how fast this machine was found to be.
   public func plan() throws -> TrainingPlan { try plan(isKept: true) }
 
-  /// The same; of updates alone where nothing is kept of them.
+  /// The plan of a new run with these options; without `isKept` of its updates alone, no validations and checkpoints.
   func plan(isKept: Bool) throws -> TrainingPlan {
     let (data, opened) = try openForPlan(
       try workspace.preparedReference(options.prepared), options.model, threads: options.threads)
@@ -23,7 +23,7 @@ extension TrainRun {
     return try planner.planWithSuggestions(run)
   }
 
-  /// Of a run whose settings are recorded.
+  /// The plan of a run whose settings are recorded.
   func plan(_ configuration: RunConfiguration) throws -> TrainingPlan {
     let (data, opened) = try openForPlan(
       configuration.prepared, configuration.model, threads: configuration.settings.threads)
@@ -92,7 +92,7 @@ extension TrainingPlan {
 }
 
 extension Planner.Run {
-  /// Of what is recorded.
+  /// The run of a recorded configuration.
   init(_ configuration: RunConfiguration) {
     self.init(
       settings: configuration.settings, quantization: configuration.quantization,

@@ -14,13 +14,13 @@ import Weights
 /// what it costs to hand them out depends on the model.
 struct TrialUpdate {
   private static let blocks = 2
-  /// Of the head and the embedding, whose share is known well.
+  /// Rows of the head and the embedding, at most: their share of the time is known well.
   private static let mostTokens = 8192
   private static let fewestRows = 96
   /// Multiplications of the trial, about: half a second.
   private static let work = 5e10
   private static let times = 3
-  /// Of the memory there is, and in any case.
+  /// What the trial may take: a share of the available memory, and bytes in any case.
   private static let memoryShare = 0.2
   private static let mostBytes = 2 << 30
 
@@ -53,7 +53,7 @@ struct TrialUpdate {
     targets.map { $0.split(separator: ".").last.map(String.init) ?? $0 }
   }
 
-  /// Of what it depends on.
+  /// A digest of what the factor depends on: shapes, storage and settings.
   var identity: String {
     let shape = configuration.expectedTensors.map { "\($0.shape) \(storage($0.name))" }.joined(separator: " ")
     let words =
@@ -104,13 +104,13 @@ struct TrialUpdate {
     let decoder =
       try weights?.decoder()
       ?? Decoder.trial(
-        configuration, packing: BaseModel.packs(compute) ? compute : nil, compute, storage: storage)
+        configuration, panels: BaseModel.usesPanels(compute) ? compute : nil, compute, storage: storage)
     let adapter = try settings.lora.map { try Adapter($0, for: decoder) }
     adapter?.initialize(seed: 1)
     let isQuantized = decoder.isQuantized
     let estimate = WorkEstimate(
       settings, decoder, checkpoint, adapter, RunForecast(batch), isQuantized: isQuantized,
-      packs: BaseModel.packs(compute))
+      usesPanels: BaseModel.usesPanels(compute))
     let expected = estimate.seconds(rates)
     let seconds = update(
       batch, decoder, adapter.map { .adapter($0) } ?? .weights(weights ?? TrainableWeights(configuration)), isQuantized)

@@ -12,7 +12,7 @@ struct WorkEstimate {
 
   init(
     _ settings: TrainingSettings, _ decoder: Decoder, _ checkpoint: ModelCheckpoint?, _ adapter: Adapter?,
-    _ forecast: RunForecast, isQuantized: Bool, packs: Bool
+    _ forecast: RunForecast, isQuantized: Bool, usesPanels: Bool
   ) {
     let configuration = decoder.configuration
     rows = forecast.rows / max(1, forecast.batches)
@@ -21,7 +21,7 @@ struct WorkEstimate {
     let rank = Double(adapter?.configuration.rank ?? 0)
     let recomputed = settings.recomputedBlocks(of: configuration.layers)
     let blocks = Self.kept(
-      checkpoint, decoder.linears.first.map(\.weightName), isQuantized: isQuantized, packs: packs,
+      checkpoint, decoder.linears.first.map(\.weightName), isQuantized: isQuantized, usesPanels: usesPanels,
       isTrained: adapter == nil)
     for (index, linear) in decoder.linears.enumerated() where linear.layer >= settings.trunkLayer ?? 0 {
       // Rows that nobody wants need keys and values only in the last block.
@@ -39,17 +39,17 @@ struct WorkEstimate {
       if isAdapted { add(.thin, 2 * n * rank * (2 * outputs + (isFirst ? 1 : 2) * inputs)) }
       if adapter == nil { add(.weightGradients, 2 * n * inputs * outputs) }
     }
-    addHead(settings, configuration, checkpoint, forecast, packs: packs, isTrained: adapter == nil)
+    addHead(settings, configuration, checkpoint, forecast, usesPanels: usesPanels, isTrained: adapter == nil)
     addRest(settings, decoder, adapter, forecast, isQuantized: isQuantized)
   }
 
   private mutating func addHead(
     _ settings: TrainingSettings, _ configuration: ModelConfiguration, _ checkpoint: ModelCheckpoint?,
-    _ forecast: RunForecast, packs: Bool, isTrained: Bool
+    _ forecast: RunForecast, usesPanels: Bool, isTrained: Bool
   ) {
     let flop = 2 * forecast.supervised * Double(configuration.width * configuration.vocabularySize)
     let name = configuration.tiedHead ? configuration.embedding.name : configuration.headName
-    let head = Self.kept(checkpoint, name, isQuantized: false, packs: packs, isTrained: isTrained)
+    let head = Self.kept(checkpoint, name, isQuantized: false, usesPanels: usesPanels, isTrained: isTrained)
     add(head.forward, flop)
     add(head.backward, flop)
     if isTrained { add(.weightGradients, flop) }
@@ -84,7 +84,7 @@ struct WorkEstimate {
   }
 
   private static func kept(
-    _ checkpoint: ModelCheckpoint?, _ name: String?, isQuantized: Bool, packs: Bool, isTrained: Bool
+    _ checkpoint: ModelCheckpoint?, _ name: String?, isQuantized: Bool, usesPanels: Bool, isTrained: Bool
   ) -> (forward: MachineRates.Operation, backward: MachineRates.Operation) {
     if isTrained { return (.storedForward, .storedBackward) }
     if isQuantized { return (.fourBitForward, .fourBitBackward) }
@@ -92,7 +92,7 @@ struct WorkEstimate {
     let isHalf = (dtype == .bf16 || dtype == .f16) && checkpoint?.configuration.architecture != .gpt2
     return isHalf
       ? (.halfForward, .halfBackward)
-      : packs ? (.packedForward, .packedBackward) : (.storedForward, .storedBackward)
+      : usesPanels ? (.packedForward, .packedBackward) : (.storedForward, .storedBackward)
   }
 
   /// Seconds of an update at a machine's rates.

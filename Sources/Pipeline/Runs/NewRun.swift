@@ -14,11 +14,12 @@ struct HeldRun {
 extension Workspace {
   /// Makes the folder of a run that is not there yet, called `name` or run-1, run-2, …, with its settings in it: there is
   /// no instant at which it is without. Whoever made it has it, however many processes try. One that has event files in the
-  /// folder `charts` from before is not free.
+  /// folder `tensorboard` from before is not free.
   ///
-  /// `settings` is the text of the settings file that repeats it. `fill` puts what else the run needs into a folder that is going to be the one it is told, and gives the settings.
+  /// `settings` is the text of the settings file that repeats it. `fill` puts what else the run needs into a folder
+  /// that is going to be the one it is told, and gives the settings.
   func newRun(
-    _ name: String?, charts: String?, settings: String,
+    _ name: String?, tensorboard: String?, settings: String,
     fill: (_ place: RunFolder, _ final: RunFolder) throws -> RunConfiguration
   ) throws -> (HeldRun, RunConfiguration) {
     let fill = { (place: RunFolder, final: RunFolder) in
@@ -26,14 +27,14 @@ extension Workspace {
       return try fill(place, final)
     }
     if let name {
-      try checkUncharted(name, charts)
+      try checkNoEvents(name, tensorboard)
       guard let made = try makeRun(try run(name), fill) else { throw taken(try run(name)) }
       return made
     }
     var number = 1
     while true {
       let folder = try run("run-\(number)")
-      if try !fileExists(folder.path) && !hasEvents(folder.name, charts), let made = try makeRun(folder, fill) {
+      if try !fileExists(folder.path) && !hasEvents(folder.name, tensorboard), let made = try makeRun(folder, fill) {
         return made
       }
       number += 1
@@ -75,21 +76,21 @@ extension Workspace {
     }
   }
 
-  /// Whether a run of that name has event files in the folder `charts`.
-  private func hasEvents(_ name: String, _ charts: String?) throws -> Bool {
-    try charts.map { try !eventFiles(in: "\($0)/\(name)").isEmpty } ?? false
+  /// Whether a run of that name has event files in the folder `tensorboard`.
+  private func hasEvents(_ name: String, _ tensorboard: String?) throws -> Bool {
+    try tensorboard.map { try !eventFiles(in: "\($0)/\(name)").isEmpty } ?? false
   }
 
-  /// Throws where another run of that name has event files in the folder `charts`.
-  func checkUncharted(_ name: String, _ charts: String?) throws {
-    guard let charts, try hasEvents(name, charts) else { return }
+  /// Throws where another run of that name has event files in the folder `tensorboard`.
+  func checkNoEvents(_ name: String, _ tensorboard: String?) throws {
+    guard let tensorboard, try hasEvents(name, tensorboard) else { return }
     throw SFTError(
-      .usage, "holds event files of another run already", file: "\(charts)/\(name)",
+      .usage, "holds event files of another run already", file: "\(tensorboard)/\(name)",
       advice: "Remove them, or give another \(OptionName.run) or \(OptionName.tensorboard)")
   }
 
   /// Throws where a run of that name is there: found out before anything long is done, settled by `newRun`.
-  func checkFree(_ name: String) throws {
+  public func checkFree(_ name: String) throws {
     let folder = try run(name)
     if try fileExists(folder.path) { throw taken(folder) }
   }
@@ -100,10 +101,10 @@ extension Workspace {
     return try job(isResuming: false)
   }
 
-  /// Goes on with a recorded run as `job` sets it up, with the folder held; nil where it is finished. `charts` is where its
-  /// event files go from now on, if given.
+  /// Goes on with a recorded run as `job` sets it up, with the folder held; nil where it is finished. `tensorboard` is
+  /// where its event files go from now on, if given.
   func resume(
-    _ recorded: RecordedRun, charts: String?, event: (TrainEvent) -> Void, _ job: () throws -> TrainingJob
+    _ recorded: RecordedRun, tensorboard: String?, event: (TrainEvent) -> Void, _ job: () throws -> TrainingJob
   ) throws -> TrainingOutcome? {
     let folder = recorded.folder
     let lock = try lock(folder)
@@ -114,7 +115,7 @@ extension Workspace {
       return nil
     }
     var job = try job()
-    try job.configuration.moveCharts(to: charts)
+    try job.configuration.moveEvents(to: tensorboard)
     // The newest run is the one whose configuration was written last.
     try job.configuration.write(folder)
     return try job(isResuming: true)

@@ -42,7 +42,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     "sft \(settings.method == .pretrain ? "pretrain" : "train") \(OptionName.run) \(run.name) \(OptionName.resume)"
   }
 
-  /// The same with another learning rate.
+  /// This configuration with another learning rate; unchanged for nil.
   func withRate(_ rate: Double?) -> RunConfiguration {
     var configuration = self
     if let rate { configuration.settings.schedule.learningRate = rate }
@@ -50,7 +50,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   }
 
   /// Has TensorBoard's event files go to another folder, if one is given; whichever it is, it is made.
-  mutating func moveCharts(to folder: String?) throws {
+  mutating func moveEvents(to folder: String?) throws {
     tensorboard = try (folder ?? tensorboard).map(TensorBoardLog.folder)
   }
 

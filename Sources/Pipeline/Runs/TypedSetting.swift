@@ -41,9 +41,9 @@ public struct TypedSetting: Sendable, Equatable {
 }
 
 extension TrainOptions {
-  /// A settings file that trains the same again as a run of another name. `data` are options that the run was not told, and took from
-  /// the workspace; with a `sibling` it is the sibling's file with another rate.
-  func settingsText(verb: String, file: String, data: [TypedSetting], like sibling: RunFolder?) throws -> String {
+  /// A settings file that trains the same again as a run of another name. `taken` are options that the run was not
+  /// told, and took from the workspace; with a `sibling` it is the sibling's file with another rate.
+  func settingsText(_ verb: RunVerb, taken: [TypedSetting], like sibling: RunFolder?) throws -> String {
     if let sibling, let rate = learningRate, try fileExists(sibling.settings) {
       let text = String(decoding: try readFile(sibling.settings, limit: 1 << 20), as: UTF8.self)
       return text.split(separator: "\n", omittingEmptySubsequences: false)
@@ -56,7 +56,14 @@ extension TrainOptions {
     if let rate = learningRate, let index = settings.firstIndex(where: { $0.name == OptionName.lr.rawValue }) {
       settings[index].value = "\(rate)"
     }
-    settings += data.filter { setting in !settings.contains { $0.name == setting.name } }
-    return "# Trains the same again: sft \(verb) --\(file) THIS_FILE\n" + TypedSetting.yaml(settings)
+    // So that it may be used from any folder.
+    let names: [OptionName] = [.model, .prepared, .initAdapter, .config, .tokenizer, .tensorboard]
+    let paths = Set(names.map(\.rawValue) + ["files"])
+    for index in settings.indices where paths.contains(settings[index].name) {
+      if let value = settings[index].value { settings[index].value = canonicalPath(value) ?? value }
+    }
+    settings += taken.filter { setting in !settings.contains { $0.name == setting.name } }
+    return "# Trains the same again: sft \(verb.rawValue) --\(verb.settingsOption) THIS_FILE\n"
+      + TypedSetting.yaml(settings)
   }
 }

@@ -65,12 +65,12 @@ public struct LearningRateFinder {
 
   /// Opens everything; `options.maxSteps` is the range's. Throws what `sft train` would.
   public init(
-    _ options: TrainOptions, range: RateRange, workspace: Workspace, planned: @escaping (TrainingPlan) -> Void,
-    note: @escaping (String) -> Void
+    _ options: TrainOptions, range: RateRange, workspace: Workspace, inputs: TrainingInputs = TrainingInputs(),
+    planned: @escaping (TrainingPlan) -> Void, note: @escaping (String) -> Void
   ) throws {
     var options = options
     options.maxSteps = range.steps
-    let run = TrainRun(workspace: workspace, options: options, shouldStop: { false }) {
+    let run = TrainRun(workspace: workspace, options: options, inputs: inputs, shouldStop: { false }) {
       switch $0 {
       case .note(let text): note(text)
       case .planned(let plan): planned(plan)

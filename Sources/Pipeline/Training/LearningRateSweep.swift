@@ -22,10 +22,10 @@ public struct LearningRateSweep {
     self.workspace = workspace
     self.verb = verb
     stem = try options.run ?? (options.resume ? Self.newestStem(rates, workspace) : Self.freeStem(rates, workspace))
-    let charts = options.resume ? nil : try options.tensorboard.map(TensorBoardLog.folder)
+    let tensorboard = options.resume ? nil : try options.tensorboard.map(TensorBoardLog.folder)
     for name in names {
       if !options.resume { try workspace.checkFree(name) }
-      try workspace.checkUncharted(name, charts)
+      try workspace.checkNoEvents(name, tensorboard)
     }
   }
 

@@ -9,15 +9,16 @@ import Tokenizing
 import Training
 import Weights
 
-/// Training of a decoder from random weights on plain text, from options to outcome.
-public struct PretrainRun {
-  private let workspace: Workspace
+/// A run on plain text, of a decoder from random weights.
+public struct PretrainRun: RunSource {
+  let workspace: Workspace
   /// nil where a run is to be gone on with and nothing is said of it.
   private let source: PretrainSource?
-  private let options: TrainOptions
+  let options: TrainOptions
   private let shouldStop: () -> Bool
-  private let event: (TrainEvent) -> Void
+  let event: (TrainEvent) -> Void
   private let sibling: RecordedRun?
+  let verb = RunVerb.pretrain
 
   /// A new run with a `sibling` has all of its settings but the learning rate, and its text.
   public init(
@@ -34,22 +35,15 @@ public struct PretrainRun {
 
   /// Run folder and outcome; the outcome is nil where the run was finished before.
   public func callAsFunction() throws -> (RunFolder, TrainingOutcome?) {
-    if options.resume {
-      // Of a sweep, some runs may not have been started.
-      if let recorded = try workspace.runToResume(options.run, orNone: sibling != nil) { return try resume(recorded) }
-    } else if let name = options.run {
-      try workspace.checkFree(name)
-    }
-    if let sibling { return try start(like: sibling) }
+    try RunLauncher(source: self, sibling: sibling)()
+  }
+
+  func start() throws -> RunStart {
     guard let source else {
       throw SFTError(
         .usage, "there is nothing to train",
         advice: "Give files of text, \(OptionName.config), and \(OptionName.tokenizer) or \(OptionName.vocabSize)")
     }
-    return try start(source)
-  }
-
-  private func start(_ source: PretrainSource) throws -> (RunFolder, TrainingOutcome?) {
     let threads = options.threads ?? Compute.availableThreads
     let compute = Compute(engine: options.engine ?? .auto, threads: threads)
     let tokenizerFolder = try source.tokenizerFolder(workspace, threads: threads, event)
@@ -79,12 +73,9 @@ public struct PretrainRun {
       Planner.Run(settings: settings, checkpoints: options.keepCheckpoints ?? 2, maxLength: model.contextLength),
       source.configuration, model, windows)
     let weights = TrainableWeights(model)
-    let charts = try options.tensorboard.map(TensorBoardLog.folder)
+    let tensorboard = try options.tensorboard.map(TensorBoardLog.folder)
     let template = try PromptTemplate.named("alpaca")
-    let (held, configuration) = try workspace.newRun(
-      options.run, charts: charts,
-      settings: options.settingsText(verb: "pretrain", file: "settings", data: [], like: nil)
-    ) { place, final in
+    return RunStart(tensorboard: tensorboard) { place, final in
       try createDirectory(place.blueprint)
       try copyFiles(Tokenizer.files(in: tokenizerFolder).map { tokenizerFolder + "/" + $0 }, to: place.blueprint)
       try writeAtomically(JSONValue.object(object).serialized + "\n", to: place.blueprint + "/config.json")
@@ -93,11 +84,12 @@ public struct PretrainRun {
         baseDigest: try Digest(ofFile: place.blueprint + "/config.json"), tokenizer: tokenizer.digest,
         templateName: "alpaca", template: template.source, maxLength: model.contextLength, prepared: corpus.reference,
         settings: settings, quantization: nil, saveEvery: options.saveEvery ?? 50,
-        keepCheckpoints: options.keepCheckpoints ?? 2, epochs: options.recordedEpochs, tensorboard: charts,
+        keepCheckpoints: options.keepCheckpoints ?? 2, epochs: options.recordedEpochs, tensorboard: tensorboard,
         linearAlgebra: LinearAlgebra.report(), pretrained: source)
+    } job: { folder, configuration in
+      describe(corpus.summary, windows, model)
+      return try job(folder, configuration, weights, tokenizer, windows)
     }
-    describe(corpus.summary, windows, model)
-    return (held.folder, try workspace.start(held, try job(held.folder, configuration, weights, tokenizer, windows)))
   }
 
   /// Tells what the run will take, and throws `usage` where it does not fit.
@@ -111,29 +103,18 @@ public struct PretrainRun {
     RunFolder((canonicalPath(workspace.runsPath) ?? workspace.runsPath) + "/" + run.name).blueprint
   }
 
-  /// A run that differs from a recorded one in its rate alone.
-  private func start(like sibling: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
-    try refuseOtherVerb(sibling)
-    var configuration = sibling.configuration.withRate(options.learningRate)
-    if options.resume { try refuseChanges(configuration, options.run ?? "of that rate") }
-    let (model, tokenizer, windows) = try open(RecordedRun(folder: sibling.folder, configuration: configuration))
-    try announce(Planner.Run(configuration), sibling.folder.name, model, windows)
-    try configuration.moveCharts(to: options.tensorboard)
-    configuration.linearAlgebra = LinearAlgebra.report()
-    let (held, recorded) = try workspace.newRun(
-      options.run, charts: configuration.tensorboard,
-      settings: options.settingsText(verb: "pretrain", file: "settings", data: [], like: sibling.folder)
-    ) { place, final in
+  func start(_ configuration: RunConfiguration, like folder: RunFolder) throws -> RunStart {
+    let (model, tokenizer, windows) = try open(RecordedRun(folder: folder, configuration: configuration))
+    try announce(Planner.Run(configuration), folder.name, model, windows)
+    return RunStart(tensorboard: configuration.tensorboard) { place, final in
       try createDirectory(place.blueprint)
-      try copyFiles(
-        try directoryEntries(sibling.folder.blueprint).map { sibling.folder.blueprint + "/" + $0 }, to: place.blueprint)
+      try copyFiles(try directoryEntries(folder.blueprint).map { folder.blueprint + "/" + $0 }, to: place.blueprint)
+      var configuration = configuration
       configuration.model = blueprintPath(final)
       return configuration
+    } job: {
+      try job($0, $1, TrainableWeights(model), tokenizer, windows)
     }
-    return (
-      held.folder,
-      try workspace.start(held, try job(held.folder, recorded, TrainableWeights(model), tokenizer, windows))
-    )
   }
 
   private func describe(_ corpus: CorpusStage.Summary, _ windows: Windows, _ model: ModelConfiguration) {
@@ -175,16 +156,11 @@ public struct PretrainRun {
 
   // MARK: - Going on
 
-  private func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
+  func job(_ recorded: RecordedRun) throws -> TrainingJob {
     let (folder, configuration) = (recorded.folder, recorded.configuration)
-    try refuseOtherVerb(recorded)
-    try refuseChanges(configuration, folder.name)
-    let outcome = try workspace.resume(recorded, charts: options.tensorboard, event: event) {
-      let (model, tokenizer, windows) = try open(recorded)
-      try announce(Planner.Run(configuration), folder.name, model, windows)
-      return try job(folder, configuration, TrainableWeights(model), tokenizer, windows)
-    }
-    return (folder, outcome)
+    let (model, tokenizer, windows) = try open(recorded)
+    try announce(Planner.Run(configuration), folder.name, model, windows)
+    return try job(folder, configuration, TrainableWeights(model), tokenizer, windows)
   }
 
   /// What a run is made from, as its folder and its configuration have it. Throws what is gone or has changed.
@@ -210,18 +186,7 @@ public struct PretrainRun {
     return (model, tokenizer, windows)
   }
 
-  private func refuseOtherVerb(_ recorded: RecordedRun) throws {
-    let (folder, configuration) = (recorded.folder, recorded.configuration)
-    guard configuration.settings.method == .pretrain, configuration.pretrained != nil else {
-      throw SFTError(
-        .usage, "run \(folder.name) was started by `sft train`",
-        advice: "Go on with it with `\(configuration.resumeCommand(folder))`")
-    }
-  }
-
-  private func refuseChanges(_ configuration: RunConfiguration, _ name: String) throws {
-    let training = TrainRun(workspace: workspace, options: options, shouldStop: shouldStop, event: event)
-    let isChanged = source.map { $0 != configuration.pretrained } ?? false
-    try training.refuseChanges(configuration, name, more: isChanged ? ["the files or the model's flags"] : [])
+  func changes(from configuration: RunConfiguration) -> [String] {
+    source.map { $0 != configuration.pretrained } ?? false ? ["the files or the model's flags"] : []
   }
 }

@@ -22,9 +22,9 @@ public struct Profile: Sendable, Codable, Equatable {
   public var threads: Int
   /// Wall time, from the first batch to the last file saved.
   public var seconds: Double
-  /// Of these, neither validation's nor saving's.
+  /// Wall time without that of validations and of saving.
   public var trainingSeconds: Double
-  /// Of all threads together.
+  /// CPU time of all threads together.
   public var cpuSeconds: Double
   /// CPU time / (wall time × threads). Threads that wait for work a few microseconds are awake, and count.
   public var utilization: Double

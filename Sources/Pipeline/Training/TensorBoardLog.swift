@@ -1,7 +1,7 @@
 import Core
 import Files
-import JSON
 import FoundationEssentials
+import JSON
 import TensorBoard
 import Training
 

@@ -48,7 +48,8 @@ extension TrainRun {
       }, savedModules: options.savedModules)
   }
 
-  /// The same for a run whose settings are those of another; it is called `name`.
+  /// What the run `name`, whose settings are those of another run, trains, as it is at the start. Throws `usage` where the
+  /// adapter to start from is not given, and `badData` where it is another one.
   func newParameters(
     _ settings: TrainingSettings, _ name: String, _ base: BaseModel, _ data: PreparedData
   ) throws -> TrainedParameters {

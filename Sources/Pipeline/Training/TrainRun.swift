@@ -5,14 +5,15 @@ import Models
 import Tokenizing
 import Training
 
-/// A run, from options to outcome.
-public struct TrainRun {
+/// A run on prepared data, of an adapter beside a base or of all its weights.
+public struct TrainRun: RunSource {
   public let workspace: Workspace
   public let options: TrainOptions
   public let event: (TrainEvent) -> Void
   public let shouldStop: () -> Bool
   let inputs: TrainingInputs
   private let sibling: RecordedRun?
+  let verb = RunVerb.train
 
   /// A new run with a `sibling` has all of its settings but the learning rate. `inputs` are kept for the runs after it.
   public init(
@@ -27,15 +28,9 @@ public struct TrainRun {
     self.event = event
   }
 
-  /// Outcome and run folder; the outcome is nil where the run was finished before.
+  /// Run folder and outcome; the outcome is nil where the run was finished before.
   public func callAsFunction() throws -> (RunFolder, TrainingOutcome?) {
-    if options.resume {
-      // Of a sweep, some runs may not have been started.
-      if let recorded = try workspace.runToResume(options.run, orNone: sibling != nil) { return try resume(recorded) }
-    } else if let name = options.run {
-      try workspace.checkFree(name)
-    }
-    return try sibling.map { try start(like: $0) } ?? start()
+    try RunLauncher(source: self, sibling: sibling)()
   }
 
   // MARK: - A new run
@@ -71,7 +66,7 @@ public struct TrainRun {
     return SetUp(data: data, base: base, trained: trained, settings: settings)
   }
 
-  private func start() throws -> (RunFolder, TrainingOutcome?) {
+  func start() throws -> RunStart {
     try announce(plan())
     var start = try setUp()
     let (data, base) = (start.data, start.base)
@@ -88,7 +83,7 @@ public struct TrainRun {
     try options.planValidation(
       &start.settings, trainingData(data, base.tokenizer), try start.decoder(),
       lowestLayer: start.trained.adapter?.lowestLayer ?? 0)
-    return try train(start, try configuration(start))
+    return try runStart(start, try configuration(start))
   }
 
   /// What is recorded of a new run.
@@ -106,34 +101,26 @@ public struct TrainRun {
       linearAlgebra: LinearAlgebra.report())
   }
 
-  /// A run that differs from a recorded one in its rate alone.
-  private func start(like sibling: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
+  func start(_ configuration: RunConfiguration, like folder: RunFolder) throws -> RunStart {
     let name = options.run ?? "of that rate"
-    let recorded = sibling.configuration
-    guard recorded.settings.method != .pretrain else { throw otherVerb(sibling.folder, recorded) }
-    var configuration = recorded.withRate(options.learningRate)
-    if options.resume { try refuseChanges(configuration, name) }
     try announce(plan(configuration))
     let (data, base) = try open(configuration, name)
-    try configuration.moveCharts(to: options.tensorboard)
-    configuration.linearAlgebra = LinearAlgebra.report()
     let trained = try newParameters(configuration.settings, name, base, data)
-    return try train(SetUp(data: data, base: base, trained: trained, settings: configuration.settings), configuration)
+    return try runStart(
+      SetUp(data: data, base: base, trained: trained, settings: configuration.settings), configuration)
   }
 
-  private func train(_ start: SetUp, _ configuration: RunConfiguration) throws -> (RunFolder, TrainingOutcome?) {
+  private func runStart(_ start: SetUp, _ configuration: RunConfiguration) throws -> RunStart {
     let decoder = try start.decoder()
-    let settings = try options.settingsText(
-      verb: "train", file: "config", data: [TypedSetting(name: "prepared", value: start.data.artifact.path)],
-      like: sibling?.folder)
-    let (held, _) = try workspace.newRun(options.run, charts: configuration.tensorboard, settings: settings) { _, _ in
-      configuration
-    }
-    return (
-      held.folder,
-      try workspace.start(held, job(held.folder, configuration, start.data, start.base, decoder, start.trained))
-    )
+    let path = start.data.artifact.path
+    return RunStart(
+      tensorboard: configuration.tensorboard,
+      taken: [TypedSetting(name: OptionName.prepared.rawValue, value: canonicalPath(path) ?? path)],
+      record: { _, _ in configuration },
+      job: { try job($0, $1, start.data, start.base, decoder, start.trained) })
   }
+
+  func changes(from configuration: RunConfiguration) -> [String] { [] }
 
   func job(
     _ folder: RunFolder, _ configuration: RunConfiguration, _ data: PreparedData, _ base: BaseModel,

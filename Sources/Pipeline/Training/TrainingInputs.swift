@@ -59,7 +59,7 @@ public final class TrainingInputs {
     // Two bases need not be in memory at once.
     base = nil
     let model = try BaseModel(
-      opened, workspace: workspace, quantization: quantization, packs: isFrozen, compute: compute)
+      opened, workspace: workspace, quantization: quantization, usesPanels: isFrozen, compute: compute)
     base = (folder, isFrozen, compute, model)
     return model
   }

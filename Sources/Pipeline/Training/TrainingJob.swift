@@ -79,7 +79,7 @@ struct TrainingJob {
       settings, adapter: trained.adapter != nil, quantized: decoder.isQuantized,
       blocks: decoder.configuration.layers)
     let compute = Compute(engine: settings.engine, threads: settings.threads)
-    var charts: TensorBoardLog?
+    var tensorboard: TensorBoardLog?
     let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
     let profiler = profile ? RunProfiler(threads: settings.threads) : nil
     let trainer = Trainer(
@@ -90,7 +90,7 @@ struct TrainingJob {
       keptCheckpoints: configuration.keepCheckpoints,
       hooks: hooks(inference) {
         event(.metric($0))
-        try charts?.write($0)
+        try tensorboard?.write($0)
       },
       profiler: profiler?.profiler)
     let firstStep = isResuming ? try resume(trainer) : 0
@@ -101,11 +101,11 @@ struct TrainingJob {
     }
     for remark in settings.remarks(cores: Compute.availableThreads) { event(.note(remark)) }
     let outcome = try recordingFailure(after: firstStep) {
-      charts = try configuration.tensorboard.map {
+      tensorboard = try configuration.tensorboard.map {
         try TensorBoardLog($0, run: folder, configuration, firstStep: firstStep) { event(.note($0)) }
       }
       let outcome = try trainer.train()
-      try charts?.close(isFinished: !outcome.interrupted)
+      try tensorboard?.close(isFinished: !outcome.interrupted)
       if !outcome.interrupted { try FinishedMark.write(outcome, folder) }
       return outcome
     }

@@ -10,9 +10,9 @@ public struct ValidationForecast: Sendable, Equatable {
   public var used: Int
   /// Validations of the whole run.
   public var times: Int
-  /// What one of them takes, in updates, sample answer included: worked out, not measured.
+  /// Time of one validation, sample answer included, in updates: worked out, not measured.
   public var updates: Double
-  /// What all of them take, as a share of what all updates do.
+  /// Time of all validations, as a share of that of all updates.
   public var share: Double
 
   init(_ settings: TrainingSettings, _ cost: ValidationCost, records: Int) {

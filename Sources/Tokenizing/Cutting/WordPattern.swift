@@ -5,7 +5,7 @@ package enum WordPattern: Sendable, Equatable {
   /// GPT-4's, LLaMA 3's and Qwen 2's: contractions in any case, a leading mark joins a word, line breaks apart, and at
   /// most `digits` numerals together.
   case modern(digits: Int)
-  /// The same with one numeral at a time, and combining marks among the letters (Qwen 3.5).
+  /// As `modern`, with one numeral at a time, and combining marks among the letters (Qwen 3.5).
   case modernWithMarks
   /// GPT-4o's, and Mistral's without contractions: a word is capitals and then small letters.
   case cased(digits: Int, contractions: Bool)

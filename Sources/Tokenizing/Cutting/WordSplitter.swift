@@ -122,8 +122,8 @@ struct WordSplitter {
     }
   }
 
-  /// The same in any case. `ſ` (U+017F, bytes C5 BF) is an s in another case; `| 0x20` moves no byte but a capital onto
-  /// one of the letters.
+  /// Bytes of `'s`, `'t`, `'re`, `'ve`, `'m`, `'ll` or `'d` in any case, given what follows the apostrophe; else 0. `ſ`
+  /// (U+017F, bytes C5 BF) is an s in another case; `| 0x20` moves no byte but a capital onto one of the letters.
   @inline(__always)
   func anyCaseContractionLength(_ second: UInt8, _ third: UInt8) -> Int {
     if second == 0xc5, third == 0xbf { return 3 }

@@ -86,7 +86,8 @@ struct DecoderChain: Sendable {
     return Array(rest)
   }
 
-  /// The same for one token that comes in fragments.
+  /// Strips a token that comes in fragments: `content` at its start as often as is left to step `index`, and up to `stop` times
+  /// at its end. Gives what is certain, and holds back what may still be stripped.
   private mutating func stripFragment(
     _ fragment: [UInt8], _ content: [UInt8], _ stop: Int, _ index: Int
   ) -> [UInt8] {

@@ -99,7 +99,7 @@ final class WordMerger {
   }
 }
 
-/// The same for long words: symbols in a linked list, pairs in a binary heap.
+/// Merges the symbols of a long word: symbols in a linked list, pairs in a binary heap.
 private struct MergeQueue {
   let merges: MergeTable
   /// A symbol that was merged into the one on its left is -1.

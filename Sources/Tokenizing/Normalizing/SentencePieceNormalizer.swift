@@ -23,7 +23,7 @@ final class SentencePieceNormalizer: Sendable, Equatable, CustomStringConvertibl
     self.kept = AddedTokenMatcher(kept)
   }
 
-  /// The same for the same normalising, but for the user-defined pieces.
+  /// What decides how text is normalised, the user-defined pieces apart: equal normalisers have equal descriptions.
   var description: String { "sentencePiece(\(mapDigest), prefix: \(addsPrefix), removesSpaces: \(removesSpaces))" }
 
   static func == (left: SentencePieceNormalizer, right: SentencePieceNormalizer) -> Bool {

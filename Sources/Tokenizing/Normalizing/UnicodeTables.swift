@@ -127,7 +127,7 @@ let canonicalDecompositions: StaticString = """
   2fa1d 2a600;
   """
 
-/// The same for compatibility, where it differs from the canonical one.
+/// Code point and its whole compatibility decomposition where it differs from the canonical one, a semicolon after each.
 let compatibleDecompositions: StaticString = """
   a0 20; a8 20 308; aa 61; af 20 304; b2 32; b3 33; b4 20 301; b5 3bc; b8 20 327; b9 31; ba 6f; bc 31 2044 34;
   bd 31 2044 32; be 33 2044 34; 132 49 4a; 133 69 6a; 13f 4c b7; 140 6c b7; 149 2bc 6e; 17f 73; 1c4 44 5a 30c;

@@ -1,8 +1,9 @@
 import Core
 import JSON
 
-/// GPT-2 (Radford et al. 2019) in Hugging Face's words: the keys of its `config.json` (transformers' GPT2Config) and the names of
-/// its tensors (GPT2LMHeadModel). Linears are Conv1D, stored [in, out]; queries, keys and values are one of them.
+/// GPT-2 (Radford et al. 2019) in Hugging Face's words: the keys of its `config.json` (transformers' GPT2Config) and
+/// the names of its tensors (GPT2LMHeadModel). Linears are Conv1D, stored [in, out]; queries, keys and values are one
+/// of them.
 enum GPT2: Family {
   private static let activations: [String: ModelConfiguration.Activation] = [
     "gelu": .gelu, "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh,

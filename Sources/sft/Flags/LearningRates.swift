@@ -1,12 +1,20 @@
 import ArgumentParser
 import Core
 
-/// One learning rate, or several with commas between.
+/// One learning rate, or several with commas between, or `auto` for one that is to be found.
 struct LearningRates: ExpressibleByArgument {
+  private static let auto = "auto"
+
   private let parts: [(text: String, value: Double?)]
+  let isAuto: Bool
 
   /// nil for one that is no number; parts of a list are looked at by `validate`, which can say more.
   init?(argument: String) {
+    isAuto = argument == Self.auto
+    if isAuto {
+      parts = []
+      return
+    }
     parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { (String($0), Double($0)) }
     if parts.count == 1, parts[0].value == nil { return nil }
   }
@@ -17,7 +25,7 @@ struct LearningRates: ExpressibleByArgument {
   func validate() throws {
     for (text, value) in parts where value == nil {
       throw ValidationError(
-        "\(OptionName.lr) takes a rate, or several such as 1e-4,3e-4,1e-3; "
+        "\(OptionName.lr) takes a rate, auto, or several such as 1e-4,3e-4,1e-3; "
           + (text.isEmpty ? "one of these is empty." : "'\(text)' is no number."))
     }
     for value in values { try positive(value, OptionName.lr.description) }

@@ -22,7 +22,8 @@ extension RunOption {
 }
 
 extension TrainOptions {
-  /// The same. Throws for a value that an option cannot have, and for an option of adapters beside --full.
+  /// These options. Throws `ValidationError` for a value that an option cannot have, and for an option of adapters beside
+  /// --full.
   func checked() throws -> TrainOptions {
     if let fault { throw ValidationError(fault) }
     if full, let option = adaptersOption {

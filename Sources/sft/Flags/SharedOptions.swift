@@ -1,5 +1,6 @@
-import Core
 import ArgumentParser
+import Core
+import Loading
 import Pipeline
 
 /// Where the artifacts and runs are, and how much is said.
@@ -51,7 +52,12 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     name: .long,
-    help: .takes("NAME|FILE", "Shipped template or template file (default: the newest run's, else alpaca)."))
+    help: .takes(
+      "NAME|FILE",
+      """
+      Shipped or built-in template, template file, or model for the model's own (default: the newest run's, else \
+      alpaca).
+      """))
   var template: String?
 }
 
@@ -64,6 +70,17 @@ struct AdapterChoice: ParsableArguments {
 
   @Flag(name: .long, help: "Use the base alone.")
   var base = false
+}
+
+/// What columns of tables, or members of objects, are called.
+struct ColumnFlags: ParsableArguments {
+  @Option(
+    name: .long,
+    help: .takes(
+      "FIELD=COLUMN,…",
+      "What holds a record's fields, where that is not named as usual: instruction=task,output=text."),
+    transform: { try ColumnNames($0) })
+  var columns = ColumnNames()
 }
 
 /// How many threads a verb takes that computes without a model's options.

@@ -20,7 +20,9 @@ struct TrainingFlags: ParsableArguments {
   }
 
   /// The rates where there are several; each is then a run.
-  var sweep: [Double]? { learning.rates.flatMap { $0.single == nil ? $0.values : nil } }
+  var sweep: [Double]? { learning.rates.flatMap { $0.values.count > 1 ? $0.values : nil } }
+  /// Whether the rate is to be found first.
+  var findsRate: Bool { learning.rates?.isAuto ?? false }
 }
 
 /// Which run it is.

@@ -11,8 +11,14 @@ struct OptionTable {
     var isFlag: Bool
     var isPositional: Bool
     var isRepeating: Bool
+    /// What stands for its value in the help; nil for a flag.
+    var placeholder: String?
+    /// The group that the help shows it in.
+    var group: String
     /// In a line.
     var help: String
+    /// Where the help does not say it.
+    var standard: String?
   }
 
   let entries: [Entry]
@@ -29,7 +35,10 @@ struct OptionTable {
       guard let name = isPositional ? argument["valueName"]?.string.map(Self.positionalName) : long else { return nil }
       return Entry(
         name: name, isFlag: argument["kind"]?.string == "flag", isPositional: isPositional,
-        isRepeating: argument["isRepeating"]?.bool ?? false, help: argument["abstract"]?.string ?? "")
+        isRepeating: argument["isRepeating"]?.bool ?? false,
+        placeholder: argument["kind"]?.string == "flag" ? nil : argument["valueName"]?.string,
+        group: argument["sectionTitle"]?.string ?? "", help: argument["abstract"]?.string ?? "",
+        standard: argument["defaultValue"]?.string)
     }
   }
 

@@ -2,7 +2,7 @@ import ArgumentParser
 import Pipeline
 import Synchronization
 
-/// Options in a file. What they say is taken in before anything is parsed: `TypedArguments.withSettings`.
+/// Options in a file, named by `--config`. It is taken in before anything is parsed: `TypedArguments.withSettings`.
 struct SettingsFlags: ParsableArguments {
   @Option(name: .long, help: .takes("FILE", "Options in YAML, named as here without dashes; those that are typed win."))
   var config: String?
@@ -11,7 +11,7 @@ struct SettingsFlags: ParsableArguments {
   var printConfig = false
 }
 
-/// The same where `--config` is a model's.
+/// Options in a file, named by `--settings`: for a verb whose `--config` is a model's.
 struct NamedSettingsFlags: ParsableArguments {
   @Option(name: .long, help: .takes("FILE", "Options in YAML, named as here without dashes; those that are typed win."))
   var settings: String?

@@ -93,10 +93,10 @@ struct LineHistory {
   private static let limit = 1000
   private var lines: [String] = []
   private var draft = ""
-  /// Which is shown; nil for the draft.
+  /// Index of the line that is shown; nil for the draft.
   private var place: Int?
 
-  /// Neither empty lines nor one again.
+  /// Adds a line, unless it is empty or the same as the last.
   mutating func add(_ line: String) {
     leave()
     guard !line.isEmpty, line != lines.last else { return }

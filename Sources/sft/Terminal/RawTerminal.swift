@@ -37,7 +37,7 @@ enum RawTerminal {
     apply()
   }
 
-  /// Again, where a shell may have changed it.
+  /// Puts the terminal into raw mode; called again where a shell may have changed it.
   static func apply() {
     var raw = original
     raw.c_iflag &= ~tcflag_t(BRKINT | ICRNL | INPCK | ISTRIP | IXON)

@@ -11,7 +11,12 @@ struct Eval: ParsableCommand {
     examples: ["sft eval --data eval.jsonl", "sft eval --data eval.jsonl --base --overlong drop --json"])
 
   struct Records: ParsableArguments {
-    @Option(name: .long, help: .takes("FILE", "Alpaca-style JSONL file or JSON array; - for standard input."))
+    @Option(
+      name: .long,
+      help: .takes(
+        "FILE",
+        "Records in any format that `sft prepare` takes; - for standard input, or a folder, or a dataset of the hub as owner/name:split."
+      ))
     var data: String
 
     @Option(name: .long, help: .takes("POLICY", "What to do with longer records."))
@@ -22,6 +27,7 @@ struct Eval: ParsableCommand {
   }
 
   @OptionGroup(title: "Records") var records: Records
+  @OptionGroup(title: "Records") var columns: ColumnFlags
   @OptionGroup(title: "Model") var choice: AdapterChoice
   @OptionGroup(title: "Model") var model: ModelOptions
   @OptionGroup(title: "General") var common: CommonOptions
@@ -31,11 +37,11 @@ struct Eval: ParsableCommand {
     let workspace = Workspace(common.workspace, remark: progress.remark, progress: progress.show) { progress.note($0) }
     var options = InferenceOptions(model)
     options.apply(choice)
-    options.packs = true
+    options.usesPanels = true
     let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
     progress.note("evaluating \(session.base.name) with \(session.description)")
     let evaluation = try session.evaluate(
-      records: records.data, overlong: records.overlong, maxLength: records.maxLength
+      records: records.data, columns: columns.columns, overlong: records.overlong, maxLength: records.maxLength
     ) { done, total in
       progress.update(done, of: total, "records", isMilestone: false)
     }

@@ -8,7 +8,8 @@ struct InspectActivations: ParsableCommand {
     verb: "inspect activations",
     abstract: """
       What every part of a model gives for a text, layer by layer: shape, norm, mean, and the first and last values at the \
-      last token. Tests/Fixtures/inspect_activations.py gives the same of transformers, and compares the two.
+      last token. In sft's sources Tests/Fixtures/inspect_activations.py gives the same of transformers, and compares \
+      the two.
       """,
     usage: "\(OptionName.text) <TEXT> [options]",
     examples: [

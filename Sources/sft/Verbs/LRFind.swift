@@ -19,13 +19,13 @@ struct LRFind: ParsableCommand {
 
   struct Rates: ParsableArguments {
     @Option(name: .long, help: .takes("RATE", "The first update's rate."))
-    var lrFrom = 1e-6
+    var lrFrom = RateRange.standard.lowest
 
     @Option(name: .long, help: .takes("RATE", "The last update's rate."))
-    var lrTo = 1.0
+    var lrTo = RateRange.standard.highest
 
     @Option(name: .long, help: .takes("N", "Updates, if it does not end early."))
-    var steps = 100
+    var steps = RateRange.standard.steps
 
     func validate() throws {
       try positive(lrFrom, OptionName.lrFrom.description)
@@ -58,25 +58,34 @@ struct LRFind: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace, progress: progress.showOrStop) { progress.note($0) }
-    let (lrFrom, lrTo, steps) = (range.lrFrom, range.lrTo, range.steps)
-    let finder = try LearningRateFinder(
-      try options(), range: RateRange(lowest: lrFrom, highest: lrTo, steps: steps), workspace: workspace,
-      planned: { progress.note(PlanView($0).short) }, note: { progress.note($0) })
-    let settings = finder.settings
-    progress.note(
-      "range test  \(steps) updates at rates from \(scientific(lrFrom)) to \(scientific(lrTo)), on \(settings.model)")
-    let every = max(1, steps / 10)
-    let report = try finder { point in
-      progress.update(
-        point.step, of: steps, "lr \(scientific(point.lr, 2))  loss \(fixed(point.loss, 4))",
-        isMilestone: point.step == 1 || point.step == steps || point.step % every == 0)
-    }
-    progress.close()
-    let folder = try report.write(to: workspace)
+    let range = RateRange(lowest: range.lrFrom, highest: range.lrTo, steps: range.steps)
+    let (report, folder) = try findRate(try options(), range, workspace, progress)
     if common.json { try Terminal.printJSON(report) } else { print(RangeView(report, columns: Terminal.columns).text) }
     for name in RangeReport.files {
       let place = "written to \(folder)/\(name)"
       if common.json { progress.note(place) } else { Terminal.show(place) }
     }
   }
+}
+
+/// Runs a range test with the display of it. Returns what it says, and the folder that it is written to.
+func findRate(
+  _ options: TrainOptions, _ range: RateRange, _ workspace: Workspace, _ progress: Progress,
+  inputs: TrainingInputs = TrainingInputs()
+) throws -> (RangeReport, folder: String) {
+  let finder = try LearningRateFinder(
+    options, range: range, workspace: workspace, inputs: inputs,
+    planned: { progress.note(PlanView($0).short) }, note: { progress.note($0) })
+  let steps = range.steps
+  progress.note(
+    "range test  \(steps) updates at rates from \(scientific(range.lowest)) to \(scientific(range.highest)), on "
+      + finder.settings.model)
+  let every = max(1, steps / 10)
+  let report = try finder { point in
+    progress.update(
+      point.step, of: steps, "lr \(scientific(point.lr, 2))  loss \(fixed(point.loss, 4))",
+      isMilestone: point.step == 1 || point.step == steps || point.step % every == 0)
+  }
+  progress.close()
+  return (report, try report.write(to: workspace))
 }

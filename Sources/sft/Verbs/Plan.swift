@@ -1,5 +1,5 @@
-import Core
 import ArgumentParser
+import Core
 import Pipeline
 
 struct Plan: ParsableCommand {
@@ -14,6 +14,7 @@ struct Plan: ParsableCommand {
   @OptionGroup var adapter: AdapterFlags
   @OptionGroup var training: TrainingFlags
   @OptionGroup(title: "Computing") var trunk: Train.TrunkFlags
+  @OptionGroup(title: "Settings file") var settings: SettingsFlags
   @OptionGroup(title: "General") var common: CommonOptions
 
   func validate() throws {

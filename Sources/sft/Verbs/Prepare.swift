@@ -47,7 +47,7 @@ struct Prepare: ParsableCommand {
     @Option(
       name: .long,
       help: .takes(
-        "DAY", "Today's date for templates that write it, as 2024-07-26 (default: the day of the first run)."))
+        "DAY", "Today's date for templates that write it, as 2024-07-26 (default: today)."))
     var date: PinnedDate?
 
     @Option(name: .long, help: .takes("N", "Longest record in tokens (default: the model's context)."))
@@ -88,14 +88,6 @@ struct Prepare: ParsableCommand {
     )
     var dataFormat: DataFormat?
 
-    @Option(
-      name: .long,
-      help: .takes(
-        "FIELD=COLUMN,…",
-        "What holds a record's fields, where that is not named as usual: instruction=task,output=text."),
-      transform: { try ColumnNames($0) })
-    var columns = ColumnNames()
-
     @Flag(name: .long, help: "Keep only the first of equal records.")
     var dedupe = false
 
@@ -117,6 +109,7 @@ struct Prepare: ParsableCommand {
 
   @OptionGroup(title: "Model and template") var form: Form
   @OptionGroup(title: "Validation") var split: Split
+  @OptionGroup(title: "Records") var columns: ColumnFlags
   @OptionGroup(title: "Records") var selection: Selection
   @OptionGroup(title: "Computing") var computing: ThreadOption
   @OptionGroup(title: "Settings file") var settings: SettingsFlags
@@ -127,7 +120,7 @@ struct Prepare: ParsableCommand {
     let workspace = Workspace(common.workspace, progress: progress.show) { progress.note($0) }
     let options = PrepareOptions(
       files: files, model: form.model, template: form.template, format: selection.dataFormat,
-      columns: selection.columns, trainOn: form.trainOn, date: form.date, maxLength: form.maxLength,
+      columns: columns.columns, trainOn: form.trainOn, date: form.date, maxLength: form.maxLength,
       overlong: form.overlong,
       validationShare: split.share ?? 0.05, validationFile: split.file, seed: split.seed, dedupe: selection.dedupe,
       skipBad: selection.skipBad, onlyEmptyInput: selection.onlyEmptyInput,

@@ -1,5 +1,5 @@
-import Core
 import ArgumentParser
+import Core
 import Pipeline
 
 struct Pretrain: ParsableCommand {
@@ -16,7 +16,7 @@ struct Pretrain: ParsableCommand {
     ])
 
   struct NewModel: ParsableArguments {
-    @Option(name: .long, help: .takes("FILE", "The new model's config.json, of a GPT-2 of any size."))
+    @Option(name: .long, help: .takes("FILE", "The new model's config.json, of any family and size."))
     var config: String?
 
     @Option(name: .long, help: .takes("DIR", "A folder with the tokenizer to use."))
@@ -59,6 +59,7 @@ struct Pretrain: ParsableCommand {
 
   func validate() throws {
     _ = try options()
+    if training.findsRate { throw ValidationError("\(OptionName.lr) auto goes with `sft train`.") }
     if which.resume, files.isEmpty {
       guard new.config == nil, new.tokenizer == nil, new.vocabSize == nil, new.stride == nil else {
         throw ValidationError(

@@ -35,8 +35,7 @@ struct Render: ParsableCommand {
       help: .takes(
         "NAME|FILE",
         """
-        The model's own (model), a built-in one (\(ChatTemplate.builtInNames.joined(separator: ", "))) or a Jinja file \
-        (default: model).
+        The model's own (model), a built-in one (\(ChatTemplate.builtInNames.joined(separator: ", "))) or a Jinja file.
         """))
     var template = "model"
 

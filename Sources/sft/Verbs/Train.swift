@@ -49,17 +49,34 @@ struct Train: ParsableCommand {
   }
 
   func run() throws {
-    let asked = try options()
+    var asked = try options()
     let inputs = TrainingInputs()
+    // A run that is gone on with has its rate.
+    if training.findsRate, !asked.resume { asked.learningRate = try foundRate(asked, inputs) }
+    let found = asked
     let train: TrainingCommand = { workspace, options, sibling, event in
       try TrainRun(
-        workspace: workspace, options: options ?? asked, inputs: inputs, sibling: sibling,
+        workspace: workspace, options: options ?? found, inputs: inputs, sibling: sibling,
         shouldStop: { Interrupt.requested }, event: event)()
     }
     if let rates = training.sweep {
-      try runSweep(rates, asked, verb: "train", common, train)
+      try runSweep(rates, found, verb: "train", common, train)
     } else {
       try runTraining(common, train)
     }
+  }
+  /// What a range test with these options suggests. Throws `usage` where its curve gives no answer.
+  private func foundRate(_ options: TrainOptions, _ inputs: TrainingInputs) throws -> Double {
+    if let name = options.run { try Workspace(common.workspace, progress: { _ in }) { _ in }.checkFree(name) }
+    let progress = Progress(quiet: common.quiet)
+    let workspace = Workspace(common.workspace, progress: progress.showOrStop) { progress.note($0) }
+    let (report, folder) = try findRate(options, .standard, workspace, progress, inputs: inputs)
+    guard let rate = report.suggestion else {
+      throw SFTError(
+        .usage, "no learning rate was found: \(report.reason ?? "the curve gives no answer")", file: folder,
+        advice: "Give one with \(OptionName.lr)")
+    }
+    progress.note("suggested   lr \(scientific(rate)), from the curve in \(folder)")
+    return rate
   }
 }

@@ -12,7 +12,7 @@ extension Progress {
       done, of: total, label: work.name + " ", "MB" + rate, isMilestone: isNewTenth(10 * done / total, of: work.name))
   }
 
-  /// The same while a first Ctrl-C asks for an orderly stop.
+  /// Shows work as `show` does; throws `interrupted` where a first Ctrl-C has asked for an orderly stop.
   func showOrStop(_ work: WorkProgress) throws {
     show(work)
     guard Interrupt.requested else { return }

@@ -1,8 +1,8 @@
 import Core
 import JSON
 
-/// An option of a training, declared once: how it is typed and explained, what it may be, whether a resumed run may be given another, and
-/// how a run that has it is shown. All of them are `RunOption.all`.
+/// An option of a training, declared once: how it is typed and explained, what it may be, whether a resumed run may be
+/// given another, and how a run that has it is shown. All of them are `RunOption.all`.
 public struct RunOption: Sendable {
   public let name: OptionName
   /// What stands for the value in the help; nil for a flag.
@@ -16,6 +16,9 @@ public struct RunOption: Sendable {
   /// Where a run's `config.json` has it, as in `settings.lora.rank`, and what people are told that this is.
   let shown: [(key: String, title: String)]
 
+  /// Whether a resumed run must have what the run was started with.
+  public let isFixed: Bool
+
   let isGiven: @Sendable (TrainOptions) -> Bool
   /// What is wrong with the value that was given, in a sentence; nil where nothing is.
   let fault: @Sendable (TrainOptions) -> String?
@@ -25,13 +28,13 @@ public struct RunOption: Sendable {
   let recorded: @Sendable (RunConfiguration) -> JSONValue?
 
   enum Role: Sendable {
-    /// Each update depends on it, so that a learning rate found without it would be another's.
+    /// Each update depends on the option, so that a learning rate found without it would be another's.
     case update
-    /// Only all updates together do.
+    /// Only the run as a whole depends on the option, not an update at a given rate.
     case schedule
-    /// The last bits do.
+    /// Only the last bits of what is learnt depend on the option.
     case computing
-    /// Nothing that is learnt depends on it.
+    /// Nothing that is learnt depends on the option.
     case keeping
   }
 
@@ -62,7 +65,7 @@ public struct RunOption: Sendable {
     _ name: OptionName, _ placeholder: String? = nil, _ help: String,
     given: any KeyPath<TrainOptions, Value?> & Sendable,
     bounds: Bounds? = nil, isAdapters: Bool = false, role: Role = .keeping, parameter: String? = nil,
-    shown: [(key: String, title: String)] = [],
+    shown: [(key: String, title: String)] = [], isFixed: Bool = true,
     recorded: @escaping @Sendable (RunConfiguration) -> Value?,
     change: (@Sendable (TrainOptions, RunConfiguration, Workspace) throws -> String?)? = nil
   ) {
@@ -78,9 +81,12 @@ public struct RunOption: Sendable {
       guard let value = options[keyPath: given] else { return nil }
       return value.numbers.lazy.compactMap { bounds?.fault($0, name) }.first
     }
+    self.isFixed = isFixed
     self.change =
       change ?? { options, configuration, _ in
-        guard let own = options[keyPath: given], let its = recorded(configuration), own != its else { return nil }
+        guard isFixed, let own = options[keyPath: given], let its = recorded(configuration), own != its else {
+          return nil
+        }
         return "\(name) \(own.words) (it was \(its.words))"
       }
     self.recorded = { recorded($0)?.json }
@@ -91,7 +97,7 @@ public struct RunOption: Sendable {
     _ name: OptionName, _ placeholder: String? = nil, _ help: String,
     unrecorded given: any KeyPath<TrainOptions, Value?> & Sendable
   ) {
-    self.init(name, placeholder, help, given: given, recorded: { _ in nil })
+    self.init(name, placeholder, help, given: given, isFixed: false, recorded: { _ in nil })
   }
 }
 

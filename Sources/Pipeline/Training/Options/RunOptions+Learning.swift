@@ -5,7 +5,11 @@ import Training
 /// How long a run learns, at which rate, and by which updates.
 extension RunOption {
   public static let learningRate = RunOption(
-    .lr, "RATE", "Highest learning rate; or several with commas between, each a run of its own (default: 2e-4).",
+    .lr, "RATE",
+    """
+    Highest learning rate; or several with commas between, each a run of its own; or auto, for the one that `sft lr-find` \
+    suggests (default: 2e-4).
+    """,
     given: \.learningRate, bounds: .positive, role: .schedule,
     shown: [("settings.schedule.learningRate", "learning rate")], recorded: { $0.settings.schedule.learningRate })
 

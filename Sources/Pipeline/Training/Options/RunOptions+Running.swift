@@ -61,8 +61,8 @@ extension RunOption {
 
   public static let tensorboard = RunOption(
     .tensorboard, "DIR", "Write TensorBoard's event files to DIR/RUN; a resumed run goes on with it.",
-    given: \.tensorboard, shown: [("tensorboard", "TensorBoard folder")], recorded: { $0.tensorboard },
-    change: { _, _, _ in nil })
+    given: \.tensorboard, shown: [("tensorboard", "TensorBoard folder")], isFixed: false,
+    recorded: { $0.tensorboard })
 
   public static let profile = RunOption(
     .profile, nil, "Say at the end where the time went, operation by operation.", unrecorded: \.givenProfile)

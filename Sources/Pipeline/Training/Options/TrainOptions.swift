@@ -69,9 +69,9 @@ public struct TrainOptions: Sendable {
 extension TrainOptions {
   static let standardEpochs = 3.0
   static let standardSeed: UInt64 = 42
-  /// As many as make products with weights fast, and as validations take at least.
+  /// Rows of a micro-batch that make products with weights fast; validations take as many at least.
   static let joinedRows = 512
-  /// More at once gain nothing.
+  /// Tokens of a validation batch, at most: more at once gain nothing.
   static let mostValidationTokens = 4096.0
 
   var recordedEpochs: Double? { maxSteps == nil ? epochs ?? Self.standardEpochs : nil }

@@ -6,7 +6,7 @@ import Core
 ///
 /// Products x · W read a panel as it lies. Those by Wᵀ transpose it again in blocks of 64 × 64, of which each is one run of
 /// memory, so that one copy serves both directions.
-public final class PackedMatrix: Sendable {
+public final class PanelMatrix: Sendable {
   public static let panelColumns = ProductSum.panelColumns
 
   /// k and n.

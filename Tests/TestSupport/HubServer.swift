@@ -1,19 +1,18 @@
 import Files
 import Foundation
-import Hub
 import JSON
 import Synchronization
-import TestSupport
 
 /// A hub on this machine with one repository, which sends large files to another host and misbehaves where it is told to.
-final class HubServer: Sendable {
-  static let commit = "0123456789abcdef0123456789abcdef01234567"
+public final class HubServer: Sendable {
+  public static let commit = "0123456789abcdef0123456789abcdef01234567"
 
-  let files: [String: [UInt8]]
-  let server: MisbehavingServer
+  public let files: [String: [UInt8]]
+  public let server: MisbehavingServer
 
-  /// `listed` takes the place of what is said of each file. `misbehave` is asked first: the request's number from 0, its path, and where its range begins, if it has one.
-  init(
+  /// `listed` takes the place of what is said of each file. `misbehave` is asked first: the request's number from 0,
+  /// its path, and where its range begins, if it has one.
+  public init(
     _ files: [String: [UInt8]], listed: JSONValue? = nil,
     misbehave: @escaping @Sendable (_ number: Int, _ path: String, _ start: Int?) -> MisbehavingServer.Behaviour? = {
       _, _, _ in nil
@@ -38,26 +37,27 @@ final class HubServer: Sendable {
     }
   }
 
-  var endpoint: String { "http://127.0.0.1:\(server.port)" }
-  var paths: [String] { server.requests.map { String($0.head.split(separator: " ")[1]) } }
+  public var endpoint: String { "http://127.0.0.1:\(server.port)" }
+  public var paths: [String] { server.requests.map { String($0.head.split(separator: " ")[1]) } }
   /// Heads of the requests for files' contents.
-  var downloads: [String] { server.requests.map(\.head).filter { !$0.contains(" /api/") } }
+  public var downloads: [String] { server.requests.map(\.head).filter { !$0.contains(" /api/") } }
 
-  static func isLarge(_ name: String) -> Bool { name.hasSuffix(".safetensors") || name.hasSuffix(".parquet") }
+  public static func isLarge(_ name: String) -> Bool { name.hasSuffix(".safetensors") || name.hasSuffix(".parquet") }
 
-  static func header(_ name: String, _ head: String) -> String? {
+  public static func header(_ name: String, _ head: String) -> String? {
     head.components(separatedBy: "\r\n").first { $0.lowercased().hasPrefix(name + ":") }
       .map { $0.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces) }
   }
 
-  static func answer(_ body: [UInt8], from start: Int? = nil, length: Int? = nil) -> MisbehavingServer.Behaviour {
+  public static func answer(_ body: [UInt8], from start: Int? = nil, length: Int? = nil) -> MisbehavingServer.Behaviour
+  {
     let rest = body.dropFirst(start ?? 0)
     let first = start.map { "206 Partial\r\nContent-Range: bytes \($0)-\(body.count - 1)/\(body.count)" } ?? "200 OK"
     let head = "HTTP/1.1 \(first)\r\nContent-Length: \(length ?? rest.count)\r\nConnection: close\r\n\r\n"
     return .bytes(Array(head.utf8) + rest)
   }
 
-  static func hash(_ name: String, _ content: [UInt8]) -> String {
+  public static func hash(_ name: String, _ content: [UInt8]) -> String {
     var hash = ContentHash(named: String(repeating: "0", count: isLarge(name) ? 64 : 40), size: content.count)
     content.withUnsafeBytes { hash?.update($0) }
     return hash?.hex ?? ""
