@@ -30,7 +30,7 @@ import Testing
       let fetched = try sft.succeed("fetch", "some/model")
       let snapshot = sft.path(".cache/huggingface/hub/models--some--model/snapshots/\(HubServer.commit)")
       let lines = fetched.output.split(separator: "\n")
-      #expect(lines[0].hasPrefix("model some/model at 01234567 (main): 5 files, ") && lines[1] == snapshot)
+      #expect(lines[0].hasPrefix("model some/model at 01234567 (main): 7 files, ") && lines[1] == snapshot)
       #expect(lines[2] == "sft prepare FILE --model some/model")
       #expect(try sft.succeed("fetch", "some/model").output.contains("; all were there\n"))
       try sft.fail(

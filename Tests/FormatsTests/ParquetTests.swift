@@ -49,6 +49,15 @@ import Testing
     #expect(String(decoding: text.bytes, as: UTF8.self).contains("\"large\":18446744073709551615,"))
   }
 
+  /// The pages of all columns together have a limit, of which one column's do not come near.
+  @Test func pagesOfManyColumnsHaveALimit() throws {
+    let table = try ParquetTable(MappedFile(Self.folder + "/pyarrow-snappy.parquet"))
+    let whole = try table.jsonLines().count
+    #expect(try table.jsonLines(mostPageBytes: 20_000).count == whole)
+    let error = #expect(throws: SFTError.self) { try table.jsonLines(mostPageBytes: 1000) }
+    #expect(error?.message.hasSuffix(" at the same time, which is not read") == true, "\(error?.message ?? "")")
+  }
+
   private func message(_ bytes: [UInt8]) throws -> String {
     try withTemporaryFolder { folder in
       try writeAtomically(bytes, to: folder + "/t.parquet")

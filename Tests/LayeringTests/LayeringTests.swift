@@ -39,7 +39,7 @@ import TestSupport
   @Test func everyTargetHasItsPlace() throws {
     try withTemporaryFolder { scratch in
       let layers = try Layers.read(sources: Self.root + "/Sources", package: try dumpPackage(scratch))
-      let placed = Set(Layers.allowed.keys).union(Layers.special.keys).union(["Pipeline", "sft"])
+      let placed = Set(Layers.allowed.keys).union(Layers.special.keys).union(["Pipeline"])
       #expect(Set(layers.map(\.name)).subtracting(placed) == [])
     }
   }

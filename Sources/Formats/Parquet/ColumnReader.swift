@@ -19,12 +19,14 @@ final class ColumnReader {
   /// Among the values of the page.
   private(set) var value = 0
 
-  init(_ file: UnsafeRawBufferPointer, _ leaf: ParquetSchema.Leaf, _ chunk: ParquetMetadata.Chunk) throws {
+  init(
+    _ file: UnsafeRawBufferPointer, _ leaf: ParquetSchema.Leaf, _ chunk: ParquetMetadata.Chunk, _ budget: PageBudget
+  ) throws {
     guard chunk.type == leaf.storage.rawValue, chunk.values >= 0 else {
       throw damaged("a column is of another type than the schema says")
     }
     self.leaf = leaf
-    pages = try PageReader(file, chunk)
+    pages = try PageReader(file, chunk, budget)
     left = chunk.values
     try load()
   }

@@ -18,9 +18,14 @@ struct PageReader {
   private var position: Int
   private let end: Int
 
-  /// `file` must stay valid.
-  init(_ file: UnsafeRawBufferPointer, _ chunk: ParquetMetadata.Chunk) throws {
+  private let budget: PageBudget
+  /// Of this column, in `budget`.
+  private var held = 0
+
+  /// `file` must stay valid; what pages take is counted in `budget`, all columns of a row group together.
+  init(_ file: UnsafeRawBufferPointer, _ chunk: ParquetMetadata.Chunk, _ budget: PageBudget) throws {
     self.file = file
+    self.budget = budget
     codec = chunk.codec
     // Some writers say 0 where there is no dictionary.
     let start = chunk.dictionary.flatMap { $0 > 0 ? min($0, chunk.data) : nil } ?? chunk.data
@@ -43,6 +48,9 @@ struct PageReader {
       guard header.size <= Self.mostBytes else { throw damaged("a page is said to hold \(grouped(header.size)) bytes") }
       position = start + header.compressedSize
       guard let kind = header.kind, kind != .index else { continue }
+      // A dictionary stays, and one page of values beside it.
+      try budget.hold(header.size, instead: kind == .dictionary ? 0 : held)
+      if kind != .dictionary { held = header.size }
       let content = UnsafeRawBufferPointer(rebasing: file[start..<position])
       return Page(header: header, bytes: try decompress(content, header))
     }
@@ -95,5 +103,20 @@ struct PageReader {
       count = size
       guard status == Z_STREAM_END, stream.avail_out == 0 else { throw damaged("a page is no gzip stream of its size") }
     }
+  }
+}
+
+/// Bytes of the pages that the columns of a row group hold at the same time. A crafted file of many columns could ask for more memory than
+/// there is, a page each.
+final class PageBudget {
+  private var held = 0
+  private let most: Int
+
+  init(most: Int) { self.most = most }
+
+  /// Throws where it is more than there may be.
+  func hold(_ bytes: Int, instead others: Int) throws {
+    held += bytes - others
+    guard held <= most else { throw unsupported("pages of \(byteCount(held)) at the same time") }
   }
 }

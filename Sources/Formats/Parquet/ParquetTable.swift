@@ -32,11 +32,14 @@ public struct ParquetTable {
   public var columns: [String] { schema.columns.map(\.name) }
 
   /// Throws `badData` where the file is damaged.
-  public func jsonLines() throws -> MappedFile {
+  public func jsonLines() throws -> MappedFile { try jsonLines(mostPageBytes: 4 << 30) }
+
+  /// With at most so many bytes of decompressed pages at the same time.
+  package func jsonLines(mostPageBytes: Int) throws -> MappedFile {
     try located(file) {
       var lines = try JSONLines()
       for group in metadata.groups where group.rows > 0 {
-        let rows = try RowWriter(file.bytes, schema, group)
+        let rows = try RowWriter(file.bytes, schema, group, PageBudget(most: mostPageBytes))
         for _ in 0..<group.rows {
           try rows.writeRow(&lines)
           try lines.endLine()

@@ -5,10 +5,12 @@ struct RowWriter {
   private let schema: ParquetSchema
   private let columns: [ColumnReader]
 
-  init(_ file: UnsafeRawBufferPointer, _ schema: ParquetSchema, _ group: ParquetMetadata.RowGroup) throws {
+  init(
+    _ file: UnsafeRawBufferPointer, _ schema: ParquetSchema, _ group: ParquetMetadata.RowGroup, _ budget: PageBudget
+  ) throws {
     guard group.chunks.count == schema.leaves.count else { throw damaged("a row group lacks columns") }
     self.schema = schema
-    columns = try zip(schema.leaves, group.chunks).map { try ColumnReader(file, $0, $1) }
+    columns = try zip(schema.leaves, group.chunks).map { try ColumnReader(file, $0, $1, budget) }
   }
 
   /// The next row. Throws `badData` where the columns do not fit each other.

@@ -55,7 +55,7 @@ public final class ModelComparison {
   /// What is compared, in words.
   public let description: String
 
-  public init(_ options: CompareOptions, workspace: Workspace, notice: (String) -> Void) throws {
+  public init(_ options: CompareOptions, workspace: Workspace) throws {
     try options.generation.validate()
     self.options = options
     var inference = options.inference
@@ -66,7 +66,7 @@ public final class ModelComparison {
     {
       throw Self.nothingToCompare
     }
-    let session = try InferenceSession(inference, workspace: workspace, notice: notice)
+    let session = try InferenceSession(inference, workspace: workspace)
     self.session = session
     let first = Contestant(session: session, adapter: nil, layout: session.layout)
     if let name = options.otherModel {
@@ -75,7 +75,7 @@ public final class ModelComparison {
       second.baseOnly = true
       (second.threads, second.usesPanels) = (inference.threads, inference.usesPanels)
       (second.quantized, second.quantization) = (inference.quantized, inference.quantization)
-      let other = try InferenceSession(second, workspace: workspace, notice: notice)
+      let other = try InferenceSession(second, workspace: workspace)
       let layout = try options.otherTemplate.map {
         try RecordLayout(named: $0, folder: other.base.folder, date: .today)
       }
@@ -95,7 +95,7 @@ public final class ModelComparison {
     }
     guard let adapter = session.adapter else { throw Self.nothingToCompare }
     let further = try options.adapters.map {
-      try session.base.adapter($0, force: inference.force, notice: notice)
+      try session.base.adapter($0, force: inference.force, notice: workspace.notice)
     }
     contestants =
       [first]

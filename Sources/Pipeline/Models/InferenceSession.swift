@@ -60,7 +60,7 @@ public final class InferenceSession {
   let threads: Int
   let workspace: Workspace
 
-  public init(_ options: InferenceOptions, workspace: Workspace, notice: (String) -> Void) throws {
+  public init(_ options: InferenceOptions, workspace: Workspace) throws {
     self.workspace = workspace
     threads = options.threads ?? Compute.availableThreads
     guard threads >= 1 else { throw SFTError(.usage, "\(OptionName.threads) must be at least 1") }
@@ -134,7 +134,7 @@ public final class InferenceSession {
       }
       (adapterFolder, description) = (nil, "the base alone")
     }
-    adapter = try adapterFolder.map { try base.adapter($0, force: options.force, notice: notice) }
+    adapter = try adapterFolder.map { try base.adapter($0, force: options.force, notice: workspace.notice) }
     pass = InferencePass(base.decoder, adapter, compute)
   }
 
@@ -227,7 +227,7 @@ public final class InferenceSession {
     options.baseOnly = true
     options.threads = threads
     options.engine = pass.compute.engine
-    return try InferenceSession(options, workspace: workspace) { _ in }
+    return try InferenceSession(options, workspace: workspace.silent)
   }
 }
 

@@ -34,11 +34,11 @@ public struct QuantizeOptions: Sendable {
 ///
 /// Throws `usage` for a model that is stored in 4 bits already, and what is wrong with the data before anything is written.
 public func quantizeModel(
-  _ options: QuantizeOptions, in workspace: Workspace, notice: (String) -> Void
+  _ options: QuantizeOptions, in workspace: Workspace
 ) throws -> QuantizationReport {
   let compute = Compute(threads: options.threads)
   let model = try workspace.modelOrDefault(options.model)
-  if options.model == nil { notice("quantising \(model)") }
+  if options.model == nil { workspace.notice("quantising \(model)") }
   let location = try workspace.model(model)
   let folder = location.folder
   let opened = try ModelCheckpoint(folder: folder)
@@ -51,7 +51,7 @@ public func quantizeModel(
   _ = try companions(of: folder, tokenizerFiles)
   let linears = opened.configuration.linears
   let names = try options.quantization.select(from: linears)
-  let data = try options.data.map { try QuantizationData($0, of: model, options, workspace, notice) }
+  let data = try options.data.map { try QuantizationData($0, of: model, options, workspace) }
   // One mapping of the weights, where they are used twice.
   let checkpoint = data?.session.base.checkpoint ?? opened
   let settings = options.quantization.settings
@@ -71,7 +71,7 @@ public func quantizeModel(
   var report = QuantizationReport(
     model: folder, path: options.target, layers: layers, kept: kept, bytes: layers.reduce(0) { $0 + $1.bytes },
     bits_per_weight: 8 * Double(layers.reduce(0) { $0 + $1.bytes }) / Double(layers.reduce(0) { $0 + $1.weights }))
-  try data?.measure(matrices, into: &report, options, notice)
+  try data?.measure(matrices, into: &report, options, workspace.notice)
   try made.finish()
   return report
 }
@@ -110,7 +110,7 @@ private struct QuantizationData {
   let samples: [Sample]
 
   init(
-    _ file: String, of model: String, _ options: QuantizeOptions, _ workspace: Workspace, _ notice: (String) -> Void
+    _ file: String, of model: String, _ options: QuantizeOptions, _ workspace: Workspace
   ) throws {
     var inference = InferenceOptions()
     inference.model = model
@@ -118,7 +118,7 @@ private struct QuantizationData {
     inference.template = options.template
     inference.threads = options.threads
     inference.quantized = false
-    session = try InferenceSession(inference, workspace: workspace, notice: notice)
+    session = try InferenceSession(inference, workspace: workspace)
     samples = try session.samples(records: file, overlong: .truncate, maxLength: nil).samples
   }
 

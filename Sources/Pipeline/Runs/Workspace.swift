@@ -30,6 +30,9 @@ public struct Workspace: Sendable {
     self.progress = progress
   }
 
+  /// The same folder, of which nobody is told anything but how far it is.
+  var silent: Workspace { Workspace(path, progress: progress) { _ in } }
+
   public var runsPath: String { path + "/runs" }
 
   /// What may still be written where the workspace is or will be; nil where the system does not say.

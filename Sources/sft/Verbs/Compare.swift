@@ -57,7 +57,7 @@ struct Compare: ParsableCommand {
     (options.otherModel, options.otherTemplate) = (comparison.otherModel, comparison.otherTemplate)
     (options.width, options.rougeWords) = (comparison.batchSize, comparison.rougeWords)
     let judge = try judging.judge(in: workspace)
-    let models = try ModelComparison(options, workspace: workspace) { progress.note($0) }
+    let models = try ModelComparison(options, workspace: workspace)
     progress.note(models.description)
     // Answers take long: what cannot be written should be known before.
     try createDirectory(comparison.out ?? "\(workspace.path)/compare")

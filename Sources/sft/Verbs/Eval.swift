@@ -38,7 +38,7 @@ struct Eval: ParsableCommand {
     var options = InferenceOptions(model)
     options.apply(choice)
     options.usesPanels = true
-    let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
+    let session = try InferenceSession(options, workspace: workspace)
     progress.note("evaluating \(session.base.name) with \(session.description)")
     let evaluation = try session.evaluate(
       records: records.data, columns: columns.columns, overlong: records.overlong, maxLength: records.maxLength

@@ -87,7 +87,7 @@ struct Export: ParsableCommand {
     // An adapter is merged into the weights as they are, not into their 4-bit shadow.
     if format == .merged || format == .model { options.quantized = false }
     options.baseOnly = format == .model
-    let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
+    let session = try InferenceSession(options, workspace: workspace)
     progress.note("exporting \(session.base.name) with \(session.description)")
     let report = try Pipeline.export(session, exportOptions)
     Self.noteBase(session, format ?? session.exportFormat, progress)

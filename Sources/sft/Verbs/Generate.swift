@@ -60,7 +60,7 @@ struct Generate: ParsableCommand {
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
     options.apply(choice)
-    let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
+    let session = try InferenceSession(options, workspace: workspace)
     progress.note("\(session.base.name) with \(session.description)")
     let prompt =
       if let file = question.messages {

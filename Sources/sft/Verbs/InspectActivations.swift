@@ -37,7 +37,7 @@ struct InspectActivations: ParsableCommand {
     var options = InferenceOptions(weights)
     options.apply(choice)
     options.usesTemplate = false
-    let session = try InferenceSession(options, workspace: workspace) { progress.note($0) }
+    let session = try InferenceSession(options, workspace: workspace)
     progress.note("\(session.base.name) with \(session.description)")
     let report = try session.activations(of: text, everyPosition: showing.everyPosition)
     progress.close()

@@ -83,7 +83,7 @@ struct Quantize: ParsableCommand {
     options.measures = measuring.report || common.json
     options.measuresOutputs = options.measures
     if let threads = computing.threads { options.threads = threads }
-    let result = try quantizeModel(options, in: workspace) { progress.note($0) }
+    let result = try quantizeModel(options, in: workspace)
     progress.close()
     if common.json {
       try Terminal.printJSON(result)
