@@ -7,7 +7,8 @@ import TestSupport
   @Test func itSaysWhereTheWorkStands() throws {
     try withSFT { sft in
       func state() throws -> String { try sft.succeed().output }
-      #expect(try state().hasPrefix("There is nothing yet in .sft.\n\n  sft prepare FILE --model MODEL   records to"))
+      #expect(try state().hasPrefix("There is nothing yet in .sft.\n\n  sft fetch OWNER/NAME               a model of"))
+      #expect(try state().contains("\n  sft prepare FILE --model MODEL   records to"))
       #expect(try !fileExists(sft.path(".sft")))
       _ = try sft.succeed(
         "prepare", SFTBinary.records, "--model", SFTBinary.model, "--max-length", "64", "--overlong", "drop")

@@ -17,7 +17,8 @@ extension Workspace {
       "records to prepared data; without \(OptionName.model), for the model inside sft"
     )
     guard try directoryExists(path) else {
-      return NextStep(state: "There is nothing yet in \(path)", commands: [start])
+      let fetch = ("sft fetch OWNER/NAME", "a model of the Hugging Face hub, or a dataset with --dataset")
+      return NextStep(state: "There is nothing yet in \(path)", commands: [fetch, start])
     }
     let prepared = try preparedSummary()
     guard let run = try recordedRun(nil, saying: false) else {
