@@ -18,9 +18,9 @@ SFT = .build/release/sft
 PREFIX ?= /usr/local
 BIN = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
-# What sft writes about itself, and where each shell and man look for it.
-EXTRAS = manual:$(SHARE)/man/man1/sft.1 bash:$(SHARE)/bash-completion/completions/sft \
-  zsh:$(SHARE)/zsh/site-functions/_sft fish:$(SHARE)/fish/vendor_completions.d/sft.fish
+# What sft writes about itself, and where man and each shell look for it.
+EXTRAS = extra manual '$(SHARE)/man/man1/sft.1'; extra bash '$(SHARE)/bash-completion/completions/sft'; \
+  extra zsh '$(SHARE)/zsh/site-functions/_sft'; extra fish '$(SHARE)/fish/vendor_completions.d/sft.fish'
 STANDALONE = .build-install
 # curl carries what is asked of a judge; nothing else needs it.
 DEBIAN_PACKAGES = libopenblas-dev libjson-c-dev libzstd-dev zlib1g-dev pkg-config curl
@@ -86,16 +86,15 @@ install:
 	@$(MAKE) --no-print-directory standalone
 	@install -D -m 755 $(STANDALONE)/sft '$(BIN)/sft.new' && mv '$(BIN)/sft.new' '$(BIN)/sft'
 	@echo "installed $(BIN)/sft"
-	@for file in $(EXTRAS); do \
-	  path="$${file#*:}"; mkdir -p "$$(dirname "$$path")" 2>/dev/null; \
-	  case $${file%%:*} in manual) arguments=manual;; *) arguments="--generate-completion-script $${file%%:*}";; esac; \
-	  if '$(BIN)/sft' $$arguments >"$$path.new" 2>/dev/null && mv "$$path.new" "$$path"; then echo "installed $$path"; \
-	  else rm -f "$$path.new"; echo "$$path was not installed: its folder cannot be written."; fi; \
-	done
+	@extra() { \
+	  case $$1 in manual) arguments=manual;; *) arguments="--generate-completion-script $$1";; esac; \
+	  if mkdir -p "$$(dirname "$$2")" 2>/dev/null && '$(BIN)/sft' $$arguments 2>/dev/null >"$$2.new" && mv "$$2.new" "$$2"; \
+	  then echo "installed $$2"; else rm -f "$$2.new"; echo "$$2 was not installed: its folder cannot be written."; fi; \
+	}; $(EXTRAS)
 	@case ":$$PATH:" in *':$(PREFIX)/bin:'*) ;; *) echo "$(PREFIX)/bin is not on the PATH.";; esac
 
 uninstall:
-	@for file in $(EXTRAS); do rm -f "$${file#*:}"; done
+	@extra() { rm -f "$$2"; }; $(EXTRAS)
 	@if [ -e '$(BIN)/sft' ]; then rm '$(BIN)/sft' && echo "removed $(BIN)/sft"; else echo "there is no $(BIN)/sft"; fi
 
 demo: build

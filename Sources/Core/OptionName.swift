@@ -6,7 +6,7 @@ import Synchronization
 /// they are part of says once how its users write them.
 public enum OptionName: String, Sendable, CaseIterable, CustomStringConvertible {
   case adapter, betas, blind, checkpoint, columns, config, data, dropout, dtype, engine, epochs, force, format, full,
-    include, judge, lr, model, optimizer, overlong, overwrite, prepared, profile, qlora, quant, resume, revision,
+    include, int16, judge, lr, model, optimizer, overlong, overwrite, prepared, profile, qlora, quant, resume, revision,
     rslora, run, scheduler, seed, steps, stride, temperature, template, tensorboard, text, threads, to, tokenizer, val
   case batchSize = "batch-size"
   case batchTokens = "batch-tokens"

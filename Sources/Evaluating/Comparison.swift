@@ -1,4 +1,5 @@
 import Core
+import Kernels
 import Glibc
 
 /// Answers of a base and of one or more tuned models to the same questions, and what they are worth. `tuned` is the first
@@ -99,6 +100,8 @@ public struct Comparison: Sendable, Equatable, Codable {
     /// Whether both models count tokens alike.
     public var sameTokenizer: Bool
     public var generation: GenerationSettings
+    /// What 4-bit weights were multiplied with while answering, where that was not float32.
+    public var rowPrecision: RowPrecision?
     /// Who was asked which answer is better: address and model.
     public var judge: String?
     public var judgeModel: String?

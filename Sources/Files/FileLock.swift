@@ -16,10 +16,11 @@ public final class FileLock: Sendable {
   public let mode: Mode
   private let descriptor: Int32
 
-  /// Waits for the lock; `waiting` is called once if that takes more than a second.
+  /// Waits for the lock; `waiting` is called once if that takes more than a second, and `poll` again and again, which may throw
+  /// to wait no longer.
   /// Throws `notFound` where `.existing` is not there (any more).
   public convenience init(
-    _ path: String, _ mode: Mode, _ target: Target = .lockFile, waiting: () -> Void = {}
+    _ path: String, _ mode: Mode, _ target: Target = .lockFile, waiting: () -> Void = {}, poll: () throws -> Void = {}
   ) throws {
     // Polled, because the file may be replaced while we wait for it, and because a signal handler may want to end us.
     let pause: UInt32 = 20_000
@@ -31,6 +32,7 @@ public final class FileLock: Sendable {
       }
       polls += 1
       if polls == 50 { waiting() }
+      try poll()
       usleep(pause)
     }
   }

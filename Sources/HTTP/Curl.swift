@@ -161,6 +161,8 @@ public struct Curl: Sendable {
     defer { close(results.0) }
     let errors = try Self.pair(pipe)
     defer { close(errors.0) }
+    // Where the parent ignores it, nobody would hear how curl ended.
+    signal(SIGCHLD, SIG_DFL)
     let child = try Self.spawn(input: input.1, output: results.1, errors: errors.1)
     for descriptor in [input.1, results.1, errors.1] { close(descriptor) }
     var status: Int32 = 0
@@ -180,7 +182,9 @@ public struct Curl: Sendable {
     }
     var message: [UInt8] = []
     try Self.read(errors.0) { if message.count < 1 << 16 { message += $0 } }
-    while waitpid(child, &status, 0) < 0, errno == EINTR {}
+    while waitpid(child, &status, 0) < 0 {
+      guard errno == EINTR else { throw HTTPFailure(reason: "how curl ended is not known") }
+    }
     return (status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + status & 0x7f, message)
   }
 

@@ -15,14 +15,15 @@ struct BlobDownload {
   /// Told of every byte that came.
   let came: (Int) throws -> Void
 
-  private var incomplete: String { blob + ".incomplete" }
+  /// Where a content is that has not come as a whole.
+  static func incomplete(_ blob: String) -> String { blob + ".incomplete" }
 
   /// Downloads what is missing. Throws `badData` where the server has, twice in a row, other content than it says.
   func callAsFunction() throws {
     for isLast in [false, true] {
-      let file = try PartialFile(incomplete, entry)
+      let file = try PartialFile(Self.incomplete(blob), entry)
       try download(into: file)
-      if file.count == entry.size, file.hash == entry.hash {
+      if file.hash == entry.hash {
         try file.finish(as: blob)
         return
       }
@@ -31,35 +32,33 @@ struct BlobDownload {
       if isLast || file.isFresh {
         throw SFTError(
           .badData,
-          file.count == entry.size
-            ? "what the server sent for \(entry.path) has another hash than it says"
-            : "the server sent \(grouped(file.count)) bytes for \(entry.path), which has \(grouped(entry.size))",
-          file: client.address(source), advice: "Nothing of it is kept; give the same command again later")
+          "what the server sent for \(entry.path) has another hash than it says", file: client.address(source),
+          advice: "Nothing of it is kept; give the same command again later")
       }
     }
   }
 
   private func download(into file: PartialFile) throws {
-    if file.count == entry.size { return }
     var atStart = file.count
     try client.download(
       source,
       offset: {
         file.nextAnswer()
         return file.count
-      },
+      }, isComplete: { file.count == entry.size },
       progressed: {
         // A server that gives a byte a try would be tried for ever.
         defer { atStart = file.count }
         return file.count >= atStart + 1 << 20
-      }
+      }, restart: { try file.restart() }
     ) { head, bytes in
-      // An answer in full begins at the beginning, whatever was asked for.
       if file.isNewAnswer(head) {
-        if head.status != 206 { try file.restart() }
-        if head.status == 206, let range = head.headers["content-range"], !range.hasPrefix("bytes \(file.count)-") {
-          throw SFTError(
-            .badData, "the server sends other bytes than were asked for: \(range)", file: client.address(source))
+        // An answer in full begins at the beginning, whatever was asked for.
+        if head.status != 206 {
+          try file.restart()
+        } else if let range = head.headers["content-range"], !range.hasPrefix("bytes \(file.count)-") {
+          try file.restart()
+          throw HTTPFailure(reason: "the server sends other bytes than were asked for")
         }
       }
       guard file.count + bytes.count <= entry.size else {
@@ -70,9 +69,6 @@ struct BlobDownload {
       }
       try file.append(bytes)
       try came(bytes.count)
-    }
-    if file.count < entry.size, file.answered == nil, entry.size > 0 {
-      throw SFTError(.inputOutput, "the server sent nothing for \(entry.path)", file: client.address(source))
     }
   }
 }

@@ -32,11 +32,18 @@ extension HubCache {
     }
   }
 
-  /// Moves a blob to its name in a snapshot, where links are not wanted.
+  /// Gives a blob its name in a snapshot as a file, where links are not wanted: the same file twice where the file system can.
   func place(_ snapshot: String, _ path: String, from blob: String) throws {
     let name = snapshot + "/" + path
     try createDirectory(parentPath(name))
-    guard rename(blob, name) == 0 else { throw systemError("rename", name) }
+    guard let real = canonicalPath(blob) else { throw systemError("read", blob) }
+    let temporary = TemporaryName.make(beside: name)
+    if Glibc.link(real, temporary) != 0 { try copyFile(real, to: temporary) }
+    guard rename(temporary, name) == 0 else {
+      let number = errno
+      unlink(temporary)
+      throw systemError("rename", name, number)
+    }
   }
 
   private static func destination(of path: String) -> String? {

@@ -6,14 +6,15 @@ import Glibc
 public struct HubCache: Sendable {
   public let folder: String
 
-  /// `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else `$XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`; nil
+  /// `$HF_HUB_CACHE` (once called `$HUGGINGFACE_HUB_CACHE`), else `$HF_HOME/hub`, else `$XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`; nil
   /// where none of these is set.
   public init?(environment: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }) {
     func place(_ variable: String, _ rest: String) -> String? {
-      environment(variable).flatMap { $0.isEmpty ? nil : $0 + rest }
+      environment(variable).flatMap { $0.isEmpty ? nil : expanded($0, environment) + rest }
     }
     guard
-      let folder = place("HF_HUB_CACHE", "") ?? place("HF_HOME", "/hub") ?? place("XDG_CACHE_HOME", "/huggingface/hub")
+      let folder = place("HF_HUB_CACHE", "") ?? place("HUGGINGFACE_HUB_CACHE", "") ?? place("HF_HOME", "/hub") ?? place(
+        "XDG_CACHE_HOME", "/huggingface/hub")
         ?? place("HOME", "/.cache/huggingface/hub")
     else { return nil }
     self.folder = folder
@@ -48,4 +49,28 @@ public struct HubCache: Sendable {
   private func isHexadecimal(_ byte: UInt8) -> Bool {
     (48...57).contains(byte) || (97...102).contains(byte) || (65...70).contains(byte)
   }
+}
+
+/// A path of a variable, as Python's library takes it: `~` at its beginning is the home folder, and `$NAME` a variable.
+func expanded(_ path: String, _ environment: (String) -> String?) -> String {
+  var (result, rest) = ("", path[...])
+  if rest == "~" || rest.hasPrefix("~/"), let home = environment("HOME") {
+    result = home
+    rest = rest.dropFirst()
+  }
+  while let dollar = rest.firstIndex(of: "$") {
+    result += rest[..<dollar]
+    rest = rest[dollar...].dropFirst()
+    let isBraced = rest.first == "{"
+    let name = (isBraced ? rest.dropFirst() : rest).prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+    let end = name.endIndex
+    guard !name.isEmpty, !isBraced || (end < rest.endIndex && rest[end] == "}"), let value = environment(String(name))
+    else {
+      result += "$"
+      continue
+    }
+    result += value
+    rest = isBraced ? rest[end...].dropFirst() : rest[end...]
+  }
+  return result + rest
 }

@@ -39,21 +39,29 @@ struct HubClient {
     }
   }
 
-  /// Follows `path` to where it leads, and hands over what comes: the head that it belongs to, and the bytes. `tried`
-  /// is called after each try that came to nothing and says whether the next one starts anew, because there was
-  /// progress.
+  /// Follows `path` to where it leads, and hands over what comes from byte `offset` on, with the head that it belongs to, until
+  /// `isComplete`. `progressed` says after a try that came to nothing whether the tries begin anew; `restart` is called where the
+  /// server has nothing from that offset on.
   func download(
-    _ path: String, offset: () -> Int, progressed: () -> Bool,
+    _ path: String, offset: () -> Int, isComplete: () -> Bool, progressed: () -> Bool, restart: () throws -> Void,
     _ piece: (HTTPHead, UnsafeRawBufferPointer) throws -> Void
   ) throws {
+    if isComplete(), offset() > 0 { return }
     try retrying(progressed: progressed) { _ in
       let start = offset()
-      _ = try follow(
-        path,
-        request: {
-          $0.stallTimeout = environment.stallTimeout
-          if start > 0 { $0.headers.append(("Range", "bytes=\(start)-")) }
-        }, piece)
+      do {
+        _ = try follow(
+          path,
+          request: {
+            $0.stallTimeout = environment.stallTimeout
+            if start > 0 { $0.headers.append(("Range", "bytes=\(start)-")) }
+          }, piece)
+      } catch let refusal as Refusal where refusal.head.status == 416 {
+        try restart()
+        throw HTTPFailure(reason: "the server has nothing more of \(path)")
+      }
+      // An answer without a length may end anywhere, and some give a part of what is asked for.
+      if !isComplete() { throw HTTPFailure(reason: "the answer ended early") }
     }
   }
 
@@ -110,7 +118,7 @@ struct HubClient {
         guard [408, 425, 429].contains(status) || status >= 500 else { throw error(refusal.head) }
         if attempt + 1 == Self.tries { throw error(refusal.head) }
         reason = status == 429 ? "the server asks to wait" : "the server answers with status \(status)"
-        if let asked = refusal.head.retryAfter, asked.isFinite { wait = max(wait, asked) }
+        if let asked = Self.wait(refusal.head), asked.isFinite { wait = max(wait, asked) }
         if wait > Self.longestWait {
           throw SFTError(
             .inputOutput, "the server asks to wait \(Int(wait)) seconds before the next request",
@@ -133,6 +141,14 @@ struct HubClient {
       try pause(wait)
       attempt += 1
     }
+  }
+
+  /// Seconds that a server asks to wait: `Retry-After`, or the hub's `RateLimit: "api";r=0;t=55`.
+  private static func wait(_ head: HTTPHead) -> Double? {
+    if let seconds = head.retryAfter { return seconds }
+    let parts = head.headers["ratelimit"]?.split(whereSeparator: { $0 == ";" || $0 == "," || $0 == " " }) ?? []
+    guard parts.contains("r=0") else { return nil }
+    return parts.first { $0.hasPrefix("t=") }.flatMap { Double($0.dropFirst(2)) }.map { $0 + 1 }
   }
 
   /// A refusal in words.

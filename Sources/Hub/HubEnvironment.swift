@@ -48,10 +48,11 @@ public struct HubEnvironment: Sendable {
 
   private static func token(_ value: (String) -> String?) throws -> String? {
     var (token, source) = (value("HF_TOKEN") ?? value("HUGGING_FACE_HUB_TOKEN"), "HF_TOKEN")
+    func path(_ name: String) -> String? { value(name).map { expanded($0, value) } }
     let file =
-      value("HF_TOKEN_PATH") ?? value("HF_HOME").map { $0 + "/token" }
-      ?? value("XDG_CACHE_HOME").map { $0 + "/huggingface/token" }
-      ?? value("HOME").map { $0 + "/.cache/huggingface/token" }
+      path("HF_TOKEN_PATH") ?? path("HF_HOME").map { $0 + "/token" }
+      ?? path("XDG_CACHE_HOME").map { $0 + "/huggingface/token" }
+      ?? path("HOME").map { $0 + "/.cache/huggingface/token" }
     if token == nil, let file, try fileExists(file) {
       (token, source) = (String(decoding: try readFile(file, limit: 4096), as: UTF8.self), file)
     }

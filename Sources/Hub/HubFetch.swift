@@ -87,20 +87,30 @@ public struct HubFetch {
     for path in [folder + "/blobs", folder + "/refs", snapshot(listing), locks] { try createDirectory(path) }
     try cache.tag()
     var files = try needed(listing)
-    var meter = Meter(files.filter { !isThere($0, listing) })
-    var fetched: [Result.File] = []
     if let index = files.first(where: { $0.path == NeededFiles.index }), options.include.isEmpty {
-      fetched.append(try fetch(index, listing, &meter))
-      let shards = try NeededFiles.shards(snapshot(listing) + "/" + index.path, listing)
-      files = files.filter { $0 != index } + shards
-      meter = Meter(files.filter { !isThere($0, listing) })
+      var meter = Meter(bytes: missingBytes([index], listing))
+      _ = try fetch(index, listing, &meter)
+      files += try NeededFiles.shards(
+        hasBlob(index) ? blob(index) : snapshot(listing) + "/" + index.path, listing)
     }
+    var meter = Meter(bytes: missingBytes(files, listing))
     try checkSpace(meter.total)
-    // What makes a folder a model comes last: a part of one is then not taken for it.
-    let order = files.sorted {
-      ($0.path == "config.json" ? 1 : 0, $0.path) < ($1.path == "config.json" ? 1 : 0, $1.path)
+    var ready: [(entry: RepositoryListing.Entry, state: State)] = []
+    for file in files { ready.append((file, try fetch(file, listing, &meter))) }
+    // Names come when all contents are there, and what makes a folder a model last: a part is then not taken for the whole.
+    let isLast = { (path: String) in path == "config.json" ? 1 : 0 }
+    ready.sort { (isLast($0.entry.path), $0.entry.path) < (isLast($1.entry.path), $1.entry.path) }
+    for (entry, _) in ready where environment.usesLinks || !isThere(entry, listing) {
+      if environment.usesLinks {
+        try cache.link(snapshot(listing), entry.path, to: entry.hash)
+      } else {
+        try cache.place(snapshot(listing), entry.path, from: blob(entry))
+      }
     }
-    for file in order { fetched.append(try fetch(file, listing, &meter)) }
+    // Without links contents stand under their names alone, but for those that were here before.
+    if !environment.usesLinks {
+      for (entry, state) in ready where state == .fetched { unlink(blob(entry)) }
+    }
     if options.revision != listing.commit {
       let reference = folder + "/refs/" + options.revision
       try createDirectory(parentPath(reference))
@@ -108,7 +118,9 @@ public struct HubFetch {
     }
     return Result(
       name: options.name.text, kind: options.name.kind.rawValue, revision: options.revision, commit: listing.commit,
-      path: snapshot(listing), files: fetched.sorted { $0.path < $1.path })
+      path: snapshot(listing),
+      files: ready.map { Result.File(path: $0.entry.path, bytes: $0.entry.size, cached: $0.state == .cached) }
+        .sorted { $0.path < $1.path })
   }
 
   private func needed(_ listing: RepositoryListing) throws -> [RepositoryListing.Entry] {
@@ -135,38 +147,45 @@ public struct HubFetch {
     (try? FileStatus(blob(entry)))?.map { $0.kind == .file && $0.size == entry.size } ?? false
   }
 
+  /// Whether nothing of it has to be fetched.
   private func isThere(_ entry: RepositoryListing.Entry, _ listing: RepositoryListing) -> Bool {
     if environment.usesLinks { return hasBlob(entry) }
     return (try? FileStatus(snapshot(listing) + "/" + entry.path))?.map { $0.size == entry.size } ?? false
   }
 
+  /// What has to come for these files: each content once, and without what an earlier try left of it.
+  private func missingBytes(_ entries: [RepositoryListing.Entry], _ listing: RepositoryListing) -> Int {
+    var seen = Set<String>()
+    return entries.filter { !isThere($0, listing) && !hasBlob($0) && seen.insert($0.hash).inserted }.reduce(0) {
+      let begun = (try? FileStatus(BlobDownload.incomplete(blob($1))))??.size ?? 0
+      return $0 + (begun <= $1.size ? $1.size - begun : $1.size)
+    }
+  }
+
+  private enum State { case cached, fetched }
+
+  /// Has a file's content there, under its hash or its name.
   private func fetch(
     _ entry: RepositoryListing.Entry, _ listing: RepositoryListing, _ meter: inout Meter
-  ) throws -> Result.File {
+  ) throws -> State {
+    var state = Progress(file: entry.path, done: meter.done, total: meter.total)
     // Another process that fetches the same waits for it, and finds it there; the hub's own library does, too.
     let lock = try FileLock("\(locks)/\(entry.hash).lock", .exclusive) {
       remark("another process is fetching \(entry.path): waiting for it.")
+    } poll: {
+      try progress(state)
     }
     return try withExtendedLifetime(lock) {
-      let isCached = isThere(entry, listing)
-      if !isCached, !hasBlob(entry) {
-        let source =
-          "/\(options.name.path)/resolve/\(listing.commit)/\(WebAddress.encoded(entry.path, isPath: true))"
-        var (done, total) = (meter.done, meter.total)
-        try progress(Progress(file: entry.path, done: done, total: total))
-        try BlobDownload(client: client, entry: entry, source: source, blob: blob(entry)) { bytes in
-          done += bytes
-          total = max(total, done)
-          try progress(Progress(file: entry.path, done: done, total: total))
-        }()
-        meter.done = done
-      }
-      if environment.usesLinks {
-        try cache.link(snapshot(listing), entry.path, to: entry.hash)
-      } else if !isCached {
-        try cache.place(snapshot(listing), entry.path, from: blob(entry))
-      }
-      return Result.File(path: entry.path, bytes: entry.size, cached: isCached)
+      if isThere(entry, listing) || hasBlob(entry) { return .cached }
+      let source = "/\(options.name.path)/resolve/\(listing.commit)/\(WebAddress.encoded(entry.path, isPath: true))"
+      try progress(state)
+      try BlobDownload(client: client, entry: entry, source: source, blob: blob(entry)) { bytes in
+        state.done += bytes
+        state.total = max(state.total, state.done)
+        try progress(state)
+      }()
+      meter.done = state.done
+      return .fetched
     }
   }
 
@@ -175,11 +194,7 @@ public struct HubFetch {
     var done = 0
     let total: Int
 
-    init(_ missing: [RepositoryListing.Entry]) {
-      total = Set(missing.map(\.hash)).reduce(0) { sum, hash in
-        sum + (missing.first { $0.hash == hash }?.size ?? 0)
-      }
-    }
+    init(bytes: Int) { total = bytes }
   }
 
   /// Throws `inputOutput` where the disk has no room for so many bytes.

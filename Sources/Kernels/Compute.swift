@@ -8,10 +8,22 @@ public enum Engine: String, Sendable, Codable, CaseIterable {
   case plain
 }
 
+/// What 4-bit weights are multiplied with where a few rows are at a time, as in generation.
+public enum RowPrecision: String, Sendable, Codable, CaseIterable {
+  /// The rows as they are.
+  case float32
+  /// The rows rounded to 16-bit integers, 128 elements at a time, on CPUs with AVX-512; elsewhere as they are.
+  case int16
+
+  /// Whether this CPU has what it takes.
+  public var isAvailable: Bool { self == .float32 || sft_four_bit_has_integers(sft_cpu_level()) != 0 }
+}
+
 /// How to compute: handed to every kernel.
 public struct Compute: Sendable {
   public var engine: Engine
   public var threads: Int
+  public var rowPrecision = RowPrecision.float32
   /// nil where nobody wants to know where the time goes.
   public var profiler: Profiler?
 

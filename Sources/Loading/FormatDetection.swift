@@ -9,7 +9,8 @@ extension DataFormat {
   /// The format of a file's records, by what the first of them hold that is not null; nil where that tells nothing. Fields that
   /// `columns` names tell before others. Throws `badData` where the file does not have those columns.
   init?(of file: MappedFile, _ columns: ColumnNames) throws {
-    guard var splitter = try? Splitter(file, chunkBytes: 1 << 16), let chunk = try? splitter.next() else { return nil }
+    guard var splitter = try? Splitter(file, chunkBytes: 1 << 16, columns: columns), let chunk = try? splitter.next()
+    else { return nil }
     var (listed, seen, names) = ([String](), Set<String>(), Set<String>())
     for range in Self.records(in: chunk, file).prefix(Self.sampleSize) {
       guard let record = ObjectOutline(UnsafeRawBufferPointer(rebasing: file.bytes[range])) else { continue }

@@ -43,7 +43,7 @@ private func loadFile(
     report.formats.append(options.format ?? .alpaca)
     return
   }
-  var splitter = try Splitter(file, chunkBytes: max(1, options.chunkBytes))
+  var splitter = try Splitter(file, chunkBytes: max(1, options.chunkBytes), columns: options.columns)
   // Where its members tell nothing, what is missing is said of the usual one.
   let found = try DataFormat(of: file, options.columns)
   let format = options.format ?? found ?? .alpaca

@@ -49,8 +49,15 @@ struct ObjectOutline {
     }
   }
 
-  /// Where the array of that member is.
-  var records: Range<Int>? { recordsMember.flatMap { name in members.first { $0.name == name }?.value } }
+  /// Where the records are, if the object holds an array of objects that can be nothing else: it is no record itself, by its members
+  /// or by those that `columns` names, and there is one such array.
+  func records(_ columns: ColumnNames) -> Range<Int>? {
+    guard DataFormat(members: Set(names)) == nil, Set(names).isDisjoint(with: columns.columns.values) else {
+      return nil
+    }
+    let arrays = members.filter { firstElement(of: $0.name) != nil }
+    return arrays.count == 1 && arrays[0].name == recordsMember ? arrays[0].value : nil
+  }
 
   /// An element of a conversation, which names who speaks.
   var isTurn: Bool { names.contains("role") || names.contains("from") }

@@ -9,12 +9,12 @@ enum Splitter {
   case elements(ElementSplitter)
 
   /// The format is seen by the first byte that is neither a byte order mark nor white space: `[` opens an array of
-  /// records, which one object may hold in a member of its own, as in `{"data": […]}`; anything else is one record a line.
-  init(_ file: MappedFile, chunkBytes: Int) throws {
+  /// records, which one object may hold in its only array of objects, as in `{"data": […]}`; anything else is one record a line.
+  init(_ file: MappedFile, chunkBytes: Int, columns: ColumnNames = ColumnNames()) throws {
     let bytes = file.bytes
     if let foreign = ForeignFormat.container(bytes) ?? ForeignFormat.notJSON(file) { throw foreign.error(file.path) }
     let start = bytes.count - withoutByteOrderMark(bytes).count
-    if let outline = ObjectOutline(withoutByteOrderMark(bytes)), let records = outline.records {
+    if let outline = ObjectOutline(withoutByteOrderMark(bytes)), let records = outline.records(columns) {
       let end = start + records.upperBound
       self = .elements(
         ElementSplitter(

@@ -25,7 +25,8 @@ import Testing
         66,
         "cannot find the model: there is no folder 'some/model', and no snapshot with a config.json in "
           + "HERE/.cache/huggingface/hub/models--some--model. Fetch it into the cache with `sft fetch some/model`, or give "
-          + "--model a folder with config.json and model.safetensors.", "prepare", SFTBinary.records, "--model", "some/model")
+          + "--model a folder with config.json and model.safetensors.", "prepare", SFTBinary.records, "--model",
+        "some/model")
       sft.environment["HF_ENDPOINT"] = model.endpoint
       let fetched = try sft.succeed("fetch", "some/model")
       let snapshot = sft.path(".cache/huggingface/hub/models--some--model/snapshots/\(HubServer.commit)")

@@ -81,6 +81,7 @@ import sft
       #expect(Set(RunOption.all.map(\.name.description)).subtracting(rows.compactMap { $0["option"]?.string }) == [])
       for option in RunOption.all { #expect(mayChange(option.name.description) == !option.isFixed, "\(option.name)") }
       #expect(mayChange("--lora-r") == false && mayChange("--profile") == true && mayChange("--tensorboard") == true)
+      #expect(mayChange("--quant-skip") == false && mayChange("--run") == nil && mayChange("--json") == nil)
       let table = try sft.succeed("config", "options", "cache", "gc").output
       #expect(table.hasPrefix("| option | value | what it is |\n| --- | --- | --- |\n| `--older-than` | `DAYS` | "))
       #expect(try sft.run(["config", "options", "nonsense"]).code == 64)

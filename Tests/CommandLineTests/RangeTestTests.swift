@@ -155,7 +155,7 @@ import Testing
       // The name is found to be taken before anything long is done.
       let taken = try sft.run(["train", "--run", "a", "--lr", "auto"] + options)
       #expect(taken.code == 64 && !taken.errors.contains("range test"))
-      #expect(try sft.run(["plan", "--lr", "auto"]).code == 0)
+      #expect(try sft.run(["plan", "--lr", "auto", "--min-lr", "3e-4"]).code == 0)
       for list in ["auto,1e-4", "1e-4,auto"] { #expect(try sft.run(["train", "--lr", list]).code == 64) }
       let pretraining = try sft.run(["pretrain", "x.txt", "--config", "c", "--vocab-size", "300", "--lr", "auto"])
       #expect(pretraining.code == 64 && pretraining.errors.contains("--lr auto goes with `sft train`."))

@@ -10,7 +10,8 @@ import Testing
 @Suite struct ParquetTests {
   static let folder = fixturesFolder + "/formats"
   static let names = [
-    "alpaca", "duckdb-v2", "fastparquet-gzip", "int96", "polars-zstd", "pyarrow-deltas", "pyarrow-lengths", "pyarrow-snappy",
+    "alpaca",
+    "duckdb-v2", "fastparquet-gzip", "int96", "polars-zstd", "pyarrow-deltas", "pyarrow-lengths", "pyarrow-snappy",
     "pyarrow-v2-gzip-plain", "types",
   ]
 

@@ -32,8 +32,8 @@ enum Layers {
     "Auditing": [], "TensorBoard": [], "SmallWorld": [], "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
     // The program: verbs, flags and what people see. Stages are the pipeline's to open and run.
     "sft": [
-      "CProcess", "Pipeline", "Auditing", "Evaluating", "Exporting", "Hub", "Kernels", "Loading", "Models", "Quantizing",
-      "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training", "Weights", "Artifacts",
+      "CProcess", "Pipeline", "Auditing", "Evaluating", "Exporting", "Hub", "Kernels", "Loading", "Models",
+      "Quantizing", "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training", "Weights", "Artifacts",
     ],
   ]
 

@@ -77,6 +77,16 @@ import Testing
     #expect(
       try load("{\n \"data\": [\n  \(record),\n  {\"x\": 1}\n ]\n}\n").failure?.hasPrefix("F:4: the record has no")
         == true)
+    // What is a record itself, or holds several arrays, holds no records.
+    for other in [
+      #"{"text": "Hello", "entities": [{"text": "H"}]}"#,
+      #"{"messages": [], "tools": [{"instruction": "a", "output": "b"}]}"#,
+      "{\"sources\": [\(record)], \"data\": [\(record)]}", "{\"train\": [\(record)], \"test\": [\(record)]}",
+    ] {
+      #expect(try load(other).texts != [["a", "", "b"]], "\(other)")
+    }
+    let named = LoadingOptions(columns: try ColumnNames("instruction=task,output=result"))
+    #expect(try load(#"{"task": "a", "result": "b", "notes": [{"x": 1}]}"#, named).texts == [["a", "", "b"]])
     #expect(try load("{\"data\": [\(record)\n {}]}").failure?.contains("a comma or ] is expected") == true)
   }
 

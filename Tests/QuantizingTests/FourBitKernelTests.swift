@@ -116,6 +116,85 @@ struct FourBitKernelTests {
     }
   }
 
+  /// In 16-bit integers an output errs by the rounding of x and of the levels, and depends on nothing but its row and its x: not on
+  /// what else is computed, on the threads, or on the instructions.
+  @Test(
+    .enabled(if: RowPrecision.int16.isAvailable), arguments: [(37, 64), (26, 192), (51, 576), (29, 1024)],
+    FourBitCode.allCases)
+  func `Rows in 16-bit integers are the plain ones to their rounding`(shape: (Int, Int), kind: FourBitCode) throws {
+    let (outputs, inputs) = shape
+    let quantized = try QuantizedMatrix(noise(31, outputs * inputs), outputs, inputs, kind: kind)
+    let weights = quantized.decoded(Self.plain).array
+    let x = noise(32, 17 * inputs)
+    func integers(_ rows: Range<Int>, vnni: Bool) -> [Float] {
+      var y = [Float](repeating: .nan, count: rows.count * outputs)
+      x.withUnsafeBufferPointer { x in
+        y.withUnsafeMutableBufferPointer { y in
+          guard let x = x.baseAddress, let y = y.baseAddress else { return }
+          FourBit.multiplyIntegers(
+            quantized.matrix, x + rows.lowerBound * inputs, count: rows.count, into: y, usesVNNI: vnni)
+        }
+      }
+      return y
+    }
+    for count in 1...8 {
+      let all = integers(0..<count, vnni: true)
+      #expect(all == integers(0..<count, vnni: false))
+      for row in 0..<count {
+        #expect(Array(all[row * outputs..<(row + 1) * outputs]) == integers(row..<row + 1, vnni: true))
+        for output in 0..<outputs {
+          var (sum, bound) = (0.0, 0.0)
+          for block in stride(from: 0, to: inputs, by: 128) {
+            let range = block..<min(block + 128, inputs)
+            let largest = range.map { abs(x[row * inputs + $0]) }.max() ?? 0
+            for i in range {
+              let (weight, value) = (Double(weights[output * inputs + i]), Double(x[row * inputs + i]))
+              sum += weight * value
+              let absmax = Double(quantized.matrix.absmax((output * inputs + i) / 64))
+              bound += abs(weight) * Double(largest) / 32768 + absmax * abs(value) * 3.1e-5
+            }
+          }
+          #expect(abs(Double(all[row * outputs + output]) - sum) <= bound + 1e-6 * abs(sum))
+        }
+      }
+    }
+    // As generation has them: one row, and a few at once, accumulated or not, on any threads.
+    func product(_ rows: Int, threads: Int) -> [Float] {
+      var (y, compute) = (noise(33, rows * outputs), Compute(engine: .auto, threads: threads))
+      compute.rowPrecision = .int16
+      y.withUnsafeMutableBufferPointer { y in
+        x.withUnsafeBufferPointer { x in
+          guard let y = y.baseAddress, let x = x.baseAddress else { return }
+          let term = ProductTerm(x, rowStride: inputs, k: inputs, .fourBitTransposed(quantized.matrix))
+          ProductSum(m: rows, n: outputs, term).compute(into: y, stride: outputs, scratch: FloatBuffer(), compute)
+        }
+      }
+      return y
+    }
+    for rows in [1, 2, 7, 8, 9, 16] {
+      let expected = (0..<rows).flatMap { integers($0..<$0 + 1, vnni: true) }
+      #expect(product(rows, threads: 1) == expected && product(rows, threads: 2) == expected, "\(rows) rows")
+    }
+  }
+
+  /// What is not a finite number, and what is next to zero, comes out as such.
+  @Test(.enabled(if: RowPrecision.int16.isAvailable))
+  func `Numbers that are none stay none in 16-bit integers`() throws {
+    let quantized = try QuantizedMatrix(noise(34, 2 * 128), 2, 128)
+    for (value, expectation) in [(Float.nan, Float.nan), (.infinity, .nan), (Float(bitPattern: 700), 0), (0, 0)] {
+      var x = [Float](repeating: 0, count: 128)
+      x[77] = value
+      var y: [Float] = [1, 1]
+      x.withUnsafeBufferPointer { x in
+        y.withUnsafeMutableBufferPointer { y in
+          guard let x = x.baseAddress, let y = y.baseAddress else { return }
+          FourBit.multiplyIntegers(quantized.matrix, x, count: 1, into: y, usesVNNI: true)
+        }
+      }
+      #expect(y.allSatisfy { expectation.isNaN ? $0.isNaN : $0 == expectation }, "\(value): \(y)")
+    }
+  }
+
   @Test func `Quantising is the same on both engines, layouts and any threads`() throws {
     for (seed, (rows, columns)) in Self.shapes.enumerated() {
       let values = weights(UInt64(seed), rows, columns)

@@ -50,16 +50,16 @@ public final class MisbehavingServer: Sendable {
     thread.start()
   }
 
-  /// Ends the thread with the next connection that fails.
-  public func stop() {
-    shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
-  }
+  /// Ends the thread, which then closes the socket: its number may not be another's while anybody still accepts from it.
+  public func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
 
   private func serve() {
     while true {
       let connection = accept(listener, nil, nil)
-      if connection < 0 { return }
+      if connection < 0 {
+        close(listener)
+        return
+      }
       // One that is kept waiting keeps no other waiting.
       let thread = Thread { [self] in
         serve(connection)

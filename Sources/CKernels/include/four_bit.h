@@ -45,6 +45,22 @@ void sft_four_bit_multiply(int level, const sft_four_bit *matrix, size_t first_r
                            const float *x, size_t x_row, const float *arranged, size_t count, float *y, size_t y_row,
                            int accumulate);
 
+// The same products in 16-bit integers: of every 128 elements of x the largest becomes 16384, and weights are `levels` times
+// `scale` times their absmax: 16 levels, twice, of at most 16383. Sums of a block are exact; rounding x and the levels
+// errs by some 1e-5 of the largest.
+//
+// Whether a level has the instructions.
+int sft_four_bit_has_integers(int level);
+// Integers for each x, and one scale for every 128 of them.
+size_t sft_four_bit_integers(size_t width);
+// Lays out `count` x, which are `x_row` floats apart.
+void sft_four_bit_arrange_integers(const float *x, size_t x_row, size_t count, size_t width, int16_t *arranged,
+                                   float *scales);
+// As sft_four_bit_multiply, of rows of whole blocks; with `uses_vnni` by its instructions where the CPU has them: the same bits.
+void sft_four_bit_multiply_integers(const sft_four_bit *matrix, const int16_t *levels, float scale, size_t first_row,
+                                    size_t rows, size_t width, const int16_t *arranged, const float *scales,
+                                    size_t count, float *y, size_t y_row, int accumulate, int uses_vnni);
+
 // How values become codes: the number of bounds below x / absmax, looked up in `order`, sixteen nibbles, the lowest first.
 typedef struct {
   float bounds[15];

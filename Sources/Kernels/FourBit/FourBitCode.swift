@@ -18,6 +18,35 @@ public enum FourBitCode: String, Sendable, Codable, CaseIterable {
   /// The 16 values by code, as an array.
   public var values: [Float] { Array(UnsafeBufferPointer(start: table, count: 16)) }
 
+  /// The values as integers, by code, twice over; times `integerScale` they are the values, to within 1.2e-5.
+  var integers: UnsafePointer<Int16> {
+    switch self {
+    case .nf4: Self.nf4Integers.table.pointer
+    case .fp4: Self.fp4Integers.table.pointer
+    }
+  }
+
+  var integerScale: Float {
+    switch self {
+    case .nf4: Self.nf4Integers.scale
+    case .fp4: Self.fp4Integers.scale
+    }
+  }
+
+  private static let nf4Integers = makeIntegers(nf4Table.pointer)
+  private static let fp4Integers = makeIntegers(fp4Table.pointer)
+
+  /// Of all scales that products in 32 bits allow, the one that rounds the values the least.
+  private static func makeIntegers(_ table: Floats) -> (table: ConstantTable<Int16>, scale: Float) {
+    let values = (0..<16).map { Double(table[$0]) }
+    func error(_ largest: Int) -> Double {
+      values.map { abs($0 - ($0 * Double(largest)).rounded() / Double(largest)) }.max() ?? 0
+    }
+    let largest = (8192...16383).min { error($0) < error($1) } ?? 16383
+    let integers = values.map { Int16(($0 * Double(largest)).rounded()) }
+    return (ConstantTable(integers + integers), Float(1 / Double(largest)))
+  }
+
   /// How a value becomes a code.
   var encoder: sft_four_bit_code {
     switch self {

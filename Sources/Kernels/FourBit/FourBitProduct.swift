@@ -32,4 +32,23 @@ extension FourBit {
       RowProducts(x: x, width: width, parts: [part]).compute(level: level, compute)
     }
   }
+
+  /// y[count, R] = x · Wᵀ of all of a matrix of whole blocks, x [count, C] with at most eight rows, in 16-bit integers; with the
+  /// instructions for neural networks, or without: both give the same bits. Nothing is done where the CPU has no AVX-512.
+  package static func multiplyIntegers(
+    _ matrix: FourBitMatrix, _ x: Floats, count: Int, into y: MutableFloats, usesVNNI: Bool
+  ) {
+    precondition((1...8).contains(count) && matrix.inputs % FourBitMatrix.blockSize == 0)
+    guard RowPrecision.int16.isAvailable else { return }
+    let size = sft_four_bit_integers(matrix.inputs)
+    var integers = [Int16](repeating: 0, count: count * size)
+    var scales = [Float](repeating: 0, count: count * size / 128)
+    sft_four_bit_arrange_integers(x, matrix.inputs, count, matrix.inputs, &integers, &scales)
+    withUnsafePointer(to: matrix.memory) {
+      sft_four_bit_multiply_integers(
+        $0, matrix.code.integers, matrix.code.integerScale, 0, matrix.outputs, matrix.inputs, integers, scales, count,
+        y,
+        matrix.outputs, 0, usesVNNI ? 1 : 0)
+    }
+  }
 }

@@ -56,40 +56,77 @@ struct RowProducts {
   private func computeGroup(_ group: Range<Int>, level: Int32, _ compute: Compute) {
     let isFourBit = parts.contains { if case .fourBit = $0.matrix { true } else { false } }
     let arranges = isFourBit ? sft_four_bit_arranged(level, width) : 0
-    nonisolated(unsafe) let x = x + group.lowerBound * stride
+    if compute.rowPrecision == .int16, arranges > 0, sft_four_bit_has_integers(level) != 0 {
+      computeIntegers(group, level, compute)
+      return
+    }
+    let x = x + group.lowerBound * stride
     withUnsafeTemporaryAllocation(byteCount: max(4, group.count * arranges * 4), alignment: 64) { scratch in
-      nonisolated(unsafe) let arranged =
+      let arranged =
         arranges > 0 ? scratch.bindMemory(to: Float.self).baseAddress.map { UnsafeMutablePointer($0) } : nil
       if let arranged { sft_four_bit_arrange(level, x, stride, group.count, width, arranged) }
-      nonisolated(unsafe) let parts = parts
-      let (width, stride) = (width, stride)
-      // Tiles take up to four rows.
-      let rows = max(12, grain / max(1, width) / 12 * 12)
-      let pieces = parts.reduce(0) { $0 + ($1.outputs.count + rows - 1) / rows }
-      parallelFor(pieces, threads: compute.threads) { piece in
-        var start = piece * rows
-        for part in parts {
-          let count = part.outputs.count
-          if start >= count {
-            start -= (count + rows - 1) / rows * rows
-            continue
-          }
-          let some = part.outputs.lowerBound + start..<part.outputs.lowerBound + min(start + rows, count)
-          let y = part.y + group.lowerBound * part.stride + start
-          switch part.matrix {
-          case .half(let matrix) where group.count > 1:
-            matrix.multiply(
-              some, x, stride: stride, count: group.count, into: y, stride: part.stride, accumulate: part.accumulate)
-          case .half(let matrix): matrix.multiply(some, x, into: y, accumulate: part.accumulate)
-          case .fourBit(let matrix):
-            withUnsafePointer(to: matrix.memory) {
+      computePieces(group, level, arranged: arranged.map { Floats($0) }, integers: nil, scales: nil, compute)
+    }
+  }
+
+  /// Of 4-bit matrices of whole blocks, with the group's x rounded to 16-bit integers.
+  private func computeIntegers(_ group: Range<Int>, _ level: Int32, _ compute: Compute) {
+    let count = group.count * sft_four_bit_integers(width)
+    let scaleCount = count / 128
+    let first = x + group.lowerBound * stride
+    withUnsafeTemporaryAllocation(byteCount: count * 2 + scaleCount * 4, alignment: 64) { scratch in
+      guard let start = scratch.baseAddress else { return }
+      let integers = start.bindMemory(to: Int16.self, capacity: count)
+      let scales = (start + count * 2).bindMemory(to: Float.self, capacity: scaleCount)
+      sft_four_bit_arrange_integers(first, stride, group.count, width, integers, scales)
+      computePieces(
+        group, level, arranged: nil, integers: UnsafePointer(integers), scales: Floats(scales), compute)
+    }
+  }
+
+  /// `arranged`, or `integers` with `scales`, are what the group's x are laid out as for 4-bit matrices, where they are.
+  private func computePieces(
+    _ group: Range<Int>, _ level: Int32, arranged: Floats?, integers: UnsafePointer<Int16>?, scales: Floats?,
+    _ compute: Compute
+  ) {
+    nonisolated(unsafe) let x = x + group.lowerBound * stride
+    nonisolated(unsafe) let parts = parts
+    nonisolated(unsafe) let arranged = arranged
+    nonisolated(unsafe) let integers = integers
+    nonisolated(unsafe) let scales = scales
+    let (width, stride) = (width, stride)
+    // Tiles take up to four rows.
+    let rows = max(12, grain / max(1, width) / 12 * 12)
+    let pieces = parts.reduce(0) { $0 + ($1.outputs.count + rows - 1) / rows }
+    parallelFor(pieces, threads: compute.threads) { piece in
+      var start = piece * rows
+      for part in parts {
+        let count = part.outputs.count
+        if start >= count {
+          start -= (count + rows - 1) / rows * rows
+          continue
+        }
+        let some = part.outputs.lowerBound + start..<part.outputs.lowerBound + min(start + rows, count)
+        let y = part.y + group.lowerBound * part.stride + start
+        switch part.matrix {
+        case .half(let matrix) where group.count > 1:
+          matrix.multiply(
+            some, x, stride: stride, count: group.count, into: y, stride: part.stride, accumulate: part.accumulate)
+        case .half(let matrix): matrix.multiply(some, x, into: y, accumulate: part.accumulate)
+        case .fourBit(let matrix):
+          withUnsafePointer(to: matrix.memory) {
+            if let integers, let scales {
+              sft_four_bit_multiply_integers(
+                $0, matrix.code.integers, matrix.code.integerScale, some.lowerBound, some.count, width, integers,
+                scales, group.count, y, part.stride, part.accumulate ? 1 : 0, 1)
+            } else {
               sft_four_bit_multiply(
                 level, $0, some.lowerBound, some.count, width, x, stride, arranged, group.count, y, part.stride,
                 part.accumulate ? 1 : 0)
             }
           }
-          return
         }
+        return
       }
     }
   }

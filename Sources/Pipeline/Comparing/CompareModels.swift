@@ -74,6 +74,7 @@ public final class ModelComparison {
       second.model = name
       second.baseOnly = true
       (second.threads, second.usesPanels) = (inference.threads, inference.usesPanels)
+      second.rowPrecision = inference.rowPrecision
       (second.quantized, second.quantization) = (inference.quantized, inference.quantization)
       let other = try InferenceSession(second, workspace: workspace)
       let layout = try options.otherTemplate.map {
@@ -159,13 +160,15 @@ public final class ModelComparison {
   }
 
   private func settings(_ file: String, _ splitting: WordSplitting) -> Comparison.Settings {
-    Comparison.Settings(
+    var settings = Comparison.Settings(
       model: contestants[0].session.base.name,
       adapter: session.modelRun == nil ? session.adapterFolder : session.base.folder,
       adapters: options.adapters.isEmpty ? nil : options.adapters, modelB: options.otherModel,
       templateB: options.otherTemplate, template: session.layout.name, questions: file, rougeWords: splitting,
       sameTokenizer: other.map { $0.base.tokenizer.digest == session.base.tokenizer.digest } ?? true,
       generation: options.generation)
+    settings.rowPrecision = options.inference.rowPrecision == .float32 ? nil : options.inference.rowPrecision
+    return settings
   }
 
   /// Throws `badData` for a question that does not fit into the model's context, alone or with its expected answer.

@@ -28,6 +28,8 @@ public struct InferenceOptions: Sendable {
   /// How; nil where the user did not say.
   public var quantization: QuantizationOptions?
   public var engine: Engine = .auto
+  /// What 4-bit weights are multiplied with where a few rows are at a time.
+  public var rowPrecision = RowPrecision.float32
   /// Many rows are to be computed: for one answer it does not pay to lay the weights out.
   public var usesPanels = false
 
@@ -91,7 +93,8 @@ public final class InferenceSession {
         .usage, "the adapter does not say what its base is", file: options.adapter,
         advice: "Give it with \(OptionName.model)")
     }
-    let compute = Compute(engine: options.engine, threads: threads)
+    var compute = Compute(engine: options.engine, threads: threads)
+    compute.rowPrecision = options.rowPrecision
     let ofRun = options.model == nil || options.run != nil ? run?.configuration.quantization : nil
     let quantization: QuantizationOptions? =
       switch options.quantized {
@@ -102,6 +105,13 @@ public final class InferenceSession {
     let base = try BaseModel(
       model, workspace: workspace, quantization: quantization, usesPanels: options.usesPanels, compute: compute)
     self.base = base
+    if options.rowPrecision == .int16 {
+      if !base.decoder.isQuantized {
+        workspace.notice("\(OptionName.int16) has no effect: the weights are not in 4 bits.")
+      } else if !options.rowPrecision.isAvailable {
+        workspace.notice("\(OptionName.int16) has no effect: this CPU has no AVX-512.")
+      }
+    }
     layoutIsNamed = options.template != nil || !fromScratch && run != nil || prepared != nil
     if let template = options.template {
       layout = try RecordLayout(named: template, folder: base.folder, date: .today)

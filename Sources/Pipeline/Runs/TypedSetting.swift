@@ -1,4 +1,5 @@
 import Core
+import Embedded
 import Files
 import JSON
 import Training
@@ -60,7 +61,12 @@ extension TrainOptions {
     let names: [OptionName] = [.model, .prepared, .initAdapter, .config, .tokenizer, .tensorboard]
     let paths = Set(names.map(\.rawValue) + ["files"])
     for index in settings.indices where paths.contains(settings[index].name) {
-      if let value = settings[index].value { settings[index].value = canonicalPath(value) ?? value }
+      guard let value = settings[index].value else { continue }
+      // A name of the hub's, or the model inside this program, may be a folder's name, too.
+      let isName =
+        try settings[index].name == OptionName.model.rawValue
+        && (value == EmbeddedModel.name || !fileExists(value + "/config.json"))
+      if !isName { settings[index].value = canonicalPath(value) ?? value }
     }
     settings += taken.filter { setting in !settings.contains { $0.name == setting.name } }
     return "# Trains the same again: sft \(verb.rawValue) --\(verb.settingsOption) THIS_FILE\n"

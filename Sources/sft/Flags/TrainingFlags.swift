@@ -55,11 +55,16 @@ struct LearningFlags: ParsableArguments {
 
   func validate() throws {
     try rates?.validate()
-    if let minimumRate, minimumRate > rates?.values.min() ?? 2e-4 {
-      throw ValidationError("\(OptionName.minLr) must not be above \(OptionName.lr).")
-    }
+    if rates?.isAuto != true { try checkMinimum(below: rates?.values.min() ?? 2e-4) }
     if epochs != nil, maxSteps != nil {
       throw ValidationError("Give \(OptionName.epochs) or \(OptionName.maxSteps), not both.")
+    }
+  }
+
+  /// Throws where the rate would end above its highest.
+  func checkMinimum(below rate: Double) throws {
+    if let minimumRate, minimumRate > rate {
+      throw ValidationError("\(OptionName.minLr) must not be above \(OptionName.lr).")
     }
   }
 

@@ -9,7 +9,7 @@ struct OptionListing {
     var value: String?
     var group: String
     var help: String
-    /// Whether a resumed run may be given another; nil where there are no runs to resume.
+    /// Whether a resumed run may be given another; nil where it is none of a run.
     var mayChangeOnResume: Bool?
   }
 
@@ -18,13 +18,15 @@ struct OptionListing {
 
   init(_ table: OptionTable, isTraining: Bool) {
     self.isTraining = isTraining
-    let fixed = Set(RunOption.all.filter(\.isFixed).map(\.name.rawValue))
+    let options = Dictionary(uniqueKeysWithValues: RunOption.all.map { ($0.name.rawValue, $0.isFixed) })
+    // How exactly the base is quantised, and what a model from scratch is.
+    let fixed: Set = ["quant", "no-double-quant", "quant-skip", "tokenizer", "vocab-size", "stride", "val"]
     rows = table.entries.filter { $0.name != "help" && $0.name != "version" }.map { entry in
       Row(
         option: entry.isPositional ? (entry.placeholder ?? entry.name) : "--" + entry.name,
         value: entry.isPositional ? nil : entry.placeholder,
         group: entry.group, help: entry.help + (entry.standard.map { " (default: \($0))" } ?? ""),
-        mayChangeOnResume: isTraining && !entry.isPositional ? !fixed.contains(entry.name) : nil)
+        mayChangeOnResume: isTraining ? fixed.contains(entry.name) ? false : options[entry.name].map { !$0 } : nil)
     }
   }
 

@@ -52,7 +52,11 @@ struct Train: ParsableCommand {
     var asked = try options()
     let inputs = TrainingInputs()
     // A run that is gone on with has its rate.
-    if training.findsRate, !asked.resume { asked.learningRate = try foundRate(asked, inputs) }
+    if training.findsRate, !asked.resume {
+      let rate = try foundRate(asked, inputs)
+      try training.learning.checkMinimum(below: rate)
+      asked.learningRate = rate
+    }
     let found = asked
     let train: TrainingCommand = { workspace, options, sibling, event in
       try TrainRun(

@@ -19,7 +19,7 @@ extension ForeignMapping {
   /// The settings of `axolotl train`.
   mutating func readAxolotl() throws {
     if let method = find("rl") {
-      guard ["false", "none"].contains(try method.text().lowercased()) else {
+      guard ["false", "none", "off", "no"].contains(try method.text().lowercased()) else {
         throw method.failure("is not supported: sft trains on answers, not on preferences or rewards")
       }
       leave(method, Self.usual)

@@ -9,6 +9,8 @@ struct DataShape {
   /// Columns by the fields that they hold.
   var columns: [String: String] = [:]
   var trainOn: String?
+  /// Fields that the other tool does not read of these data, and sft does where they are there.
+  var unread: [String] = []
 }
 
 extension ForeignMapping {
@@ -36,6 +38,11 @@ extension ForeignMapping {
     if let template = shape.template { add(key, .prepare, "template", template) }
     if let format = shape.format { add(key, .prepare, "data-format", format) }
     if let trainOn = shape.trainOn { add(key, .prepare, "train-on", trainOn) }
+    if !shape.unread.isEmpty {
+      note(
+        "Their columns leave out \(shape.unread.joined(separator: ", ")); sft reads such a member where a record has one, and the "
+          + "result then differs.")
+    }
     if !shape.columns.isEmpty {
       let columns = shape.columns.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
       add(key, .prepare, "columns", columns.joined(separator: ","))

@@ -113,6 +113,11 @@ struct ForeignMembers {
       guard let name = key.scalar?.string, !name.isEmpty else {
         throw SFTError(.badData, "has a key that is no name", file: file, line: key.mark?.line)
       }
+      guard name != "<<" else {
+        throw SFTError(
+          .badData, "takes members from elsewhere with <<, which is not read", file: file, line: key.mark?.line,
+          advice: "Write them where they belong")
+      }
       let setting = ForeignSetting(parent.map { "\($0).\(name)" } ?? name, value, file: file, line: key.mark?.line)
       if setting.isNull {
         unset.insert(name)

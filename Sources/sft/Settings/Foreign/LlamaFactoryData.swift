@@ -148,7 +148,11 @@ struct FactoryDataset {
     } else if formatting == "alpaca" {
       shape.format = "alpaca"
       for (theirs, field) in Self.fields {
-        if let column = columns?[theirs]?.string, column != field { shape.columns[field] = column }
+        if let column = columns?[theirs]?.string {
+          if column != field { shape.columns[field] = column }
+        } else if columns != nil || theirs == "system" || theirs == "history" {
+          shape.unread.append(field)
+        }
       }
     } else if formatting == "sharegpt" || formatting == "openai" {
       readConversations(columns, entry["tags"])

@@ -1,0 +1,151 @@
+// Rows of 4-bit weights times a few x, in 16-bit integers: two multiplications a 32-bit lane where float32 has one, and a
+// look-up that makes 32 weights at once.
+//
+// Of every 128 elements of x (two blocks) the largest magnitude is kInput; weights are the codes' values times a scale,
+// at most kWeight, and a block's absmax. A lane sums eight products, 8 · kInput · kWeight < 2³¹, so sums are exact, and
+// an output depends on nothing but its row and its x.
+#include "four_bit_block.h"
+
+enum { kElements = 2 * SFT_FOUR_BIT_BLOCK, kCodes = 4, kLanes = 32, kInput = 16384 };
+
+#ifdef SFT_X86_VECTORS
+#define SFT_LEVEL_4_VNNI __attribute__((target("arch=x86-64-v4,avx512vnni")))
+
+int sft_four_bit_has_integers(int level) { return level >= 4; }
+
+size_t sft_four_bit_integers(size_t width) { return (width + kElements - 1) / kElements * kElements; }
+
+void sft_four_bit_arrange_integers(const float *x, size_t x_row, size_t count, size_t width, int16_t *arranged,
+                                   float *scales) {
+  for (size_t first = 0; first < width; first += kElements) {
+    size_t some = width - first < kElements ? width - first : kElements;
+    for (size_t row = 0; row < count; row++, arranged += kElements) {
+      const float *values = x + row * x_row + first;
+      float largest = 0;
+      for (size_t i = 0; i < some; i++) {
+        float magnitude = __builtin_fabsf(values[i]);
+        // What is not a number stays none.
+        largest = magnitude > largest || magnitude != magnitude ? magnitude : largest;
+      }
+      *scales++ = largest / kInput;
+      float inverse = largest > 0 ? kInput / largest : 0;
+      // The inverse of what is near 0, or is no finite number: then the scale alone says what comes out.
+      int isFinite = inverse > 0 && inverse < __builtin_inff();
+      for (size_t i = 0; i < kElements; i++) {
+        // A 16-bit lane holds four codes; its lowest four bits are the second element.
+        size_t lane = i / kCodes, code = (i % kCodes) ^ 1;
+        arranged[code * kLanes + lane] = i < some && isFinite ? (int16_t)__builtin_rintf(values[i] * inverse) : 0;
+      }
+    }
+  }
+}
+
+SFT_LEVEL_4 static inline __m512i two_blocks(const uint8_t *packed, int is_pair) {
+  return is_pair ? _mm512_loadu_si512(packed) : _mm512_zextsi256_si512(_mm256_loadu_si256((const __m256i *)packed));
+}
+
+SFT_LEVEL_4 static inline __m512 two_absmax(const sft_four_bit *matrix, size_t block, int is_pair) {
+  __m512 first = _mm512_set1_ps(block_absmax(matrix, block));
+  return is_pair ? _mm512_insertf32x8(first, _mm256_set1_ps(block_absmax(matrix, block + 1)), 1) : first;
+}
+
+// `rows` rows by `count` x; ADD adds the products of pairs to 32-bit lanes. Inlined with constants, so that `sums` are
+// registers.
+#define TILE(name, LEVEL, ADD)                                                                                         \
+  LEVEL static inline __attribute__((always_inline)) void name(                                                        \
+      const sft_four_bit *matrix, const int16_t *levels, float scale, size_t block, size_t blocks, const int16_t *x,   \
+      const float *scales, size_t rows, size_t count, float *y, size_t y_row, int accumulate) {                        \
+    enum { kRows = 4, kCount = 8, kAhead = 2048 };                                                                     \
+    const __m512i table = _mm512_loadu_si512(levels);                                                                  \
+    const size_t bytes = blocks * (SFT_FOUR_BIT_BLOCK / 2);                                                            \
+    const uint8_t *packed = matrix->packed + block * (SFT_FOUR_BIT_BLOCK / 2);                                         \
+    __m512 sums[kRows * kCount];                                                                                       \
+    _Pragma("clang loop unroll(full)") for (size_t i = 0; i < rows * count; i++) sums[i] = _mm512_setzero_ps();        \
+    for (size_t done = 0; done < blocks; done += 2, packed += 64) {                                                    \
+      int is_pair = done + 1 < blocks;                                                                                 \
+      __m512i weights[kRows][kCodes];                                                                                  \
+      __m512 absmax[kRows];                                                                                            \
+      _Pragma("clang loop unroll(full)") for (size_t row = 0; row < rows; row++) {                                     \
+        __m512i codes = two_blocks(packed + row * bytes, is_pair);                                                     \
+        _mm_prefetch((const char *)packed + (rows == 1 ? kAhead : (row + rows) * bytes), _MM_HINT_T0);                 \
+        weights[row][0] = _mm512_permutexvar_epi16(codes, table);                                                      \
+        weights[row][1] = _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 4), table);                                \
+        weights[row][2] = _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 8), table);                                \
+        weights[row][3] = _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 12), table);                               \
+        absmax[row] = _mm512_mul_ps(two_absmax(matrix, block + row * blocks + done, is_pair), _mm512_set1_ps(scale));  \
+      }                                                                                                                \
+      _Pragma("clang loop unroll(full)") for (size_t i = 0; i < count; i++, x += kElements, scales++) {                \
+        __m512 factor = _mm512_set1_ps(*scales);                                                                       \
+        _Pragma("clang loop unroll(full)") for (size_t row = 0; row < rows; row++) {                                   \
+          __m512i even = ADD(_mm512_setzero_si512(), weights[row][0], _mm512_loadu_si512(x));                          \
+          __m512i odd = ADD(_mm512_setzero_si512(), weights[row][1], _mm512_loadu_si512(x + kLanes));                  \
+          even = ADD(even, weights[row][2], _mm512_loadu_si512(x + 2 * kLanes));                                       \
+          odd = ADD(odd, weights[row][3], _mm512_loadu_si512(x + 3 * kLanes));                                         \
+          __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(even, odd)), absmax[row]);                    \
+          sums[row * count + i] = _mm512_fmadd_ps(sum, factor, sums[row * count + i]);                                 \
+        }                                                                                                              \
+      }                                                                                                                \
+    }                                                                                                                  \
+    _Pragma("clang loop unroll(full)") for (size_t row = 0; row < rows; row++)                                         \
+        _Pragma("clang loop unroll(full)") for (size_t i = 0; i < count; i++) {                                        \
+      float product = _mm512_reduce_add_ps(sums[row * count + i]), *place = y + i * y_row + row;                       \
+      *place = accumulate ? *place + product : product;                                                                \
+    }                                                                                                                  \
+  }
+
+#define ADD_PAIRS(sum, a, b) _mm512_add_epi32(sum, _mm512_madd_epi16(a, b))
+TILE(tile_bw, SFT_LEVEL_4, ADD_PAIRS)
+TILE(tile_vnni, SFT_LEVEL_4_VNNI, _mm512_dpwssd_epi32)
+
+#define ROWS(tile, LEVEL, count, full)                                                                                 \
+  LEVEL static void tile##_##count(const sft_four_bit *matrix, const int16_t *levels, float scale, size_t row,         \
+                                   size_t rows, size_t blocks, const int16_t *x, const float *scales, float *y,        \
+                                   size_t y_row, int accumulate) {                                                     \
+    size_t end = row + rows;                                                                                           \
+    for (; row + (full) <= end; row += (full), y += (full))                                                            \
+      tile(matrix, levels, scale, row * blocks, blocks, x, scales, full, count, y, y_row, accumulate);                 \
+    for (; row < end; row++, y++)                                                                                      \
+      tile(matrix, levels, scale, row * blocks, blocks, x, scales, 1, count, y, y_row, accumulate);                    \
+  }
+#define ALL_ROWS(tile, LEVEL)                                                                                          \
+  ROWS(tile, LEVEL, 1, 1)                                                                                              \
+  ROWS(tile, LEVEL, 2, 2)                                                                                              \
+  ROWS(tile, LEVEL, 3, 2)                                                                                              \
+  ROWS(tile, LEVEL, 4, 2)                                                                                              \
+  ROWS(tile, LEVEL, 5, 2)                                                                                              \
+  ROWS(tile, LEVEL, 6, 2)                                                                                              \
+  ROWS(tile, LEVEL, 7, 2)                                                                                              \
+  ROWS(tile, LEVEL, 8, 2)
+ALL_ROWS(tile_bw, SFT_LEVEL_4)
+ALL_ROWS(tile_vnni, SFT_LEVEL_4_VNNI)
+
+void sft_four_bit_multiply_integers(const sft_four_bit *matrix, const int16_t *levels, float scale, size_t first_row,
+                                    size_t rows, size_t width, const int16_t *arranged, const float *scales,
+                                    size_t count, float *y, size_t y_row, int accumulate, int uses_vnni) {
+  typedef void product(const sft_four_bit *, const int16_t *, float, size_t, size_t, size_t, const int16_t *,
+                       const float *, float *, size_t, int);
+  static product *const all[2][8] = {
+      {tile_bw_1, tile_bw_2, tile_bw_3, tile_bw_4, tile_bw_5, tile_bw_6, tile_bw_7, tile_bw_8},
+      {tile_vnni_1, tile_vnni_2, tile_vnni_3, tile_vnni_4, tile_vnni_5, tile_vnni_6, tile_vnni_7, tile_vnni_8},
+  };
+  int vnni = uses_vnni && __builtin_cpu_supports("avx512vnni");
+  all[vnni][count - 1](matrix, levels, scale, first_row, rows, width / SFT_FOUR_BIT_BLOCK, arranged, scales, y, y_row,
+                       accumulate);
+}
+#else
+int sft_four_bit_has_integers(int level) {
+  (void)level;
+  return 0;
+}
+size_t sft_four_bit_integers(size_t width) { return width; }
+void sft_four_bit_arrange_integers(const float *x, size_t x_row, size_t count, size_t width, int16_t *arranged,
+                                   float *scales) {
+  (void)x, (void)x_row, (void)count, (void)width, (void)arranged, (void)scales;
+}
+void sft_four_bit_multiply_integers(const sft_four_bit *matrix, const int16_t *levels, float scale, size_t first_row,
+                                    size_t rows, size_t width, const int16_t *arranged, const float *scales,
+                                    size_t count, float *y, size_t y_row, int accumulate, int uses_vnni) {
+  (void)matrix, (void)levels, (void)scale, (void)first_row, (void)rows, (void)width, (void)arranged, (void)scales;
+  (void)count, (void)y, (void)y_row, (void)accumulate, (void)uses_vnni;
+}
+#endif
