@@ -49,7 +49,7 @@ SFT_LEVEL_4 static inline __m512 two_absmax(const sft_four_bit *matrix, size_t b
   return is_pair ? _mm512_insertf32x8(first, _mm256_set1_ps(block_absmax(matrix, block + 1)), 1) : first;
 }
 
-// `rows` rows by `count` x; ADD adds the products of pairs to 32-bit lanes. Inlined with constants, so that `sums` are
+// `rows` rows by `count` x; one x has two chains of sums, several have one each. ADD adds the products of pairs to 32-bit lanes. Inlined with constants, so that `sums` are
 // registers.
 #define TILE(name, LEVEL, ADD)                                                                                         \
   LEVEL static inline __attribute__((always_inline)) void name(                                                        \
@@ -78,10 +78,12 @@ SFT_LEVEL_4 static inline __m512 two_absmax(const sft_four_bit *matrix, size_t b
         __m512 factor = _mm512_set1_ps(*scales);                                                                       \
         _Pragma("clang loop unroll(full)") for (size_t row = 0; row < rows; row++) {                                   \
           __m512i even = ADD(_mm512_setzero_si512(), weights[row][0], _mm512_loadu_si512(x));                          \
-          __m512i odd = ADD(_mm512_setzero_si512(), weights[row][1], _mm512_loadu_si512(x + kLanes));                  \
-          even = ADD(even, weights[row][2], _mm512_loadu_si512(x + 2 * kLanes));                                       \
-          odd = ADD(odd, weights[row][3], _mm512_loadu_si512(x + 3 * kLanes));                                         \
-          __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(even, odd)), absmax[row]);                    \
+          __m512i odd = count == 1 ? _mm512_setzero_si512() : even;                                                    \
+          odd = ADD(odd, weights[row][1], _mm512_loadu_si512(x + kLanes));                                             \
+          even = ADD(count == 1 ? even : odd, weights[row][2], _mm512_loadu_si512(x + 2 * kLanes));                    \
+          odd = ADD(count == 1 ? odd : even, weights[row][3], _mm512_loadu_si512(x + 3 * kLanes));                     \
+          __m512i all = count == 1 ? _mm512_add_epi32(even, odd) : odd;                                                \
+          __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(all), absmax[row]);                                            \
           sums[row * count + i] = _mm512_fmadd_ps(sum, factor, sums[row * count + i]);                                 \
         }                                                                                                              \
       }                                                                                                                \

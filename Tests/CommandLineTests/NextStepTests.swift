@@ -7,7 +7,7 @@ import TestSupport
   @Test func itSaysWhereTheWorkStands() throws {
     try withSFT { sft in
       func state() throws -> String { try sft.succeed().output }
-      #expect(try state().hasPrefix("There is nothing yet in .sft.\n\n  sft fetch OWNER/NAME               a model of"))
+      #expect(try state().hasPrefix("There is nothing yet in .sft.\n\n  sft fetch OWNER/NAME  "))
       #expect(try state().contains("\n  sft prepare FILE --model MODEL   records to"))
       #expect(try !fileExists(sft.path(".sft")))
       _ = try sft.succeed(
