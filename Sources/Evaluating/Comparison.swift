@@ -21,8 +21,8 @@ public struct Comparison: Sendable, Equatable, Codable {
 
     public init(_ generation: Generation, _ measures: AnswerMeasures) {
       text = generation.text
-      finishReason = generation.finish_reason
-      tokens = generation.token_ids.count
+      finishReason = generation.finishReason
+      tokens = generation.tokenIds.count
       endedWithEOS = generation.ending == .endOfText
       self.measures = measures
     }

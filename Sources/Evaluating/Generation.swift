@@ -54,22 +54,22 @@ public struct Generation: Sendable, Equatable, Codable {
 
   public var text: String
   /// EOS not among them; those of a stop string are.
-  public var token_ids: [Int32]
-  public var finish_reason: FinishReason
+  public var tokenIds: [Int32]
+  public var finishReason: FinishReason
   public var ending: Ending = .limit
   /// The probability of an end token after the last one, before any sampling setting; nil where nobody asked.
   public var endProbability: Double?
 
   private enum CodingKeys: CodingKey {
     case text
-    case token_ids
-    case finish_reason
+    case tokenIds
+    case finishReason
   }
 
   package init(text: String, tokens: [Int32], ending: Ending, endProbability: Double? = nil) {
     self.text = text
-    token_ids = tokens
-    finish_reason = ending == .limit ? .length : .stop
+    tokenIds = tokens
+    finishReason = ending == .limit ? .length : .stop
     self.ending = ending
     self.endProbability = endProbability
   }

@@ -51,9 +51,9 @@ public struct AnswerMeasures: Sendable, Equatable, Codable {
     self.reference = reference
     self.choice = choice
     endProbability = generation.endProbability
-    distinct1 = Repetition.distinct(1, [generation.token_ids])
-    distinct2 = Repetition.distinct(2, [generation.token_ids])
-    repetition = Repetition.share(generation.token_ids)
+    distinct1 = Repetition.distinct(1, [generation.tokenIds])
+    distinct2 = Repetition.distinct(2, [generation.tokenIds])
+    repetition = Repetition.share(generation.tokenIds)
     echo = Repetition.echo(generation.text, of: question.text)
   }
 }

@@ -6,7 +6,7 @@ import Packing
 public struct ObservedData: Sendable, Equatable, Codable {
   /// Records shown to the model, of `total_records` that there were.
   public var records: Int
-  public var total_records: Int
+  public var totalRecords: Int
   /// Tokens that the linears got. The last of each record, which is only ever predicted, is not among them.
   public var tokens: Int
 }
@@ -25,7 +25,7 @@ public func observe(_ meter: OutputErrorMeter, _ samples: [Sample], tokenLimit: 
       .badData, "a linear's outputs are not finite numbers: the weights of the model hold values that are too large")
   }
   return ObservedData(
-    records: chosen.count, total_records: samples.count,
+    records: chosen.count, totalRecords: samples.count,
     tokens: chosen.reduce(0) { $0 + samples[$1].tokens.count - 1 })
 }
 

@@ -12,16 +12,16 @@ public struct RequantizationReport: Sendable, Codable, Equatable {
     /// ⟨C, D⟩ / ⟨D, D⟩; nil where D is zero.
     public var survived: Double?
     /// ‖C − D‖_F / ‖D‖_F; nil where D is zero.
-    public var relative_error: Double?
+    public var relativeError: Double?
     /// ‖D‖_F.
-    public var delta_norm: Double
+    public var deltaNorm: Double
   }
 
   public var quantization: QuantizationSettings
   /// ⟨C, D⟩ / ⟨D, D⟩ over all weights of `layers` together; nil where D is zero.
   public var survived: Double?
   /// ‖C − D‖_F / ‖D‖_F over all weights of `layers` together; nil where D is zero.
-  public var relative_error: Double?
+  public var relativeError: Double?
   /// Adapted linears that are quantised, in the order of the computation.
   public var layers: [Layer]
   /// Adapted linears left in full precision, which keep D whole.
@@ -29,12 +29,12 @@ public struct RequantizationReport: Sendable, Codable, Equatable {
 
   /// `layers`, those with the largest error first.
   public var worstFirst: [Layer] {
-    layers.sorted { ($0.relative_error ?? -1) > ($1.relative_error ?? -1) }
+    layers.sorted { ($0.relativeError ?? -1) > ($1.relativeError ?? -1) }
   }
 
   /// The overall figures in words.
   public var conclusion: String {
-    guard let survived, let error = relative_error else {
+    guard let survived, let error = relativeError else {
       return layers.isEmpty
         ? "No linear that the adapter changes would be quantised, so its change survives whole."
         : "The adapter changes nothing yet (its B is zero), so quantising the merged model loses nothing of it."
@@ -68,9 +68,9 @@ public func measureRequantization(
     total += survival
     report.layers.append(
       RequantizationReport.Layer(
-        name: linear.name, survived: survival.survived, relative_error: survival.relativeError,
-        delta_norm: survival.norm))
+        name: linear.name, survived: survival.survived, relativeError: survival.relativeError,
+        deltaNorm: survival.norm))
   }
-  (report.survived, report.relative_error) = (total.survived, total.relativeError)
+  (report.survived, report.relativeError) = (total.survived, total.relativeError)
   return report
 }

@@ -35,9 +35,22 @@ public struct LossTrend {
       + "\(count == 1 ? "" : " \(count)"): try a lower \(OptionName.lr), or a warm-up with \(OptionName.warmupSteps)."
   }
 
+  /// A rise of the validation loss above its lowest that is worth a word.
+  private static let rise = 0.01
+
   /// Validations are over the same records each time, so that any rise is one.
   private var validationRemark: String? {
-    guard let first = validations.first, let last = validations.last, last.loss > first.loss else { return nil }
+    guard let first = validations.first, let last = validations.last,
+      let best = validations.min(by: { $0.loss < $1.loss })
+    else { return nil }
+    guard last.loss > first.loss else {
+      // It has learnt, and then learnt its records by heart.
+      guard last.loss > best.loss * (1 + Self.rise) else { return nil }
+      return
+        "The validation loss was lowest at step \(best.step), \(fixed(best.loss, 4)), and has risen to "
+        + "\(fixed(last.loss, 4)) at step \(last.step): fewer updates would do, or \(OptionName.earlyStopping); best/ has the "
+        + "weights of the lowest."
+    }
     return
       "The validation loss rose from \(fixed(first.loss, 4)) at step \(first.step) to \(fixed(last.loss, 4)) at step "
       + "\(last.step): try a lower \(OptionName.lr), or fewer updates; best/ has the weights of the lowest."

@@ -19,10 +19,10 @@ import Weights
     for turn in 0..<4 {
       let answer = try generator.generate(prompt, settings, continuing: true)
       let alone = try Generator(loaded.pass, loaded.tokenizer).generate(prompt, settings)
-      #expect(answer.token_ids == alone.token_ids && answer.text == alone.text, "\(turn)")
-      #expect(answer.finish_reason == alone.finish_reason)
+      #expect(answer.tokenIds == alone.tokenIds && answer.text == alone.text, "\(turn)")
+      #expect(answer.finishReason == alone.finishReason)
       // Twice on, once with another end of the answer, once from an earlier place.
-      prompt = turn == 2 ? loaded.prompts[1] : prompt + answer.token_ids.dropLast(turn) + loaded.prompts[2].suffix(4)
+      prompt = turn == 2 ? loaded.prompts[1] : prompt + answer.tokenIds.dropLast(turn) + loaded.prompts[2].suffix(4)
     }
   }
 

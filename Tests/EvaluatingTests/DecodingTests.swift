@@ -35,10 +35,10 @@ import Weights
           let found = try generator.generate(loaded.prompts[index], settings)
           let ended = tokens.last.map { ends.contains(Int($0)) } ?? false
           #expect(
-            found.token_ids == (ended ? Array(tokens.dropLast()) : tokens), "\(example["num_beams"] as Any), \(ends)")
+            found.tokenIds == (ended ? Array(tokens.dropLast()) : tokens), "\(example["num_beams"] as Any), \(ends)")
           #expect(found.ending == (ended ? .endOfText : .limit))
-          #expect(together[index].token_ids == found.token_ids && together[index].ending == found.ending)
-          #expect(found.text == (try loaded.tokenizer.decode(found.token_ids)))
+          #expect(together[index].tokenIds == found.tokenIds && together[index].ending == found.ending)
+          #expect(found.text == (try loaded.tokenizer.decode(found.tokenIds)))
         }
       }
     }
@@ -63,7 +63,7 @@ import Weights
       var counts: [Int] = []
       let together = try generator.generate(prompts, settings, width: width) { counts.append($0) }
       #expect(together.map(\.text) == alone.map(\.text))
-      #expect(together.map(\.token_ids) == alone.map(\.token_ids))
+      #expect(together.map(\.tokenIds) == alone.map(\.tokenIds))
       #expect(together.map(\.ending) == alone.map(\.ending))
       #expect(counts == counts.sorted() && counts.last == prompts.count)
     }
@@ -79,7 +79,7 @@ import Weights
       let found = try Generator(pass, loaded.tokenizer).generate(loaded.prompts, settings, width: 4)
       #expect(found.count == 4 && Set(found.map { "\($0.ending)" }).count > 1)
       for (prompt, generation) in zip(loaded.prompts, found) {
-        let tokens = prompt + generation.token_ids
+        let tokens = prompt + generation.tokenIds
         let segment = Batch.Segment(rows: 0..<tokens.count, startPosition: 0, parent: nil)
         let batch = Batch(tokens: tokens, segments: [segment], targets: [], recordTokens: tokens.count)
         let logits = pass.logits(batch, rows: [tokens.count - 1]).map { Double($0) }

@@ -43,9 +43,9 @@ import Weights
       let result = try generator.generate(prompt, GenerationSettings(maxNewTokens: 24))
       // The reference's list has the end token where one was produced.
       let stopped = tokens.last.map(ends.contains) ?? false
-      #expect(result.token_ids == (stopped ? Array(tokens.dropLast()) : tokens))
-      #expect(result.finish_reason == (stopped ? .stop : .length))
-      #expect(result.text == (try loaded.tokenizer.decode(result.token_ids)))
+      #expect(result.tokenIds == (stopped ? Array(tokens.dropLast()) : tokens))
+      #expect(result.finishReason == (stopped ? .stop : .length))
+      #expect(result.text == (try loaded.tokenizer.decode(result.tokenIds)))
     }
   }
 
@@ -59,7 +59,7 @@ import Weights
       let settings = GenerationSettings(maxNewTokens: 60)
       let alone = try Generator(loaded.pass, loaded.tokenizer, endTokens: []).generate(prompt, settings)
       let all = try Generator(loaded.pass, loaded.tokenizer).generate([prompt], settings, width: 1)
-      #expect(alone.token_ids == all[0].token_ids && alone.finish_reason == all[0].finish_reason)
+      #expect(alone.tokenIds == all[0].tokenIds && alone.finishReason == all[0].finishReason)
     }
   }
 
@@ -72,8 +72,8 @@ import Weights
           maxNewTokens: 40, sampling: SamplingSettings(temperature: temperature), seed: UInt64(index))
         var streamed = ""
         let result = try generator.generate(prompt, settings) { streamed += $0 }
-        #expect(streamed == result.text && !result.token_ids.isEmpty)
-        #expect(result.text == (try loaded.tokenizer.decode(result.token_ids)))
+        #expect(streamed == result.text && !result.tokenIds.isEmpty)
+        #expect(result.text == (try loaded.tokenizer.decode(result.tokenIds)))
         // The seed decides; nothing is left in the generator from before.
         #expect(try generator.generate(prompt, settings) == result)
       }
@@ -97,7 +97,7 @@ import Weights
         let at = try #require(firstIndex(of: Array(stop.utf8), in: Array(whole.text.utf8)))
         #expect(Array(result.text.utf8) == Array(whole.text.utf8.prefix(at)), "\(stop)")
         #expect(streamed == result.text)
-        if result.finish_reason == .stop { #expect(whole.token_ids.starts(with: result.token_ids)) }
+        if result.finishReason == .stop { #expect(whole.tokenIds.starts(with: result.tokenIds)) }
       }
     }
     let unused = try generator.generate(
@@ -116,12 +116,12 @@ import Weights
     let whole = try Generator(loaded.pass, loaded.tokenizer).generate(
       loaded.prompts[0], GenerationSettings(maxNewTokens: 24))
     // The first prompt's answer is twelve times 259, then 448.
-    #expect(whole.token_ids[11] == 259 && whole.token_ids[12] == 448)
+    #expect(whole.tokenIds[11] == 259 && whole.tokenIds[12] == 448)
     try loaded.reference.withModel(endingAt: [0, 448]) { folder in
       let pass = InferencePass(try Decoder(ModelCheckpoint(folder: folder)), nil, Compute())
       let result = try Generator(pass, loaded.tokenizer).generate(loaded.prompts[0], GenerationSettings())
-      #expect(result.token_ids == [Int32](repeating: 259, count: 12) && result.finish_reason == .stop)
-      #expect(result.text == (try loaded.tokenizer.decode(result.token_ids)))
+      #expect(result.tokenIds == [Int32](repeating: 259, count: 12) && result.finishReason == .stop)
+      #expect(result.text == (try loaded.tokenizer.decode(result.tokenIds)))
     }
   }
 
@@ -132,7 +132,7 @@ import Weights
     // Token 82 answers itself for long.
     let prompt = [Int32](repeating: 82, count: context - 3)
     let result = try generator.generate(prompt, GenerationSettings(maxNewTokens: 50))
-    #expect(result.finish_reason == .length && result.token_ids.count == 3)
+    #expect(result.finishReason == .length && result.tokenIds.count == 3)
     for bad in [[], [Int32](repeating: 82, count: context)] {
       let error = #expect(throws: SFTError.self) { try generator.generate(bad, GenerationSettings()) }
       #expect(error?.kind == .badData)

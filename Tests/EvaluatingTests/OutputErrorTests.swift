@@ -30,7 +30,7 @@ import Weights
     let inputs = samples.reduce(0) { $0 + $1.tokens.count - 1 }
     let meter = try meter(model)
     let data = try observe(meter, samples, tokenLimit: inputs)
-    #expect(data.records == 12 && data.total_records == 12 && data.tokens == inputs)
+    #expect(data.records == 12 && data.totalRecords == 12 && data.tokens == inputs)
     #expect(meter.relativeErrors.allSatisfy { ($0 ?? 0) > 0.01 && ($0 ?? 1) < 0.3 })
   }
 
@@ -43,7 +43,7 @@ import Weights
     let other = Array(model.samples(50, seed: 9))
     let data = try observe(try meter(model), half + other, tokenLimit: limit)
     #expect(data.tokens <= limit && data.tokens > limit - 30)
-    #expect(data.records >= 2 && data.records < 100 && data.total_records == 100)
+    #expect(data.records >= 2 && data.records < 100 && data.totalRecords == 100)
     let (both, first) = (try meter(model), try meter(model))
     _ = try observe(both, half + other, tokenLimit: limit)
     _ = try observe(first, half + half, tokenLimit: limit)

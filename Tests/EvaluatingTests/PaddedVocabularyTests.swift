@@ -39,10 +39,10 @@ import Weights
     let wide = try Generator(InferencePass(try padded(loaded.reference), nil, Compute()), loaded.tokenizer)
     let settings = GenerationSettings(maxNewTokens: 16, sampling: sampling, seed: 3)
     for prompt in loaded.prompts {
-      #expect(try wide.generate(prompt, settings).token_ids == plain.generate(prompt, settings).token_ids)
+      #expect(try wide.generate(prompt, settings).tokenIds == plain.generate(prompt, settings).tokenIds)
     }
     let together = try wide.generate(loaded.prompts, settings, width: 3)
-    #expect(try together.map(\.token_ids) == loaded.prompts.map { try plain.generate($0, settings).token_ids })
+    #expect(try together.map(\.tokenIds) == loaded.prompts.map { try plain.generate($0, settings).tokenIds })
   }
 
   @Test func beamsDoNotFollowItsRows() throws {
@@ -50,8 +50,8 @@ import Weights
     let wide = try Generator(InferencePass(try padded(loaded.reference), nil, Compute()), loaded.tokenizer)
     for prompt in loaded.prompts {
       let found = try wide.generate(prompt, GenerationSettings(maxNewTokens: 8, numBeams: 3))
-      #expect(found.token_ids.allSatisfy { $0 < loaded.tokenizer.vocabularyCount })
-      #expect(found.text == (try loaded.tokenizer.decode(found.token_ids)))
+      #expect(found.tokenIds.allSatisfy { $0 < loaded.tokenizer.vocabularyCount })
+      #expect(found.text == (try loaded.tokenizer.decode(found.tokenIds)))
     }
   }
 }

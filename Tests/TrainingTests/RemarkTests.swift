@@ -65,7 +65,17 @@ import Training
         "The validation loss rose from 1.5000 at step 10 to 1.5001 at step 30: try a lower --lr, or fewer updates; best/ "
           + "has the weights of the lowest."
       ])
-    #expect(Self.remarks([3, 1], validations: [1.5, 1.2, 1.5]) == [])
     #expect(Self.remarks([3, 1], validations: [1.5]) == [])
+  }
+
+  /// Where it has fallen and then risen, from its lowest.
+  @Test func aValidationLossThatHasRisenFromItsLowestIsSaid() {
+    #expect(
+      Self.remarks([3, 1], validations: [1.5, 1.2, 1.3]) == [
+        "The validation loss was lowest at step 20, 1.2000, and has risen to 1.3000 at step 30: fewer updates would do, or "
+          + "--early-stopping; best/ has the weights of the lowest."
+      ])
+    #expect(Self.remarks([3, 1], validations: [1.5, 1.2, 1.21]) == [])
+    #expect(Self.remarks([3, 1], validations: [1.5, 1.3, 1.2]) == [])
   }
 }

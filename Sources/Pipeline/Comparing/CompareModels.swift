@@ -149,7 +149,7 @@ public final class ModelComparison {
             made[question],
             AnswerMeasures(made[question], questions[question], reference: reference, choice: choice, splitting))
         })
-      tokens.append(made.map(\.token_ids))
+      tokens.append(made.map(\.tokenIds))
     }
     let items = questions.indices.map { question in
       Comparison.Item(

@@ -9,19 +9,19 @@ public struct DoctorReport: Sendable, Codable, Equatable {
   public var cores: Int
   public var affinity: Int
   /// Cores' worth of time that its control groups allow; nil without a limit.
-  public var cpu_quota: Double?
+  public var cpuQuota: Double?
   public var threads: Int
-  public var linear_algebra: LinearAlgebraReport
+  public var linearAlgebra: LinearAlgebraReport
   /// Measured single-precision matrix product, 1,536³.
-  public var sgemm_gflops: Double
+  public var sgemmGflops: Double
   /// Measured rate of reading `memory_read_bytes`, by one thread and by all.
-  public var memory_gigabytes_per_second: Double
-  public var memory_gigabytes_per_second_all_threads: Double
-  public var memory_read_bytes: Int
-  public var memory_total_bytes: Int
-  public var memory_available_bytes: Int
+  public var memoryGigabytesPerSecond: Double
+  public var memoryGigabytesPerSecondAllThreads: Double
+  public var memoryReadBytes: Int
+  public var memoryTotalBytes: Int
+  public var memoryAvailableBytes: Int
   public var workspace: String
-  public var workspace_free_bytes: Int?
+  public var workspaceFreeBytes: Int?
   /// What the user may want to know or do.
   public var remarks: [String]
 }
@@ -33,13 +33,13 @@ public func examineMachine(_ workspace: Workspace, threads: Int) -> DoctorReport
   let memory = memory()
   let reading = MachineSpeed.reading(threads: compute.threads, available: memory.available)
   var report = DoctorReport(
-    cores: allowance.cores, affinity: allowance.affinity, cpu_quota: allowance.quota, threads: compute.threads,
-    linear_algebra: LinearAlgebra.report(), sgemm_gflops: MachineSpeed.multiply(),
-    memory_gigabytes_per_second: reading.oneThread, memory_gigabytes_per_second_all_threads: reading.allThreads,
-    memory_read_bytes: reading.bytes, memory_total_bytes: memory.total, memory_available_bytes: memory.available,
-    workspace: workspace.path, workspace_free_bytes: workspace.freeBytes, remarks: [])
+    cores: allowance.cores, affinity: allowance.affinity, cpuQuota: allowance.quota, threads: compute.threads,
+    linearAlgebra: LinearAlgebra.report(), sgemmGflops: MachineSpeed.multiply(),
+    memoryGigabytesPerSecond: reading.oneThread, memoryGigabytesPerSecondAllThreads: reading.allThreads,
+    memoryReadBytes: reading.bytes, memoryTotalBytes: memory.total, memoryAvailableBytes: memory.available,
+    workspace: workspace.path, workspaceFreeBytes: workspace.freeBytes, remarks: [])
   report.remarks = speedRemarks(report, allowance) + kernelRemarks(report)
-  if let free = report.workspace_free_bytes, free < 1 << 30 {
+  if let free = report.workspaceFreeBytes, free < 1 << 30 {
     report.remarks.append("Less than 1 GB is free where the workspace is.")
   }
   return report
@@ -65,7 +65,7 @@ private func speedRemarks(_ report: DoctorReport, _ allowance: CPUAllowance) -> 
   }
   let floors: [String: Double] = ["AVX-512": 40, "AVX2": 20]
   let workers = min(report.threads, allowance.threads)
-  if let floor = floors[report.linear_algebra.kernels], report.sgemm_gflops / Double(workers) < floor {
+  if let floor = floors[report.linearAlgebra.kernels], report.sgemmGflops / Double(workers) < floor {
     remarks.append(
       "Matrix products are slower than this CPU should be: it is busy, or OpenBLAS's kernels do not fit it.")
   }
@@ -74,7 +74,7 @@ private func speedRemarks(_ report: DoctorReport, _ allowance: CPUAllowance) -> 
 
 /// What OpenBLAS runs with, where that is not what one would expect.
 private func kernelRemarks(_ report: DoctorReport) -> [String] {
-  let algebra = report.linear_algebra
+  let algebra = report.linearAlgebra
   var remarks: [String] = []
   if let replaced = algebra.replacedCoreType {
     remarks.append("OpenBLAS chose its \(replaced) kernels by itself; it runs with \(algebra.coreType) instead.")

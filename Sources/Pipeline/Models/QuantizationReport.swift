@@ -10,10 +10,10 @@ public struct QuantizationReport: Sendable, Codable, Equatable {
   public struct Layer: Sendable, Codable, Equatable {
     public var name: String
     /// ‖Q − W‖_F / ‖W‖_F, with W the weight and Q what its 4 bits decode to; not a number where it was not measured.
-    public var relative_error: Double
+    public var relativeError: Double
     /// ‖x·Q − x·W‖_F / ‖x·W‖_F, with x what the full-precision model gives the linear over the data; without the bias.
     /// nil where that was not measured.
-    public var output_error: Double?
+    public var outputError: Double?
     public var weights: Int
     public var bytes: Int
   }
@@ -26,17 +26,17 @@ public struct QuantizationReport: Sendable, Codable, Equatable {
   public var kept: [String]
   /// Codes and statistics of all quantised linears.
   public var bytes: Int
-  public var bits_per_weight: Double
+  public var bitsPerWeight: Double
   /// What the output errors were measured over.
-  public var output_data: ObservedData?
+  public var outputData: ObservedData?
   /// Token-mean loss over the data given, before and after.
   public var loss: Double?
-  public var quantized_loss: Double?
+  public var quantizedLoss: Double?
 
   /// `layers`, those whose outputs (else whose weights) are furthest off first.
   public var worstFirst: [Layer] {
     layers.sorted {
-      ($0.output_error ?? .infinity, $0.relative_error) > ($1.output_error ?? .infinity, $1.relative_error)
+      ($0.outputError ?? .infinity, $0.relativeError) > ($1.outputError ?? .infinity, $1.relativeError)
     }
   }
 }
@@ -47,7 +47,7 @@ extension QuantizationReport.Layer {
     _ matrix: QuantizedMatrix, _ linear: LinearDescription, _ checkpoint: ModelCheckpoint?, _ compute: Compute
   ) throws {
     self.init(
-      name: linear.name, relative_error: try checkpoint.map { try Self.error(matrix, linear, $0, compute) } ?? .nan,
+      name: linear.name, relativeError: try checkpoint.map { try Self.error(matrix, linear, $0, compute) } ?? .nan,
       weights: matrix.count, bytes: matrix.bytes)
   }
 

@@ -70,7 +70,7 @@ public func quantizeModel(
   }
   var report = QuantizationReport(
     model: folder, path: options.target, layers: layers, kept: kept, bytes: layers.reduce(0) { $0 + $1.bytes },
-    bits_per_weight: 8 * Double(layers.reduce(0) { $0 + $1.bytes }) / Double(layers.reduce(0) { $0 + $1.weights }))
+    bitsPerWeight: 8 * Double(layers.reduce(0) { $0 + $1.bytes }) / Double(layers.reduce(0) { $0 + $1.weights }))
   try data?.measure(matrices, into: &report, options, workspace.notice)
   try made.finish()
   return report
@@ -132,14 +132,14 @@ private struct QuantizationData {
     }
     notice("measuring the loss over \(grouped(samples.count)) records, in full precision and quantised")
     report.loss = try loss(session.pass)
-    report.quantized_loss = try loss(
+    report.quantizedLoss = try loss(
       InferencePass(try Decoder(session.base.checkpoint, quantized: matrices), nil, compute))
     guard options.measuresOutputs else { return }
     notice("measuring the outputs of \(report.layers.count) linears")
     let meter = OutputErrorMeter(session.base.decoder, matrices, compute)
-    report.output_data = try observe(meter, samples, tokenLimit: options.outputTokens)
+    report.outputData = try observe(meter, samples, tokenLimit: options.outputTokens)
     let errors = Dictionary(
       uniqueKeysWithValues: zip(session.base.decoder.linears.map(\.name), meter.relativeErrors))
-    for index in report.layers.indices { report.layers[index].output_error = errors[report.layers[index].name] ?? nil }
+    for index in report.layers.indices { report.layers[index].outputError = errors[report.layers[index].name] ?? nil }
   }
 }

@@ -50,8 +50,8 @@ extension Planner {
     let plan = try plan(changed)
     guard plan.fits else { return nil }
     return TrainingPlan.Suggestion(
-      flags: changes.map(\.flags).joined(separator: " "), peak_memory_bytes: plan.peak_memory_bytes,
-      seconds_per_update: plan.seconds_per_update)
+      flags: changes.map(\.flags).joined(separator: " "), peakMemoryBytes: plan.peakMemoryBytes,
+      secondsPerUpdate: plan.secondsPerUpdate)
   }
 
   /// Computing half of the layers again.

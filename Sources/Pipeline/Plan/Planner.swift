@@ -107,13 +107,13 @@ final class Planner {
     let share = try validationShare(settings, adapter)
     let free = workspace.freeBytes
     return TrainingPlan(
-      model: model, peak_memory_bytes: highest, memory: parts, available_memory_bytes: own.limit,
-      fits: own.limit.map { highest <= $0 } ?? true, disk_bytes: disk.reduce(0) { $0 + $1.bytes }, disk: disk,
-      free_disk_bytes: free, updates: settings.steps, seconds_per_update: seconds,
+      model: model, peakMemoryBytes: highest, memory: parts, availableMemoryBytes: own.limit,
+      fits: own.limit.map { highest <= $0 } ?? true, diskBytes: disk.reduce(0) { $0 + $1.bytes }, disk: disk,
+      freeDiskBytes: free, updates: settings.steps, secondsPerUpdate: seconds,
       seconds: seconds * Double(settings.steps) * (1 + share),
       records: data.count,
-      tokens_per_epoch: (0..<data.count).reduce(0) { $0 + min(data.length($1), run.length ?? .max) },
-      largest_batch_rows: footprint.largestBatch, suggestions: [])
+      tokensPerEpoch: (0..<data.count).reduce(0) { $0 + min(data.length($1), run.length ?? .max) },
+      largestBatchRows: footprint.largestBatch, suggestions: [])
   }
 
   /// What times by the rates are to be multiplied by: found by a trial of the run that is asked for first, and kept.

@@ -80,11 +80,11 @@ extension TrainingPlan {
   /// Tells the plan, and throws `usage` where the run does not fit, unless that is insisted on.
   func announce(_ options: TrainOptions, _ event: (TrainEvent) -> Void) throws {
     event(.planned(self))
-    guard !fits, !options.ignoresMemory, let available = available_memory_bytes else { return }
-    let ways = suggestions.prefix(3).map { "\($0.flags) (\(byteCount($0.peak_memory_bytes)))" }
+    guard !fits, !options.ignoresMemory, let available = availableMemoryBytes else { return }
+    let ways = suggestions.prefix(3).map { "\($0.flags) (\(byteCount($0.peakMemoryBytes)))" }
     throw SFTError(
       .usage,
-      "the run would take \(byteCount(peak_memory_bytes)) of memory, and \(byteCount(available)) are available",
+      "the run would take \(byteCount(peakMemoryBytes)) of memory, and \(byteCount(available)) are available",
       advice: (ways.isEmpty
         ? "Use a smaller model or a machine with more" : "It would fit with " + ways.joined(separator: ", or "))
         + "; \(OptionName.noMemoryCheck) starts it all the same")

@@ -93,8 +93,8 @@ struct ChatLoop {
     guard isPerson else { return }
     if generation == nil {
       note("The answer was stopped.")
-    } else if generation?.finish_reason == .length {
-      note("The answer was cut at \(counted(generation?.token_ids.count ?? 0, "token")): --max-new-tokens allows more.")
+    } else if generation?.finishReason == .length {
+      note("The answer was cut at \(counted(generation?.tokenIds.count ?? 0, "token")): --max-new-tokens allows more.")
     }
   }
 

@@ -19,20 +19,20 @@ struct Doctor: ParsableCommand {
       try Terminal.printJSON(report)
       return
     }
-    let algebra = report.linear_algebra
+    let algebra = report.linearAlgebra
     print(
       "threads     \(report.threads), on \(report.affinity) of \(report.cores) cores"
-        + (report.cpu_quota.map { ", CPU quota \(fixed($0, 1)) cores" } ?? ""))
+        + (report.cpuQuota.map { ", CPU quota \(fixed($0, 1)) cores" } ?? ""))
     print("kernels     \(algebra.kernels)")
     print(
-      "OpenBLAS    \(algebra.coreType) kernels, \(fixed(report.sgemm_gflops, 0)) GFLOP/s in single precision"
+      "OpenBLAS    \(algebra.coreType) kernels, \(fixed(report.sgemmGflops, 0)) GFLOP/s in single precision"
         + (algebra.replacedCoreType.map { " (instead of its own choice, \($0))" } ?? ""))
     print(
-      "memory      \(byteCount(report.memory_available_bytes)) free of \(byteCount(report.memory_total_bytes)), "
-        + "read at \(fixed(report.memory_gigabytes_per_second, 1)) GB/s by one thread, "
-        + "\(fixed(report.memory_gigabytes_per_second_all_threads, 1)) GB/s by all "
-        + "(over \(byteCount(report.memory_read_bytes)))")
-    let free = report.workspace_free_bytes.map { ", \(byteCount($0)) free" } ?? ""
+      "memory      \(byteCount(report.memoryAvailableBytes)) free of \(byteCount(report.memoryTotalBytes)), "
+        + "read at \(fixed(report.memoryGigabytesPerSecond, 1)) GB/s by one thread, "
+        + "\(fixed(report.memoryGigabytesPerSecondAllThreads, 1)) GB/s by all "
+        + "(over \(byteCount(report.memoryReadBytes)))")
+    let free = report.workspaceFreeBytes.map { ", \(byteCount($0)) free" } ?? ""
     Terminal.show("workspace   \(report.workspace)\(free)")
     for remark in report.remarks { Terminal.show("note        \(remark)") }
   }

@@ -130,8 +130,8 @@ struct Export: ParsableCommand {
     let kind = QuantizationOptions(settings: report.quantization).description
     let rows =
       [["merged, then \(kind); worst first", "survived", "error"]]
-      + report.worstFirst.map { row($0.name, $0.survived, $0.relative_error) }
-      + [row("all \(report.layers.count) together", report.survived, report.relative_error)]
+      + report.worstFirst.map { row($0.name, $0.survived, $0.relativeError) }
+      + [row("all \(report.layers.count) together", report.survived, report.relativeError)]
     if !report.layers.isEmpty { for line in tableLines(rows) { Terminal.show(line) } }
     if !report.kept.isEmpty {
       let names = report.kept.joined(separator: ", ")

@@ -83,8 +83,8 @@ struct Generate: ParsableCommand {
     let duration = (clock.now - start).components
     let seconds = Double(duration.seconds) + Double(duration.attoseconds) * 1e-18
     progress.note(
-      "\(generation.token_ids.count) tokens, \(fixed(Double(generation.token_ids.count) / max(seconds, 1e-9), 1)) "
-        + "tokens/s, ended by \(generation.finish_reason.rawValue)")
+      "\(generation.tokenIds.count) tokens, \(fixed(Double(generation.tokenIds.count) / max(seconds, 1e-9), 1)) "
+        + "tokens/s, ended by \(generation.finishReason.rawValue)")
     progress.close()
   }
 }

@@ -24,13 +24,13 @@ struct InspectModel: ParsableCommand {
   struct Report: Encodable {
     var path: String
     var architecture: String
-    var vocabulary_size: Int
-    var context_length: Int
+    var vocabularySize: Int
+    var contextLength: Int
     var width: Int
     var layers: Int
     var heads: Int
-    var mlp_width: Int
-    var tied_head: Bool
+    var mlpWidth: Int
+    var tiedHead: Bool
     var parameters: Int
     var bytes: Int
     var digest: String
@@ -47,9 +47,9 @@ struct InspectModel: ParsableCommand {
     let infos = try configuration.expectedTensors.map { ($0.name, try checkpoint.info($0.name)) }
     let report = Report(
       path: checkpoint.folder, architecture: configuration.architecture.rawValue,
-      vocabulary_size: configuration.vocabularySize, context_length: configuration.contextLength,
+      vocabularySize: configuration.vocabularySize, contextLength: configuration.contextLength,
       width: configuration.width, layers: configuration.layers, heads: configuration.heads,
-      mlp_width: configuration.mlpWidth, tied_head: configuration.tiedHead, parameters: configuration.parameterCount,
+      mlpWidth: configuration.mlpWidth, tiedHead: configuration.tiedHead, parameters: configuration.parameterCount,
       bytes: infos.reduce(0) { $0 + $1.1.range.count },
       digest: try modelDigest(checkpoint, in: workspace).hex,
       tensors: infos.map { Tensor(name: $0.0, dtype: $0.1.dtype.rawValue, shape: $0.1.shape) },
@@ -61,8 +61,8 @@ struct InspectModel: ParsableCommand {
     Terminal.show("model       \(location.isEmbedded ? "\(path), laid out in " : "")\(report.path)")
     print(
       "decoder     \(report.architecture): \(report.layers) layers, width \(report.width), \(report.heads) heads, MLP "
-        + "\(report.mlp_width), vocabulary \(grouped(report.vocabulary_size)), context \(grouped(report.context_length))"
-        + (report.tied_head ? ", tied head" : ""))
+        + "\(report.mlpWidth), vocabulary \(grouped(report.vocabularySize)), context \(grouped(report.contextLength))"
+        + (report.tiedHead ? ", tied head" : ""))
     print("parameters  \(grouped(report.parameters)) in \(byteCount(report.bytes))")
     print("digest      \(report.digest)")
     for tensor in report.tensors { Terminal.show("  \(tensor.name)  \(tensor.dtype) \(tensor.shape)") }
@@ -84,8 +84,8 @@ struct InspectAdapter: ParsableCommand {
   struct Report: Encodable {
     var path: String
     var lora: LoRAConfiguration
-    var base_model: String?
-    var base_digest: String?
+    var baseModel: String?
+    var baseDigest: String?
     var parameters: Int
     var bytes: Int
     var tensors: [InspectModel.Tensor]
@@ -94,8 +94,8 @@ struct InspectAdapter: ParsableCommand {
   func run() throws {
     let description = try AdapterFolder.describe(path)
     let report = Report(
-      path: path, lora: description.configuration, base_model: description.baseModel,
-      base_digest: description.baseDigest?.hex, parameters: description.tensors.reduce(0) { $0 + $1.info.count },
+      path: path, lora: description.configuration, baseModel: description.baseModel,
+      baseDigest: description.baseDigest?.hex, parameters: description.tensors.reduce(0) { $0 + $1.info.count },
       bytes: description.tensors.reduce(0) { $0 + $1.info.range.count },
       tensors: description.tensors.map {
         InspectModel.Tensor(name: $0.name, dtype: $0.info.dtype.rawValue, shape: $0.info.shape)
@@ -109,7 +109,7 @@ struct InspectAdapter: ParsableCommand {
     Terminal.show(
       "LoRA        r \(lora.rank), alpha \(lora.alpha), scale \(lora.scale), dropout \(lora.dropout), on "
         + lora.targets.joined(separator: ", ") + (lora.layers.map { ", layers \($0)" } ?? "") + lora.moreWords)
-    Terminal.show("base        \(report.base_model ?? "not named"), digest \(report.base_digest ?? "not recorded")")
+    Terminal.show("base        \(report.baseModel ?? "not named"), digest \(report.baseDigest ?? "not recorded")")
     print("parameters  \(grouped(report.parameters)) in \(byteCount(report.bytes))")
     for tensor in report.tensors { Terminal.show("  \(tensor.name)  \(tensor.dtype) \(tensor.shape)") }
   }

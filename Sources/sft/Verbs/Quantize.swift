@@ -92,12 +92,12 @@ struct Quantize: ParsableCommand {
     if measuring.report { Self.printTable(result) }
     print(
       "quantised   \(result.layers.count) linears to \(options.quantization.description): "
-        + "\(byteCount(result.bytes)), \(fixed(result.bits_per_weight, 3)) bits a weight")
+        + "\(byteCount(result.bytes)), \(fixed(result.bitsPerWeight, 3)) bits a weight")
     if !result.kept.isEmpty {
       let names = result.kept.joined(separator: ", ")
       Terminal.show("kept        \(result.kept.count) linears in full precision: \(names)")
     }
-    if let loss = result.loss, let quantized = result.quantized_loss {
+    if let loss = result.loss, let quantized = result.quantizedLoss {
       print("loss        \(fixed(loss, 4)), quantised \(fixed(quantized, 4)) (\(fixed(quantized - loss, 4)))")
     }
     if let path = result.path { Terminal.show("written to \(path)") }
@@ -105,16 +105,16 @@ struct Quantize: ParsableCommand {
 
   /// A line for each quantised linear, the worst first.
   private static func printTable(_ result: QuantizationReport) {
-    let data = result.output_data
+    let data = result.outputData
     let rows = result.worstFirst.map { layer in
-      [layer.name, percentage(layer.relative_error)] + (data == nil ? [] : [percentage(layer.output_error)])
+      [layer.name, percentage(layer.relativeError)] + (data == nil ? [] : [percentage(layer.outputError)])
     }
     let header = ["relative error, worst first", "weights"] + (data == nil ? [] : ["outputs"])
     for line in tableLines([header] + rows) { Terminal.show(line) }
     if let data {
       print(
         "outputs     over \(grouped(data.tokens)) tokens of \(grouped(data.records)) of "
-          + "\(grouped(data.total_records)) records, biases left out")
+          + "\(grouped(data.totalRecords)) records, biases left out")
     }
   }
 }

@@ -38,8 +38,8 @@ private struct TrainReport: Encodable {
   var best_loss: Double?
   var best_step: Int?
   /// Of this command.
-  var training_seconds: Double?
-  var validation_seconds: Double?
+  var trainingSeconds: Double?
+  var validationSeconds: Double?
   /// What the user should know of the losses.
   var remarks: [String]
   var profile: Profile?
@@ -52,7 +52,7 @@ private struct TrainReport: Encodable {
     best_loss = outcome?.bestLoss
     best_step = outcome?.bestStep
     if outcome != nil {
-      (training_seconds, validation_seconds) = (display.trainingSeconds, display.validationSeconds)
+      (trainingSeconds, validationSeconds) = (display.trainingSeconds, display.validationSeconds)
     }
     remarks = display.remarks
     profile = display.profile

@@ -9,16 +9,16 @@ struct PlanView {
 
   /// In one line, for the start of a run.
   var short: String {
-    "plan        \(memory)\(parts(of: plan.memory, atMost: 3)); \(byteCount(plan.disk_bytes)) on the disk; \(time)"
+    "plan        \(memory)\(parts(of: plan.memory, atMost: 3)); \(byteCount(plan.diskBytes)) on the disk; \(time)"
   }
 
   private var memory: String {
-    "\(byteCount(plan.peak_memory_bytes)) of memory"
-      + (plan.available_memory_bytes.map { " of \(byteCount($0)) available" } ?? "")
+    "\(byteCount(plan.peakMemoryBytes)) of memory"
+      + (plan.availableMemoryBytes.map { " of \(byteCount($0)) available" } ?? "")
   }
 
   private var time: String {
-    "about \(duration(plan.seconds_per_update)) an update, \(clockTime(plan.seconds)) in all"
+    "about \(duration(plan.secondsPerUpdate)) an update, \(clockTime(plan.seconds)) in all"
   }
 
   private func duration(_ seconds: Double) -> String {
@@ -35,18 +35,18 @@ struct PlanView {
   var lines: [String] {
     var lines = [
       "model       \(plan.model)",
-      "data        \(grouped(plan.records)) records, \(grouped(plan.tokens_per_epoch)) tokens an epoch; at most "
-        + "\(grouped(plan.largest_batch_rows)) rows a micro-batch",
+      "data        \(grouped(plan.records)) records, \(grouped(plan.tokensPerEpoch)) tokens an epoch; at most "
+        + "\(grouped(plan.largestBatchRows)) rows a micro-batch",
       "memory      \(memory)" + (plan.fits ? "" : ": it does not fit"),
     ]
     lines += table(plan.memory)
     lines.append(
-      "disk        \(byteCount(plan.disk_bytes))" + (plan.free_disk_bytes.map { " of \(byteCount($0)) free" } ?? ""))
+      "disk        \(byteCount(plan.diskBytes))" + (plan.freeDiskBytes.map { " of \(byteCount($0)) free" } ?? ""))
     lines += table(plan.disk)
     lines.append("time        \(grouped(plan.updates)) updates, \(time)")
     if !plan.fits {
       lines += plan.suggestions.map {
-        "would fit   \($0.flags): \(byteCount($0.peak_memory_bytes)), \(duration($0.seconds_per_update)) an update"
+        "would fit   \($0.flags): \(byteCount($0.peakMemoryBytes)), \(duration($0.secondsPerUpdate)) an update"
       }
       if plan.suggestions.isEmpty { lines.append("would fit   nothing: use a smaller model, or a machine with more") }
     }
