@@ -27,7 +27,7 @@ struct HubClient {
 
   /// The body of what `path`, below the endpoint, answers with.
   func get(_ path: String) throws -> [UInt8] {
-    try retrying { _ in
+    try retrying {
       var body: [UInt8] = []
       _ = try follow(path, request: { $0.timeout = environment.answerTimeout * 6 }) { _, bytes in
         guard body.count + bytes.count <= Self.longestAnswer else {
@@ -47,7 +47,7 @@ struct HubClient {
     _ piece: (HTTPHead, UnsafeRawBufferPointer) throws -> Void
   ) throws {
     if isComplete(), offset() > 0 { return }
-    try retrying(progressed: progressed) { _ in
+    try retrying(progressed: progressed) {
       let start = offset()
       do {
         _ = try follow(
@@ -105,14 +105,14 @@ struct HubClient {
   /// Tries again, after one second, two, four …, or as long as the server asks for, what fails for want of a
   /// connection, or with a status that may pass.
   private func retrying<Result>(
-    progressed: () -> Bool = { false }, _ body: (_ attempt: Int) throws -> Result
+    progressed: () -> Bool = { false }, _ body: () throws -> Result
   ) throws -> Result {
     var attempt = 0
     while true {
       let reason: String
       var wait = Double(1 << attempt)
       do {
-        return try body(attempt)
+        return try body()
       } catch let refusal as Refusal {
         let status = refusal.head.status
         guard [408, 425, 429].contains(status) || status >= 500 else { throw error(refusal.head) }

@@ -23,7 +23,7 @@ struct SettingsFile {
     do {
       root = try Yams.compose(yaml: text)
     } catch let error as YamlError {
-      throw SFTError(.badData, "is not valid YAML: \(Self.words(error))", file: path, line: Self.line(error))
+      throw error.located(path)
     }
     guard let root else {
       settings = []
@@ -70,20 +70,20 @@ struct SettingsFile {
     guard let text = value.scalar?.string else { throw failure("\"\(name)\" must be a value or a list of them", nil) }
     return [Setting(entry: entry, values: [text])]
   }
+}
 
-  private static func line(_ error: YamlError) -> Int? {
-    switch error {
-    case .scanner(_, _, let mark, _), .parser(_, _, let mark, _), .composer(_, _, let mark, _): mark.line
-    case .duplicatedKeysInMapping(_, let context): context.mark.line
-    default: nil
-    }
-  }
-
-  private static func words(_ error: YamlError) -> String {
-    switch error {
-    case .scanner(_, let problem, _, _), .parser(_, let problem, _, _), .composer(_, let problem, _, _): problem
-    case .duplicatedKeysInMapping(let keys, _): "\(quotedList(keys.map(\.description))) stands in it twice"
-    default: "\(error)".split(separator: "\n").first.map(String.init) ?? "\(error)"
-    }
+extension YamlError {
+  /// As an error of the file at `path`, with its line where that is known.
+  func located(_ path: String) -> SFTError {
+    let (words, line): (String, Int?) =
+      switch self {
+      case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+        .composer(_, let problem, let mark, _):
+        (problem, mark.line)
+      case .duplicatedKeysInMapping(let keys, let context):
+        ("\(quotedList(keys.map(\.description))) stands in it twice", context.mark.line)
+      default: ("\(self)".split(separator: "\n").first.map(String.init) ?? "\(self)", nil)
+      }
+    return SFTError(.badData, "is not valid YAML: \(words)", file: path, line: line)
   }
 }

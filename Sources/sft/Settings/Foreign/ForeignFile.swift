@@ -20,24 +20,12 @@ struct ForeignFile {
     do {
       root = try Yams.compose(yaml: text)
     } catch let error as YamlError {
-      let (words, line) = Self.place(error)
-      throw SFTError(.badData, "is not valid YAML: \(words)", file: path, line: line)
+      throw error.located(path)
     }
     guard let mapping = root?.mapping else {
       throw SFTError(
         .badData, "must hold names with values, as learning_rate: 2e-4", file: path, line: root?.mark?.line)
     }
     members = try ForeignMembers(mapping, of: nil, file: path)
-  }
-
-  private static func place(_ error: YamlError) -> (words: String, line: Int?) {
-    switch error {
-    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-      .composer(_, let problem, let mark, _):
-      (problem, mark.line)
-    case .duplicatedKeysInMapping(let keys, let context):
-      ("\(quotedList(keys.map(\.description))) stands in it twice", context.mark.line)
-    default: ("\(error)".split(separator: "\n").first.map(String.init) ?? "\(error)", nil)
-    }
   }
 }
