@@ -87,15 +87,17 @@ public struct HubFetch {
     for path in [folder + "/blobs", folder + "/refs", snapshot(listing), locks] { try createDirectory(path) }
     try cache.tag()
     var files = try needed(listing)
+    var ready: [(entry: RepositoryListing.Entry, state: State)] = []
     if let index = files.first(where: { $0.path == NeededFiles.index }), options.include.isEmpty {
       var meter = Meter(bytes: missingBytes([index], listing))
-      _ = try fetch(index, listing, &meter)
-      files += try NeededFiles.shards(
-        hasBlob(index) ? blob(index) : snapshot(listing) + "/" + index.path, listing)
+      ready.append((index, try fetch(index, listing, &meter)))
+      files =
+        try files.filter { $0 != index }
+        + NeededFiles.shards(
+          hasBlob(index) ? blob(index) : snapshot(listing) + "/" + index.path, listing)
     }
     var meter = Meter(bytes: missingBytes(files, listing))
     try checkSpace(meter.total)
-    var ready: [(entry: RepositoryListing.Entry, state: State)] = []
     for file in files { ready.append((file, try fetch(file, listing, &meter))) }
     // Names come when all contents are there, and what makes a folder a model last: a part is then not taken for the whole.
     let isLast = { (path: String) in path == "config.json" ? 1 : 0 }

@@ -92,6 +92,7 @@ import Testing
           "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
           "model.safetensors.index.json",
         ])
+      #expect(result.files.allSatisfy { !$0.cached })
     }
     try withTemporaryFolder { (folder: String) throws -> Void in
       var files = files
