@@ -76,7 +76,9 @@ let package = Package(
     target("Models", ["Core", "Files", "JSON", "Kernels", "Quantizing", "Weights"], settings: kernelSettings),
     target("Training", ["Core", "Files", "Kernels", "Models", "Packing"], settings: kernelSettings),
     target("Exporting", ["Core", "Files", "JSON", "Models", "Quantizing", "Weights"]),
-    target("Evaluating", ["Core", "Files", "JSON", "Kernels", "Models", "Tokenizing", "Packing"]),
+    // Texts that are continued together, entered and left while they run.
+    target("Generating", ["Core", "Kernels", "Models", "Tokenizing"]),
+    target("Evaluating", ["Core", "Files", "Generating", "JSON", "Kernels", "Models", "Packing"]),
 
     // Another model's opinion, over the network.
     target("Judging", ["Core", "Files", "HTTP", "JSON"]),
@@ -100,14 +102,16 @@ let package = Package(
       "Pipeline",
       [
         "Core", "Files", "Artifacts", "Auditing", "Hub", "Loading", "Templating", "Tokenizing",
-        "SampleEncoding", "Packing", "Weights", "Kernels", "Quantizing", "Models", "Training", "Evaluating",
+        "SampleEncoding", "Packing", "Weights", "Kernels", "Quantizing", "Models", "Training", "Generating",
+        "Evaluating",
         "Exporting", "JSON", "Judging", "Reporting",
         "TensorBoard", "Embedded",
       ]),
     .executableTarget(
       name: "sft",
       dependencies: [
-        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Hub", "Kernels",
+        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Generating", "Hub",
+        "Kernels",
         "Loading",
         "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training",
         "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
@@ -133,11 +137,16 @@ let package = Package(
     tests("Kernels", ["Core", "Files", "Kernels", "TestSupport"]),
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(
+      "Generating",
+      [
+        "Core", "Files", "Generating", "JSON", "Kernels", "Models", "Quantizing", "TestSupport", "Tokenizing",
+        "Weights",
+      ]),
+    tests(
       "Evaluating",
       [
-        "Core", "Evaluating", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport",
-        "Tokenizing",
-        "Weights",
+        "Core", "Evaluating", "Files", "Generating", "JSON", "Kernels", "Models", "Packing", "Quantizing",
+        "TestSupport", "Tokenizing", "Weights",
       ]),
     .testTarget(
       name: "TensorBoardTests", dependencies: ["Core", "Files", "TensorBoard", "TestSupport"],

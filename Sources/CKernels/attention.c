@@ -268,7 +268,7 @@ SFT_CLONES static void drop_tile(const diagonal *d, float *weights, const sft_at
 void sft_attention_forward(const float *q, size_t q_stride, size_t queries, const sft_key_span *spans, size_t span_count,
                            sft_attention_form form, const sft_attention_dropout *dropout, float *out,
                            size_t out_stride, float *log_sum_exp, float *scratch) {
-  if (queries == 1) return single_query(q, spans, span_count, form, dropout, out, log_sum_exp, scratch);
+  if (queries == 1 && !form.is_tiled) return single_query(q, spans, span_count, form, dropout, out, log_sum_exp, scratch);
   int level = sft_cpu_level();
   size_t head_width = form.head_width;
   float scale = form.scale;

@@ -90,51 +90,59 @@ SFT_LEVEL_4 static float row_product_512(const sft_four_bit *matrix, size_t bloc
   return _mm512_reduce_add_ps(total);
 }
 
-// `rows` rows by `count` x: each weight is made once, and each part of x read once for the rows. Inlined with constants, so
-// that `sums` are registers.
+// `rows` rows by `count` x: each weight is looked up once, and each part of x read once for the rows. Every sum is made as
+// `row_product_512` makes it, so that a row's bits are the same alone and among others. Inlined with constants, so that the
+// sums are registers.
 SFT_LEVEL_4 static inline __attribute__((always_inline)) void tile_512(const sft_four_bit *matrix, size_t block,
                                                                        size_t blocks, const float *x, size_t rows,
                                                                        size_t count, float *y, size_t y_row,
                                                                        int accumulate) {
-  enum { kRows = 4, kCount = 8 };
+  enum { kMost = 9 };
   const __m512 table = _mm512_loadu_ps(matrix->table);
   const size_t bytes = blocks * (SFT_FOUR_BIT_BLOCK / 2);
   const uint8_t *packed = matrix->packed + block * (SFT_FOUR_BIT_BLOCK / 2);
-  __m512 sums[kRows * kCount];
+  __m512 totals[kMost];
 #pragma clang loop unroll(full)
-  for (size_t i = 0; i < rows * count; i++) sums[i] = _mm512_setzero_ps();
+  for (size_t i = 0; i < rows * count; i++) totals[i] = _mm512_setzero_ps();
   for (size_t done = 0; done < blocks; done += 2, packed += 64) {
     int is_pair = done + 1 < blocks;
-    __m512i codes[kRows];
-    __m512 absmax[kRows];
+    __m512i codes[kMost];
+    __m512 sums[2][kMost];
 #pragma clang loop unroll(full)
     for (size_t row = 0; row < rows; row++) {
       codes[row] = codes_512(packed + row * bytes, is_pair);
       // The same place of the next rows.
       _mm_prefetch((const char *)packed + (row + rows) * bytes, _MM_HINT_T0);
-      absmax[row] = absmax_512(matrix, block + row * blocks + done, is_pair);
     }
 #pragma clang loop unroll(full)
     for (int code = 0; code < kCodes; code++, x += 16 * count) {
-      __m512 weights[kRows];
+      __m512 weights[kMost];
 #pragma clang loop unroll(full)
       for (size_t row = 0; row < rows; row++)
-        weights[row] =
-            _mm512_mul_ps(_mm512_permutexvar_ps(_mm512_srli_epi32(codes[row], 4 * code), table), absmax[row]);
+        weights[row] = _mm512_permutexvar_ps(_mm512_srli_epi32(codes[row], 4 * code), table);
 #pragma clang loop unroll(full)
       for (size_t i = 0; i < count; i++) {
         __m512 some = _mm512_loadu_ps(x + 16 * i);
 #pragma clang loop unroll(full)
-        for (size_t row = 0; row < rows; row++)
-          sums[row * count + i] = _mm512_fmadd_ps(weights[row], some, sums[row * count + i]);
+        for (size_t row = 0; row < rows; row++) {
+          __m512 *sum = &sums[code % 2][row * count + i];
+          *sum = code < 2 ? _mm512_mul_ps(weights[row], some) : _mm512_fmadd_ps(weights[row], some, *sum);
+        }
       }
+    }
+#pragma clang loop unroll(full)
+    for (size_t row = 0; row < rows; row++) {
+      __m512 absmax = absmax_512(matrix, block + row * blocks + done, is_pair);
+#pragma clang loop unroll(full)
+      for (size_t i = row * count; i < (row + 1) * count; i++)
+        totals[i] = _mm512_fmadd_ps(_mm512_add_ps(sums[0][i], sums[1][i]), absmax, totals[i]);
     }
   }
 #pragma clang loop unroll(full)
   for (size_t row = 0; row < rows; row++)
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < count; i++) {
-      float product = _mm512_reduce_add_ps(sums[row * count + i]), *place = y + i * y_row + row;
+      float product = _mm512_reduce_add_ps(totals[row * count + i]), *place = y + i * y_row + row;
       *place = accumulate ? *place + product : product;
     }
 }
@@ -148,12 +156,12 @@ SFT_LEVEL_4 static inline __attribute__((always_inline)) void tile_512(const sft
     for (; row < end; row++, y++) tile_512(matrix, row * blocks, blocks, x, 1, count, y, y_row, accumulate);          \
   }
 TILE_512(2, 4)
-TILE_512(3, 4)
-TILE_512(4, 4)
-TILE_512(5, 3)
-TILE_512(6, 3)
-TILE_512(7, 2)
-TILE_512(8, 2)
+TILE_512(3, 3)
+TILE_512(4, 2)
+TILE_512(5, 1)
+TILE_512(6, 1)
+TILE_512(7, 1)
+TILE_512(8, 1)
 
 SFT_LEVEL_4 static void rows_512_1(const sft_four_bit *matrix, size_t row, size_t rows, size_t blocks, const float *x,
                                    float *y, size_t y_row, int accumulate) {

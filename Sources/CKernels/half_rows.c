@@ -1,4 +1,4 @@
-// Rows of 16-bit weights with a few x at once: each weight is decoded once for them.
+// Rows of 16-bit weights with one x, or with a few at once, for which each weight is then decoded once.
 #include "half_rows.h"
 
 #if defined(__x86_64__)
@@ -6,7 +6,7 @@
 #define TARGET __attribute__((target("arch=x86-64-v4"), min_vector_width(512)))
 #define TARGET_INLINE TARGET static inline __attribute__((always_inline))
 
-enum { kLanes = 16, kRows = 4, kCount = 8, kAhead = 2048 };
+enum { kLanes = 16, kSums = 18, kRows = 8, kAhead = 2048 };
 
 // 16 weights, or as many as `mask` has bits, zeros for the rest.
 TARGET_INLINE __m512 weights(const uint16_t *w, __mmask16 mask, int is_bfloat16) {
@@ -17,7 +17,7 @@ TARGET_INLINE __m512 weights(const uint16_t *w, __mmask16 mask, int is_bfloat16)
 // Inlined with constants, so that `sums` are registers.
 TARGET_INLINE void tile(const uint16_t *w, size_t w_row, size_t width, const float *x, size_t x_row, size_t rows,
                         size_t count, int is_bfloat16, float *y, size_t y_row, int accumulate) {
-  __m512 sums[kRows * kCount];
+  __m512 sums[kSums];
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < rows * count; i++) sums[i] = _mm512_setzero_ps();
   for (size_t from = 0; from < width; from += kLanes) {
@@ -57,6 +57,7 @@ TARGET_INLINE void tile(const uint16_t *w, size_t w_row, size_t width, const flo
     for (; row < rows; row++)                                                                                          \
       tile(w + row * w_row, w_row, width, x, x_row, 1, count, is_bfloat16, y + row, y_row, accumulate);                \
   }
+TILES(1, 8)
 TILES(2, 4)
 TILES(3, 4)
 TILES(4, 4)
@@ -68,8 +69,8 @@ TILES(8, 2)
 void sft_half_few_rows(const uint16_t *w, size_t w_row, size_t rows, size_t width, int is_bfloat16, const float *x,
                        size_t x_row, size_t count, float *y, size_t y_row, int accumulate) {
   static void (*const products[])(const uint16_t *, size_t, size_t, size_t, const float *, size_t, int, float *, size_t,
-                                  int) = {rows_2, rows_3, rows_4, rows_5, rows_6, rows_7, rows_8};
-  products[count - 2](w, w_row, rows, width, x, x_row, is_bfloat16, y, y_row, accumulate);
+                                  int) = {rows_1, rows_2, rows_3, rows_4, rows_5, rows_6, rows_7, rows_8};
+  products[count - 1](w, w_row, rows, width, x, x_row, is_bfloat16, y, y_row, accumulate);
 }
 #else
 void sft_half_few_rows(const uint16_t *w, size_t w_row, size_t rows, size_t width, int is_bfloat16, const float *x,

@@ -1,6 +1,7 @@
 import Core
-import Kernels
+import Generating
 import Glibc
+import Kernels
 
 /// Answers of a base and of one or more tuned models to the same questions, and what they are worth. `tuned` is the first
 /// adapter, or the other model; further adapters stand in `adapters`.

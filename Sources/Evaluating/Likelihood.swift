@@ -1,4 +1,5 @@
 import Core
+import Generating
 import Glibc
 import Models
 
@@ -57,7 +58,7 @@ extension InferencePass {
       let normaliser = logSumExp($1)
       for target in targets[$0] { results[target.continuation].add(target.token, $1, normaliser) }
     }
-    guard results.allSatisfy(\.loss.isFinite) else { throw Continuation.notFinite }
+    guard results.allSatisfy(\.loss.isFinite) else { throw Generation.notFinite }
     return results
   }
 }

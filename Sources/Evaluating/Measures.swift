@@ -1,4 +1,5 @@
 import Core
+import Generating
 import Glibc
 
 /// What one answer is worth, as far as that can be computed. nil for what the question gives no ground for.

@@ -1,4 +1,5 @@
 import Core
+import Generating
 import Models
 
 /// How likely a model finds each of `count` samples' answers, EOS included; packed into batches as `evaluate` packs them.
@@ -18,7 +19,7 @@ public func answerLikelihoods(
     results += pass.likelihoods($1, in: $0)
     progress(results.count)
   }
-  guard results.allSatisfy(\.loss.isFinite) else { throw Continuation.notFinite }
+  guard results.allSatisfy(\.loss.isFinite) else { throw Generation.notFinite }
   return results
 }
 

@@ -19,11 +19,25 @@ public enum RowPrecision: String, Sendable, Codable, CaseIterable {
   public var isAvailable: Bool { self == .float32 || sft_four_bit_has_integers(sft_cpu_level()) != 0 }
 }
 
+/// Which kernels multiply rows by frozen weights, and attend: the fastest for so many rows, or those that give a row the same
+/// bits whatever is computed with it, so that an answer does not depend on what else is asked.
+///
+/// `byRow` keeps that promise with AVX-512; with AVX2 several rows are multiplied on panels, which is faster there.
+public enum RowKernels: Sendable {
+  /// One row, a few and many are multiplied by different kernels, which sum in different orders.
+  case fastest
+  /// Weights are decoded row by row, for up to eight rows at a time: for sequences that each get one token more.
+  case byRow
+  /// Weights are decoded a panel at a time, and queries are attended to in tiles, be it one row: for prompts.
+  case byPanel
+}
+
 /// How to compute: handed to every kernel.
 public struct Compute: Sendable {
   public var engine: Engine
   public var threads: Int
   public var rowPrecision = RowPrecision.float32
+  public var rowKernels = RowKernels.fastest
   /// nil where nobody wants to know where the time goes.
   public var profiler: Profiler?
 
@@ -34,6 +48,13 @@ public struct Compute: Sendable {
     self.profiler = profiler
     self.threads = max(1, threads)
     LinearAlgebra.configure(threads: self.threads)
+  }
+
+  /// The same with other kernels for rows.
+  public func with(_ rowKernels: RowKernels) -> Compute {
+    var copy = self
+    copy.rowKernels = rowKernels
+    return copy
   }
 
   /// Cores this process may run on: its affinity, and its control groups' CPU quota rounded up.

@@ -1,5 +1,6 @@
 import Core
 import Evaluating
+import Generating
 import Files
 import TestSupport
 import Testing

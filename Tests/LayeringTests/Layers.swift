@@ -27,12 +27,13 @@ enum Layers {
     "Kernels": ["CKernels", "COpenBLAS"],
     "Quantizing": ["Kernels", "Weights"], "Models": ["Kernels", "Quantizing", "Weights"],
     "Training": ["Kernels", "Models", "Packing"],
-    "Evaluating": ["Kernels", "Models", "Packing", "Tokenizing"],
+    "Generating": ["Kernels", "Models", "Tokenizing"],
+    "Evaluating": ["Generating", "Kernels", "Models", "Packing"],
     "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": ["HTTP"],
     "Auditing": [], "TensorBoard": [], "SmallWorld": [], "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
     // The program: verbs, flags and what people see. Stages are the pipeline's to open and run.
     "sft": [
-      "CProcess", "Pipeline", "Auditing", "Evaluating", "Exporting", "Hub", "Kernels", "Loading", "Models",
+      "CProcess", "Pipeline", "Auditing", "Evaluating", "Exporting", "Generating", "Hub", "Kernels", "Loading", "Models",
       "Quantizing", "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training", "Weights", "Artifacts",
     ],
   ]

@@ -100,6 +100,8 @@ typedef struct {
   size_t head_width;
   float scale, cap;
   int64_t window;
+  // A single query is treated as one of many are, so that its bits are those that it has among them.
+  int is_tiled;
 } sft_attention_form;
 
 // Floats of scratch that one call below needs, for a head of head_width.

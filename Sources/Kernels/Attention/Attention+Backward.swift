@@ -81,7 +81,7 @@ extension Attention {
     _ gradients: AttentionGradients, _ scratch: MutableFloats, _ compute: Compute
   ) {
     let width = self.heads * headWidth
-    let form = form
+    let cForm = form()
     for run in runs {
       withCSpans(run, keyHead, gradients: gradients) { spans, count in
         for head in heads {
@@ -92,7 +92,7 @@ extension Attention {
             switch compute.engine {
             case .auto:
               sft_attention_backward(
-                buffers.queries + queryOffset, buffers.queryStride, run.rows, spans, count, form, dropout,
+                buffers.queries + queryOffset, buffers.queryStride, run.rows, spans, count, cForm, dropout,
                 buffers.output + outOffset, upstream + outOffset, width, lse, gradients.queries + queryOffset,
                 buffers.queryStride, scratch)
             case .plain:

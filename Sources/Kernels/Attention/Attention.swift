@@ -29,8 +29,10 @@ public struct Attention: Sendable {
     self.window = window
   }
 
-  var form: sft_attention_form {
-    sft_attention_form(head_width: headWidth, scale: scale, cap: cap ?? 0, window: Int64(window ?? 0))
+  /// `isTiled`: a single query is treated as one of many.
+  func form(isTiled: Bool = false) -> sft_attention_form {
+    sft_attention_form(
+      head_width: headWidth, scale: scale, cap: cap ?? 0, window: Int64(window ?? 0), is_tiled: isTiled ? 1 : 0)
   }
 
   /// Floats of scratch for the forward pass: tiles for each thread.
@@ -41,7 +43,7 @@ public struct Attention: Sendable {
     defer { timing?.end() }
     nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
     let group = heads / keyValueHeads
-    let form = form
+    let cForm = form(isTiled: compute.rowKernels == .byPanel)
     parallelFor(heads * runs.count, threads: compute.threads) { task, worker in
       let (head, run) = (task / runs.count, runs[task % runs.count])
       let own = scratch + worker * sft_attention_scratch(headWidth)
@@ -53,7 +55,7 @@ public struct Attention: Sendable {
           switch compute.engine {
           case .auto:
             sft_attention_forward(
-              q, buffers.queryStride, run.rows, spans, count, form, dropout, out, heads * headWidth, lse, own)
+              q, buffers.queryStride, run.rows, spans, count, cForm, dropout, out, heads * headWidth, lse, own)
           case .plain:
             forwardPlain(
               q, buffers.queryStride, run.rows, UnsafeBufferPointer(start: spans, count: count), dropout, out, lse)

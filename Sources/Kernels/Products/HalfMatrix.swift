@@ -49,9 +49,14 @@ public struct HalfMatrix: Sendable {
     }
   }
 
-  /// y[outputs] (+)= x[columns] · Wᵀ of some rows, on the caller's thread. Each is computed by itself: its bits do not depend
-  /// on which others are asked for.
-  func multiply(_ rows: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool) {
+  /// y[outputs] (+)= x[columns] · Wᵀ of some rows, on the caller's thread, with the instructions of an x86-64 level. Each is
+  /// computed by itself: its bits do not depend on which others are asked for, nor, with AVX-512, on how many x there are.
+  func multiply(
+    _ rows: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool, level: Int32 = sft_cpu_level()
+  ) {
+    if level >= 4 {
+      return multiply(rows, x, stride: 0, count: 1, into: y, stride: 0, accumulate: accumulate)
+    }
     let place = values + rows.lowerBound * columns
     switch format {
     case .bfloat16: sft_bfloat16_row_products(place, columns, rows.count, columns, x, y, accumulate ? 1 : 0)
@@ -59,7 +64,7 @@ public struct HalfMatrix: Sendable {
     }
   }
 
-  /// y[count, outputs] (+)= x · Wᵀ of some rows, for 2 to 8 rows of x, with AVX-512 alone.
+  /// y[count, outputs] (+)= x · Wᵀ of some rows, for 1 to 8 rows of x, with AVX-512 alone.
   func multiply(
     _ rows: Range<Int>, _ x: Floats, stride: Int, count: Int, into y: MutableFloats, stride yStride: Int,
     accumulate: Bool

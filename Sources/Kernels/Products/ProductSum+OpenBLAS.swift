@@ -16,6 +16,11 @@ extension ProductSum {
 
   /// C += the second term and the bias.
   func addRest(to c: MutableFloats, stride: Int, _ scratch: FloatBuffer, _ compute: Compute) {
+    let level = sft_cpu_level()
+    if let second, compute.engine == .auto, compute.rowKernels != .fastest, Self.panelsWin(m: 2, level: level) {
+      return ProductSum(m: m, n: n, second, addend: Floats(c), addendStride: stride, bias: bias)
+        .computeOnPanels(into: c, stride: stride, scratch: scratch, level: level, compute)
+    }
     if let second { add(second, to: c, stride: stride, beta: 1, scratch, compute) }
     guard let bias else { return }
     if stride == n { return Elementwise.addBias(bias, to: c, rows: m, width: n, compute) }

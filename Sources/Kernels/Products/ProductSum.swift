@@ -117,7 +117,8 @@ public struct ProductSum {
     let timing = compute.time(operation, flop: 2 * Double(m * n) * Double(first.k + (second?.k ?? 0)))
     defer { timing?.end() }
     if compute.engine == .auto, computeFewRows(into: c, stride: stride, scratch: scratch, compute) { return }
-    if compute.engine == .auto, !isWeightGradient, Self.panelsWin(m: first.isInPanels ? 2 : m, level: sft_cpu_level()) {
+    let isOnPanels = first.isInPanels || compute.rowKernels != .fastest
+    if compute.engine == .auto, !isWeightGradient, Self.panelsWin(m: isOnPanels ? 2 : m, level: sft_cpu_level()) {
       computeOnPanels(into: c, stride: stride, scratch: scratch, level: sft_cpu_level(), compute)
     } else {
       computeByOpenBLAS(into: c, stride: stride, scratch: scratch, compute)

@@ -44,7 +44,7 @@ struct RowProducts {
 
   /// Computes the products with the instructions of an x86-64 level.
   func compute(level: Int32, _ compute: Compute) {
-    let most = Int(sft_four_bit_most_rows(level))
+    let most = parts.allSatisfy { $0.suits(level) } ? Int(sft_four_bit_most_rows(level)) : 1
     let groups = (count + most - 1) / most
     for group in 0..<groups {
       // Of about the same size.
@@ -95,8 +95,8 @@ struct RowProducts {
     nonisolated(unsafe) let integers = integers
     nonisolated(unsafe) let scales = scales
     let (width, stride) = (width, stride)
-    // Tiles take up to four rows.
-    let rows = max(12, grain / max(1, width) / 12 * 12)
+    // Whole tiles of rows, whatever the number of x.
+    let rows = max(24, grain / max(1, width) / 24 * 24)
     let pieces = parts.reduce(0) { $0 + ($1.outputs.count + rows - 1) / rows }
     parallelFor(pieces, threads: compute.threads) { piece in
       var start = piece * rows
@@ -112,7 +112,8 @@ struct RowProducts {
         case .half(let matrix) where group.count > 1:
           matrix.multiply(
             some, x, stride: stride, count: group.count, into: y, stride: part.stride, accumulate: part.accumulate)
-        case .half(let matrix): matrix.multiply(some, x, into: y, accumulate: part.accumulate)
+        case .half(let matrix):
+          matrix.multiply(some, x, into: y, accumulate: part.accumulate, level: level)
         case .fourBit(let matrix):
           withUnsafePointer(to: matrix.memory) {
             if let integers, let scales {
@@ -155,12 +156,18 @@ extension ProductSum {
   /// Rows up to which decoding each weight for eight of them at a time costs less than laying out panels.
   private static let fewRows = 16
 
-  /// Computes C by decoding rows of frozen weights as they lie, where that is faster than on panels: for several sequences
-  /// that are generated at once. Gives false where it is not.
+  /// Computes C by decoding rows of frozen weights as they lie, where that is faster than on panels, or asked for: for several
+  /// sequences that are generated at once. Gives false where it is not done.
   func computeFewRows(into c: MutableFloats, stride: Int, scratch: FloatBuffer, _ compute: Compute) -> Bool {
     let level = sft_cpu_level()
-    guard m > 1, m <= Self.fewRows, sft_four_bit_most_rows(level) > 1, var part = rowsPart(into: c),
-      part.suits(level)
+    let most =
+      switch compute.rowKernels {
+      case .fastest: Self.fewRows
+      case .byRow: Int.max
+      case .byPanel: 0
+      }
+    guard m > 1 || compute.rowKernels == .byRow, m <= most, m == 1 || sft_four_bit_most_rows(level) > 1,
+      var part = rowsPart(into: c), m == 1 || compute.rowKernels == .byRow || part.suits(level)
     else { return false }
     part.stride = stride
     if let addend, addend != Floats(c) {
@@ -174,7 +181,7 @@ extension ProductSum {
 
   /// The first term as a product with a whole frozen matrix; nil where it is none.
   func rowPart(into c: MutableFloats, _ compute: Compute) -> RowProducts.Part? {
-    compute.engine == .auto && m == 1 ? rowsPart(into: c) : nil
+    compute.engine == .auto && compute.rowKernels != .byPanel && m == 1 ? rowsPart(into: c) : nil
   }
 
   private func rowsPart(into c: MutableFloats) -> RowProducts.Part? {

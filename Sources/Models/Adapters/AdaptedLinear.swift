@@ -42,7 +42,8 @@ extension Linear {
       context.observer?(linear.index, x, 1)
       linear.forwardBottleneck(x, bottleneck: bottleneck, rows: 1, context)
       let sum = linear.sum(
-        x, bottleneck: bottleneck, 0..<linear.outputWidth, stride: linear.outputWidth, rows: 1, addend: nil, context)
+        x, adapted: linear.adapterTerms(bottleneck, 0..<linear.outputWidth, rows: 1, context).first?.term,
+        0..<linear.outputWidth, stride: linear.outputWidth, rows: 1, addend: nil)
       return (sum.profiled(as: .weightsForward), y + offset)
     }
     withExtendedLifetime(linears) { ProductSum.computeRows(sums, scratch: context.panel, context.compute) }
@@ -72,24 +73,42 @@ extension Linear {
     _ x: Floats, bottleneck: Floats?, _ columns: Range<Int>, _ y: MutableFloats, stride: Int, rows: Int,
     addend: Floats? = nil, _ context: PassContext
   ) {
-    let sum = sum(x, bottleneck: bottleneck, columns, stride: stride, rows: rows, addend: addend, context)
+    let terms = bottleneck.map { adapterTerms($0, columns, rows: rows, context) } ?? []
+    // In one pass over y where one adapter is all rows'.
+    let isOne = terms.count == 1 && terms[0].rows == 0..<rows
+    let sum = sum(
+      x, adapted: isOne ? terms[0].term : nil, columns, stride: stride, rows: rows, addend: addend)
     withExtendedLifetime(weight) {
       sum.profiled(as: .weightsForward).compute(into: y, stride: stride, scratch: context.panel, context.compute)
+    }
+    for (term, rows) in isOne ? [] : terms {
+      let some = y + rows.lowerBound * stride
+      ProductSum(m: rows.count, n: columns.count, term, addend: Floats(some), addendStride: stride)
+        .profiled(as: .adapterForward)
+        .compute(into: some, stride: stride, scratch: context.panel, context.compute)
+    }
+  }
+
+  /// s · (drop(x) · Aᵀ) · Bᵀ of some columns, for the rows of each adapter that has a part in this linear.
+  private func adapterTerms(
+    _ bottleneck: Floats, _ columns: Range<Int>, rows: Int, _ context: PassContext
+  ) -> [(term: ProductTerm, rows: Range<Int>)] {
+    let stride = context.rank
+    return context.adapters(of: rows).compactMap { adapter, rows in
+      guard let pair = adapter.pair(of: self) else { return nil }
+      let rank = adapter.configuration.rank
+      let term = ProductTerm(
+        bottleneck + rows.lowerBound * stride, rowStride: stride, k: rank,
+        .transposed(adapter.parameters.pointer + pair.bOffset, stride: rank), firstColumn: columns.lowerBound,
+        scale: adapter.configuration.scale)
+      return (term, rows)
     }
   }
 
   private func sum(
-    _ x: Floats, bottleneck: Floats?, _ columns: Range<Int>, stride: Int, rows: Int, addend: Floats?,
-    _ context: PassContext
+    _ x: Floats, adapted: ProductTerm?, _ columns: Range<Int>, stride: Int, rows: Int, addend: Floats?
   ) -> ProductSum {
-    var adapted: ProductTerm?
-    if let adapter = context.adapter, let pair = adapter.pair(of: self), let bottleneck {
-      let rank = adapter.configuration.rank
-      adapted = ProductTerm(
-        bottleneck, rowStride: rank, k: rank, .transposed(adapter.parameters.pointer + pair.bOffset, stride: rank),
-        firstColumn: columns.lowerBound, scale: adapter.configuration.scale)
-    }
-    return ProductSum(
+    ProductSum(
       m: rows, n: columns.count, forwardTerm(x, firstColumn: columns.lowerBound), adapted, addend: addend,
       addendStride: stride, bias: bias.map { Floats($0.pointer) + columns.lowerBound })
   }
@@ -98,7 +117,7 @@ extension Linear {
   private func gather(
     _ selected: [Int], of x: Floats, bottleneck: Floats, _ context: PassContext
   ) -> (x: Floats, bottleneck: Floats) {
-    let rank = context.adapter?.configuration.rank ?? 0
+    let rank = context.rank
     return (
       Models.gather(selected, of: x, width: inputWidth, into: context.gathered.input),
       Models.gather(selected, of: bottleneck, width: rank, into: context.gathered.bottleneck)
@@ -107,15 +126,18 @@ extension Linear {
 
   /// Only bottleneck[N, r] = drop(x) · Aᵀ, where there is an adapter.
   func forwardBottleneck(_ x: Floats, bottleneck: MutableFloats, rows: Int, _ context: PassContext) {
-    guard let adapter = context.adapter, let pair = adapter.pair(of: self) else { return }
-    let rank = adapter.configuration.rank
-    let input = adapterInput(x, rows: rows, adapter, context)
-    let sum = ProductSum(
-      m: rows, n: rank,
-      ProductTerm(
-        input, rowStride: inputWidth, k: inputWidth,
-        .transposed(adapter.parameters.pointer + pair.aOffset, stride: inputWidth)))
-    sum.profiled(as: .adapterForward).compute(into: bottleneck, stride: rank, scratch: context.panel, context.compute)
+    let stride = context.rank
+    for (adapter, rows) in context.adapters(of: rows) {
+      guard let pair = adapter.pair(of: self) else { continue }
+      let input = adapterInput(x + rows.lowerBound * inputWidth, rows: rows.count, adapter, context)
+      let sum = ProductSum(
+        m: rows.count, n: adapter.configuration.rank,
+        ProductTerm(
+          input, rowStride: inputWidth, k: inputWidth,
+          .transposed(adapter.parameters.pointer + pair.aOffset, stride: inputWidth)))
+      sum.profiled(as: .adapterForward).compute(
+        into: bottleneck + rows.lowerBound * stride, stride: stride, scratch: context.panel, context.compute)
+    }
   }
 
   /// Accumulates the gradients of A and B, or those of the weights, and sets dx = dy · Wᵀ + drop(s · dy · B · A) where `dx`

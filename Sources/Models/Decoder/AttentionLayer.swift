@@ -22,6 +22,9 @@ struct AttentionLayer: Sendable {
   var keyOffset: Int { kernel.heads * kernel.headWidth }
   var valueOffset: Int { keyOffset + kernel.keyValueHeads * kernel.headWidth }
 
+  /// Columns of keys and values together.
+  var keyValueColumns: Int { 2 * (valueOffset - keyOffset) }
+
   /// What the backward pass needs, kept from the forward pass.
   final class Activations {
     /// [N, Q], normed and rotated; of rows that are not selected, queries are left as they were.

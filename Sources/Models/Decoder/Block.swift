@@ -89,7 +89,7 @@ struct Block: Sendable {
     _ context: PassContext, runs: () -> [AttentionRun]
   ) {
     let outputs = selected?.count ?? rows
-    let rank = context.adapter?.configuration.rank ?? 0
+    let rank = context.rank
     func bottleneck(_ linear: Linear) -> MutableFloats { activations.bottleneck(linear, rows: rows, rank: rank) }
 
     let entering = attentionBranch.enter(

@@ -75,72 +75,6 @@ public final class InferencePass {
     return Floats(input)
   }
 
-  /// Appends `tokens` to the sequence in `cache` and returns the logits [V] after the last of them, valid until the next
-  /// call. The cache must have room for them.
-  public func extend(_ cache: KeyValueCache, with tokens: [Int32]) -> UnsafeBufferPointer<Float> {
-    extend([cache], with: [tokens])
-  }
-
-  /// For `NextLogits.largest` as long as the adapter stays the same; it leaves some tokens out. nil where all logits have to be
-  /// computed.
-  public func shortlist(excluding tokens: [Int]) -> HeadShortlist? {
-    decoder.shortlist(adapter, excluding: tokens, compute)
-  }
-
-  /// Appends `tokens` to the sequence in `cache`, which must have room for them, and returns what the head would make of the
-  /// last of them, valid until the next call.
-  public func advance(_ cache: KeyValueCache, with tokens: [Int32]) -> NextLogits {
-    NextLogits(self, streams([cache], with: [tokens]))
-  }
-
-  /// Appends to each cache its tokens, at least one, in one pass, and returns the logits [caches.count, V] after each
-  /// one's last, valid until the next call. A cache stands once in `caches`, and none continues another of them.
-  ///
-  /// A sequence that becomes a long one for a model to which that makes a difference is computed anew from its first token, as
-  /// transformers does: its result is what it would be had it been given whole.
-  public func extend(_ caches: [KeyValueCache], with added: [[Int32]]) -> UnsafeBufferPointer<Float> {
-    logits(streams(caches, with: added), rows: caches.count)
-  }
-
-  /// [rows, V] of the stream after the last block, [rows, C], valid until the next call.
-  func logits(_ stream: Floats, rows: Int) -> UnsafeBufferPointer<Float> {
-    let count = rows * decoder.configuration.vocabularySize
-    let logits = scores.ensure(count)
-    memory.head.logits(ends, stream, rows: rows, into: logits, compute)
-    return UnsafeBufferPointer(start: logits, count: count)
-  }
-
-  /// Appends to each cache its tokens, as `extend` does, and returns the stream after the last block at each one's last,
-  /// [caches.count, C].
-  private func streams(_ caches: [KeyValueCache], with added: [[Int32]]) -> Floats {
-    precondition(caches.count == added.count)
-    let tokens = zip(caches, added).map { $0.admit($1) }
-    var ranges: [Range<Int>] = []
-    for tokens in tokens {
-      let first = ranges.last?.upperBound ?? 0
-      ranges.append(first..<first + tokens.count)
-    }
-    let positions = zip(caches, tokens).flatMap { cache, tokens in cache.count..<cache.count + tokens.count }
-    let lasts = ranges.map { $0.upperBound - 1 }
-    let isLong = zip(caches, tokens).flatMap { Array(repeating: $0.isLong, count: $1.count) }
-    let angles = decoder.angles(positions, isLong: isLong, memory.angles)
-    let x = forward(tokens.flatMap(\.self), positions: positions, angles, rows: lasts) { block, layer, selected in
-      let added = memory.activations(0).attention.queriesKeysValues.pointer
-      return zip(caches, ranges).enumerated().map { index, sequence in
-        let (cache, rows) = sequence
-        cache.store(
-          Floats(added + rows.lowerBound * block.attention.columns), rows: rows.count, layer: layer, block)
-        // Where rows are selected, it is each sequence's last.
-        let first = selected.map { $0[index] } ?? rows.lowerBound
-        return AttentionRun(
-          firstRow: selected == nil ? first : index, queryRow: first, rows: rows.upperBound - first,
-          spans: cache.spans(layer, added: rows.count, queriesFrom: first - rows.lowerBound))
-      }
-    }
-    for (cache, rows) in zip(caches, ranges) { cache.count += rows.count }
-    return x
-  }
-
   private func forward(_ batch: Batch, rows: [Int], _ observer: LinearObserver? = nil) -> Floats {
     forward(
       batch.tokens, positions: batch.positions, decoder.angles(batch, memory.angles), rows: rows, observer
@@ -150,25 +84,28 @@ public final class InferencePass {
   }
 
   /// The stream after the last block at some of the rows, [rows.count, C]; only they go through the last block, but with
-  /// the plain engine, which takes all. One block's activations serve all blocks.
-  private func forward(
+  /// the plain engine, which takes all. One block's activations serve all blocks. `shares`: whose rows are whose, where not all
+  /// are `adapter`'s.
+  func forward(
     _ tokens: [Int32], positions: [Int], _ angles: [RotaryAngles], rows wanted: [Int],
-    _ observer: LinearObserver? = nil,
+    _ observer: LinearObserver? = nil, shares: [AdapterShare]? = nil, kernels: RowKernels = .fastest,
     runs: (_ block: Block, _ layer: Int, _ selected: [Int]?) -> [AttentionRun]
   ) -> Floats {
     let (rows, width) = (tokens.count, decoder.configuration.width)
     let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
-    var context = memory.context(compute, adapter)
+    var context = memory.context(compute.with(kernels), shares == nil ? adapter : nil)
+    context.shares = shares ?? []
     context.observer = observer
     context.angles = angles
     let sparse = compute.engine == .auto && wanted.count < rows
-    activations.input.ensure(rows * width)
-    ends.embed(tokens, positions: positions, activations.input.pointer)
+    let input = activations.input.ensure(rows * width)
+    for (ends, share) in ends(shares, count: rows, \.rows) {
+      ends.embed(Array(tokens[share]), positions: Array(positions[share]), input + share.lowerBound * width)
+    }
     for (layer, block) in decoder.blocks.enumerated() {
       let isLast = layer == decoder.blocks.count - 1
       let selected = isLast && sparse ? wanted : nil
-      activations.resize(
-        rows: rows, outputs: selected?.count ?? rows, block, rank: adapter?.configuration.rank ?? 0)
+      activations.resize(rows: rows, outputs: selected?.count ?? rows, block, rank: context.rank)
       block.forward(activations, output, rows: rows, selected: selected, scratch: memory.scratch, context) {
         runs(block, layer, selected)
       }

@@ -1,81 +1,85 @@
 import Kernels
 
-/// One layer's keys and values of a sequence, a row for each token. Where a window hides rows from every query that is still to
-/// come, they are let go; memory grows with what is kept.
-final class KeyValueLayer {
+/// One layer's keys and values of a sequence, in blocks, which sequences that begin alike share: one that is to be written to
+/// is copied first where another sequence has it too. Where a window hides a block from every query that is still to come, it
+/// is let go.
+struct KeyValueLayer {
   private let keyWidth: Int
   private let window: Int?
-  /// [room, keys | values].
-  private var buffer = FloatBuffer()
-  private var room = 0
-  /// The row that the buffer begins with: a whole number of attention's tiles, so that tiles, and with them the bits of what is
-  /// attended to, are those of a sequence that is kept whole.
-  private(set) var first = 0
+  private let pool: KeyValuePool
+  /// The first ones nil where a window has let them go.
+  private var blocks: [KeyValueBlock?] = []
+  /// How many of the first blocks are let go.
+  private var gone = 0
 
-  private static let tile = PanelMatrix.panelColumns
+  private static let rows = KeyValuePool.blockTokens
 
   /// `keepsAll`: as though there were no window.
-  init(_ layer: AttentionLayer, keepsAll: Bool) {
-    keyWidth = layer.valueOffset - layer.keyOffset
+  init(_ layer: AttentionLayer, _ pool: KeyValuePool, keepsAll: Bool) {
+    keyWidth = layer.keyValueColumns / 2
     window = keepsAll ? nil : layer.kernel.window
+    self.pool = pool
   }
 
   private var width: Int { 2 * keyWidth }
 
-  var bytes: Int { room * width * MemoryLayout<Float>.stride }
+  /// Of all its blocks, shared ones too.
+  var bytes: Int { (blocks.count - gone) * Self.rows * width * MemoryLayout<Float>.stride }
 
-  /// The first row that is kept where a query stands at `row`.
-  private func firstSeen(from row: Int) -> Int {
-    window.map { max(0, row - $0 + 1) / Self.tile * Self.tile } ?? 0
-  }
+  /// The first row that a query at `row` sees.
+  private func firstSeen(from row: Int) -> Int { window.map { max(0, row - $0 + 1) } ?? 0 }
 
   /// Whether all is there that a query at `row` sees.
-  func reaches(_ row: Int) -> Bool { first <= firstSeen(from: row) }
+  func reaches(_ row: Int) -> Bool { gone * Self.rows <= firstSeen(from: row) }
 
-  func forget() { first = 0 }
-
-  /// Takes keys and values that lie side by side in rows of `stride`, as rows `count` and on. The sequence has `limit` at most.
-  func store(_ keys: Floats, stride: Int, rows: Int, after count: Int, limit: Int) {
-    makeRoom(for: rows, after: count, limit: limit)
-    let base = buffer.pointer + (count - first) * width
-    for row in 0..<rows { (base + row * width).update(from: keys + row * stride, count: width) }
+  /// Keeps the first `count` rows.
+  mutating func truncate(to count: Int) {
+    blocks.removeLast(max(0, blocks.count - (count + Self.rows - 1) / Self.rows))
+    gone = min(gone, blocks.count)
   }
 
-  /// Becomes a copy of the first `count` rows of another.
-  func copy(_ other: KeyValueLayer, count: Int, limit: Int) {
-    first = other.first
-    if count - first > room { resize(toHold: count - first, from: first, count: first, limit: limit) }
-    buffer.pointer.update(from: other.buffer.pointer, count: (count - first) * width)
-  }
-
-  /// Its first `count` rows, for queries of which the first stands at row `position`.
-  func span(_ count: Int, seenFrom position: Int) -> KeySpan {
-    KeySpan(
-      keys: Floats(buffer.pointer), values: Floats(buffer.pointer) + keyWidth, count: count - first, stride: width,
-      causalOffset: position - first)
-  }
-
-  private func makeRoom(for added: Int, after count: Int, limit: Int) {
-    let start = max(first, firstSeen(from: count))
-    let needed = count + added - start
-    // A long prompt's rows are not kept for the sake of a short window.
-    let isWasteful = window != nil && room > 8 * max(needed, Self.tile)
-    if count + added - first <= room, !isWasteful { return }
-    if 2 * needed <= room, !isWasteful {
-      buffer.pointer.update(from: buffer.pointer + (start - first) * width, count: (count - start) * width)
-      first = start
-    } else {
-      resize(toHold: needed, from: start, count: count, limit: limit)
+  /// Takes keys and values that lie side by side in rows of `stride`, as rows `count` and on.
+  mutating func store(_ keys: Floats, stride: Int, rows: Int, after count: Int) {
+    let hidden = min(firstSeen(from: count) / Self.rows, blocks.count)
+    while gone < hidden {
+      blocks[gone] = nil
+      gone += 1
+    }
+    var row = 0
+    while row < rows {
+      let (index, first) = ((count + row) / Self.rows, (count + row) % Self.rows)
+      let some = min(Self.rows - first, rows - row)
+      let block = writable(index, used: first)
+      for next in 0..<some {
+        (block.pointer + (first + next) * width).update(from: keys + (row + next) * stride, count: width)
+      }
+      row += some
     }
   }
 
-  /// Rows `start..<count` move to memory of another size: twice what is needed, or twice what there was, so that a
-  /// token costs a few moves at most however long the sequence becomes.
-  private func resize(toHold needed: Int, from start: Int, count: Int, limit: Int) {
-    let wished = window == nil ? max(needed, 2 * room) : 2 * needed
-    room = min((wished + Self.tile - 1) / Self.tile * Self.tile, limit - start)
-    let grown = FloatBuffer(room * width)
-    grown.pointer.update(from: buffer.pointer + (start - first) * width, count: (count - start) * width)
-    (buffer, first) = (grown, start)
+  /// The block with that index, or a new one behind the last, which no other sequence has; `used` rows of it are kept.
+  private mutating func writable(_ index: Int, used: Int) -> KeyValueBlock {
+    if index == blocks.count {
+      let block = KeyValueBlock(pool, width: width)
+      blocks.append(block)
+      return block
+    }
+    if !isKnownUniquelyReferenced(&blocks[index]), let shared = blocks[index] {
+      blocks[index] = KeyValueBlock(copying: shared, rows: used, width: width)
+    }
+    guard let block = blocks[index] else { preconditionFailure("a block that was let go is written to") }
+    return block
+  }
+
+  /// Its first `count` rows, for queries of which the first stands at row `position`.
+  func spans(_ count: Int, seenFrom position: Int) -> [KeySpan] {
+    (gone..<blocks.count).compactMap { index in
+      let first = index * Self.rows
+      return blocks[index].map { block in
+        KeySpan(
+          keys: Floats(block.pointer), values: Floats(block.pointer) + keyWidth, count: min(Self.rows, count - first),
+          stride: width, causalOffset: position - first)
+      }
+    }
   }
 }

@@ -1,6 +1,7 @@
 import Core
 import Evaluating
 import Files
+import Generating
 import Kernels
 import Models
 import SampleEncoding
@@ -138,8 +139,9 @@ public final class ModelComparison {
       pass.adapter = contestant.adapter
       defer { pass.adapter = adapter }
       let generator = try Generator(
-        pass, contestant.session.base.tokenizer, endTokens: try contestant.ends(questions))
-      let made = try generator.generate(prepared[index].map(\.prompt), options.generation, width: options.width) {
+        pass, contestant.session.base.tokenizer, endTokens: try contestant.ends(questions), retention: .prompts,
+        width: options.width)
+      let made = try generator.generate(prepared[index].map(\.prompt), options.generation) {
         progress(index * questions.count + $0, total)
       }
       answers.append(

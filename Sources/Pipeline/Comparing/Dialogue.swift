@@ -1,5 +1,5 @@
 import Core
-import Evaluating
+import Generating
 import Models
 import SampleEncoding
 
@@ -71,7 +71,7 @@ public final class Dialogue {
     var said = ""
     var generation: Generation?
     do {
-      generation = try generator.generate(prompt, settings, continuing: true) { text in
+      generation = try generator.generate(prompt, settings) { text in
         if isStopped() { throw Stopped() }
         said += text
         try stream(text)
@@ -92,7 +92,8 @@ public final class Dialogue {
       return made
     }
     let pass = side == .base ? try session.untuned()?.pass ?? session.pass : session.pass
-    let made = try Generator(pass, session.base.tokenizer, endTokens: try session.endsOfConversations)
+    let made = try Generator(
+      pass, session.base.tokenizer, endTokens: try session.endsOfConversations, retention: .everything)
     generators[side] = made
     return try generator()
   }

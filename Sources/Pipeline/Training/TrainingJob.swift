@@ -2,6 +2,7 @@ import Core
 import Evaluating
 import Files
 import FoundationEssentials
+import Generating
 import Kernels
 import Models
 import Tokenizing

@@ -1,5 +1,6 @@
 import Core
 import Evaluating
+import Generating
 import Glibc
 import Pipeline
 

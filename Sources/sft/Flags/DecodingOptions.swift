@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluating
+import Generating
 import Kernels
 
 /// How answers are decoded.

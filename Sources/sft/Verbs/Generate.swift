@@ -2,6 +2,7 @@ import ArgumentParser
 import Core
 import Evaluating
 import Files
+import Generating
 import Glibc
 import Loading
 import Pipeline

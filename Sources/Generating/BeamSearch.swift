@@ -78,17 +78,21 @@ struct BeamSearch {
 }
 
 extension Generator {
-  /// Continues `prompt`, whose first tokens `root` holds, by beam search. The beams share the prompt's keys and values. What
-  /// `each` step throws ends it.
+  /// Continues `prompt` by beam search. The beams share the prompt's keys and values. What `each` step throws ends it.
   func beamSearch(
-    _ prompt: [Int32], _ settings: GenerationSettings, from root: KeyValueCache, each: () throws -> Void = {}
+    _ prompt: [Int32], _ settings: GenerationSettings, each: () throws -> Void = {}
   ) throws -> Generation {
     let limit = min(settings.maxNewTokens, context - prompt.count)
-    let prefix = KeyValueCache(continuing: root, capacity: prompt.count, pass.decoder)
+    let kept = batch.retained.longest(prompt.dropLast(), pass.adapter)
+    let prefix =
+      kept.map { KeyValueCache(continuing: $0.cache, upTo: $0.count, capacity: prompt.count, pass.decoder) }
+      ?? KeyValueCache(pass.decoder, capacity: prompt.count, pool: batch.pool)
     var search = BeamSearch(beams: settings.numBeams, endTokens: vocabulary.endTokens, limit: limit) { tokens in
       settings.stop.isEmpty ? false : (try? stoppedText(tokens, settings))?.isStopped ?? false
     }
-    var logits = pass.extend(prefix, with: Array(prompt[root.count...]))
+    var logits = pass.extend(prefix, with: Array(prompt[prefix.count...]))
+    batch.retained.keep(
+      KeyValueCache(continuing: prefix, capacity: prompt.count, pass.decoder), promptCount: prompt.count, pass.adapter)
     func makeCaches() -> [KeyValueCache] {
       (0..<settings.numBeams).map { _ in
         KeyValueCache(continuing: prefix, capacity: prompt.count + limit, pass.decoder)
@@ -124,7 +128,7 @@ extension Generator {
     return try beams.enumerated().map { index, beam in
       let row = UnsafeBufferPointer(rebasing: logits[index * classes..<(index + 1) * classes])
       let normaliser = logSumExp(row)
-      guard normaliser.isFinite else { throw Continuation.notFinite }
+      guard normaliser.isFinite else { throw Generation.notFinite }
       var values = row.map { Float(Double($0) - normaliser) }
       values.withUnsafeMutableBufferPointer {
         vocabulary.excludePadding($0)

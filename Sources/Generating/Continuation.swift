@@ -53,20 +53,19 @@ struct Continuation {
   /// Throws `badData` for logits that are no numbers.
   mutating func advance(_ logits: UnsafeBufferPointer<Float>) throws -> String {
     let token = choose(logits)
-    guard logits[token].isFinite, !logits.contains(where: \.isNaN) else { throw Self.notFinite }
+    guard logits[token].isFinite, !logits.contains(where: \.isNaN) else { throw Generation.notFinite }
     return try take(Int32(token)) { logits }
   }
 
-  /// Chooses the next token and returns the text that has become certain, the rest of it where it ends. Only the largest logit
-  /// is computed where no other matters.
+  /// Takes the token with the largest logit and returns the text that has become certain, the rest of it where it ends. The
+  /// others are asked for where they matter.
   ///
-  /// Throws `badData` for logits that are no numbers.
-  mutating func advance(_ logits: NextLogits, _ shortlist: HeadShortlist?) throws -> String {
-    guard settings.sampling.takesLargest, let shortlist, let (token, logit) = logits.largest(shortlist) else {
-      return try advance(logits.all())
-    }
-    guard logit.isFinite else { throw Self.notFinite }
-    return try take(Int32(token), logits.all)
+  /// Throws `badData` for a logit that is no number.
+  mutating func advance(
+    largest token: Int, _ logit: Float, _ logits: () -> UnsafeBufferPointer<Float>
+  ) throws -> String {
+    guard logit.isFinite else { throw Generation.notFinite }
+    return try take(Int32(token), logits)
   }
 
   /// Appends a token, or ends the text by it.
@@ -88,9 +87,6 @@ struct Continuation {
   var generation: Generation {
     Generation(text: output.text, tokens: tokens, ending: ending ?? .limit, endProbability: endProbability)
   }
-
-  static let notFinite = SFTError(
-    .badData, "the model's output is not a finite number: its weights or the adapter's hold values that are not")
 
   private mutating func choose(_ logits: UnsafeBufferPointer<Float>) -> Int {
     guard settings.sampling.repetitionPenalty != 1 || vocabulary.isPadded else {
@@ -119,8 +115,14 @@ extension Continuation.Vocabulary {
   }
 }
 
+extension Generation {
+  /// Why a text cannot go on where logits are no numbers.
+  package static let notFinite = SFTError(
+    .badData, "the model's output is not a finite number: its weights or the adapter's hold values that are not")
+}
+
 /// log Σ exp of logits [V], summed in double.
-func logSumExp(_ logits: UnsafeBufferPointer<Float>) -> Double {
+package func logSumExp(_ logits: UnsafeBufferPointer<Float>) -> Double {
   let largest = Double(logits.max() ?? 0)
   return largest + log(logits.reduce(0) { $0 + exp(Double($1) - largest) })
 }

@@ -1,4 +1,4 @@
-import Evaluating
+import Generating
 import Files
 import Kernels
 import Models
@@ -41,7 +41,7 @@ import Weights
     for prompt in loaded.prompts {
       #expect(try wide.generate(prompt, settings).tokenIds == plain.generate(prompt, settings).tokenIds)
     }
-    let together = try wide.generate(loaded.prompts, settings, width: 3)
+    let together = try Generator(wide.pass, loaded.tokenizer, width: 3).generate(loaded.prompts, settings)
     #expect(try together.map(\.tokenIds) == loaded.prompts.map { try plain.generate($0, settings).tokenIds })
   }
 

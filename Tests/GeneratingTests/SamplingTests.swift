@@ -1,5 +1,5 @@
 import Core
-import Evaluating
+import Generating
 import Glibc
 import JSON
 import TestSupport

@@ -1,10 +1,9 @@
 import Core
-import Evaluating
+import Generating
 import Glibc
 import JSON
 import Kernels
 import Models
-import Packing
 import TestSupport
 import Testing
 import Tokenizing
@@ -29,8 +28,8 @@ import Weights
         let decoder = try Decoder(ModelCheckpoint(folder: folder))
         let adapter =
           example["model"]?.string == "adapter" ? try AdapterFolder.read(loaded.reference.adapter, for: decoder) : nil
-        let generator = try Generator(InferencePass(decoder, adapter, Compute()), loaded.tokenizer)
-        let together = try generator.generate(loaded.prompts, settings, width: 3)
+        let generator = try Generator(InferencePass(decoder, adapter, Compute()), loaded.tokenizer, width: 3)
+        let together = try generator.generate(loaded.prompts, settings)
         for (index, tokens) in expected.enumerated() {
           let found = try generator.generate(loaded.prompts[index], settings)
           let ended = tokens.last.map { ends.contains(Int($0)) } ?? false
@@ -61,7 +60,8 @@ import Weights
     #expect(Set(alone.map(\.text)).count > 2)
     for width in engine == .auto ? [1, 3, 8, 100] : [3] {
       var counts: [Int] = []
-      let together = try generator.generate(prompts, settings, width: width) { counts.append($0) }
+      let together = try Generator(loaded.pass, loaded.tokenizer, width: width)
+        .generate(prompts, settings) { counts.append($0) }
       #expect(together.map(\.text) == alone.map(\.text))
       #expect(together.map(\.tokenIds) == alone.map(\.tokenIds))
       #expect(together.map(\.ending) == alone.map(\.ending))
@@ -76,7 +76,7 @@ import Weights
       let decoder = try Decoder(ModelCheckpoint(folder: folder))
       let pass = InferencePass(decoder, try AdapterFolder.read(loaded.reference.adapter, for: decoder), Compute())
       let settings = GenerationSettings(maxNewTokens: 16, numBeams: beams, stop: ["th"])
-      let found = try Generator(pass, loaded.tokenizer).generate(loaded.prompts, settings, width: 4)
+      let found = try Generator(pass, loaded.tokenizer, width: 4).generate(loaded.prompts, settings)
       #expect(found.count == 4 && Set(found.map { "\($0.ending)" }).count > 1)
       for (prompt, generation) in zip(loaded.prompts, found) {
         let tokens = prompt + generation.tokenIds
@@ -87,29 +87,6 @@ import Weights
         let weights = logits.map { exp($0 - largest) }
         let expected = [0, 82, 297].reduce(0) { $0 + weights[$1] } / weights.reduce(0, +)
         #expect(abs((generation.endProbability ?? .nan) - expected) < 1e-5)
-      }
-    }
-  }
-
-  @Test func likelihoodsAreTheLoss() throws {
-    for name in ["gpt2-tiny", "gpt2-odd"] {
-      for engine in Engine.allCases {
-        let loaded = try GreedyTests.Loaded(name, adapted: true, engine: engine)
-        var total = Likelihood()
-        for (sample, _) in try loaded.reference.samples() {
-          let prompt = Array(sample.tokens.prefix(sample.promptCount))
-          let answer = Array(sample.tokens.dropFirst(sample.promptCount))
-          // With other continuations beside it, one of them a single token.
-          let found = try loaded.pass.likelihoods(prompt, [[5], answer, Array(answer.prefix(2)), answer])
-          let plain = loaded.pass.loss(Packer.pack([sample], sharesPrefixes: false))
-          #expect(relativeError(found[1].loss, plain.loss) < 1e-5)
-          #expect(Double(found[1].correct) == plain.correct && Double(found[1].tokens) == plain.weight)
-          #expect(abs(found[3].loss - found[1].loss) < 1e-4 && found[0].tokens == 1 && found[2].tokens == 2)
-          #expect(found[2].loss <= found[1].loss + 1e-6)
-          total.loss += found[1].loss
-          total.tokens += found[1].tokens
-        }
-        #expect(relativeError(total.loss / Double(total.tokens), loaded.reference.loss("adapter")) < 1e-5)
       }
     }
   }
