@@ -87,6 +87,9 @@ let package = Package(
       name: "Reporting", dependencies: ["Core", "Files"], resources: [.embedInCode("page")],
       swiftSettings: swiftSettings),
 
+    // llama.cpp's files: metadata and tensors in quantised blocks.
+    target("GGUF", ["Core", "Files"], settings: kernelSettings),
+
     // Event files, as TensorBoard reads them.
     target("TensorBoard", ["Core", "Files"]),
 
@@ -160,6 +163,8 @@ let package = Package(
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport", "Weights"]),
     .testTarget(
       name: "JSONTests", dependencies: ["Core", "Files", "JSON"], exclude: ["Fixtures"], swiftSettings: kernelSettings),
+    .testTarget(
+      name: "GGUFTests", dependencies: ["Core", "Files", "GGUF"], exclude: ["Fixtures"], swiftSettings: kernelSettings),
     tests("Weights", ["Core", "Files", "JSON", "TestSupport", "Weights"]),
     tests("Files", ["Core", "Files"]),
     tests("Artifacts", ["Core", "Files", "Artifacts"]),

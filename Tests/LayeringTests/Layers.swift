@@ -30,7 +30,7 @@ enum Layers {
     "Generating": ["Kernels", "Models", "Tokenizing"],
     "Evaluating": ["Generating", "Kernels", "Models", "Packing"],
     "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": ["HTTP"],
-    "Auditing": [], "TensorBoard": [], "SmallWorld": [], "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
+    "Auditing": [], "TensorBoard": [], "GGUF": [], "SmallWorld": [], "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
     // The program: verbs, flags and what people see. Stages are the pipeline's to open and run.
     "sft": [
       "CProcess", "Pipeline", "Auditing", "Evaluating", "Exporting", "Generating", "Hub", "Kernels", "Loading", "Models",
