@@ -29,6 +29,8 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
@@ -75,7 +77,7 @@ let package = Package(
     target("Quantizing", ["Core", "JSON", "Kernels", "Weights"], settings: kernelSettings),
     target("Models", ["Core", "Files", "JSON", "Kernels", "Quantizing", "Weights"], settings: kernelSettings),
     target("Training", ["Core", "Files", "Kernels", "Models", "Packing"], settings: kernelSettings),
-    target("Exporting", ["Core", "Files", "JSON", "Models", "Quantizing", "Weights"]),
+    target("Exporting", ["Core", "Files", "GGUF", "JSON", "Models", "ONNX", "Quantizing", "Weights"]),
     // Texts that are continued together, entered and left while they run.
     target("Generating", ["Core", "Kernels", "Models", "Tokenizing"]),
     target("Evaluating", ["Core", "Files", "Generating", "JSON", "Kernels", "Models", "Packing"]),
@@ -87,6 +89,10 @@ let package = Package(
       name: "Reporting", dependencies: ["Core", "Files"], resources: [.embedInCode("page")],
       swiftSettings: swiftSettings),
 
+    // Graphs for ONNX Runtime; Sources/ONNX/Messages says how the generated messages are made.
+    .target(
+      name: "ONNX", dependencies: ["Core", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["Messages/onnx.proto"], swiftSettings: swiftSettings),
     // llama.cpp's files: metadata and tensors in quantised blocks.
     target("GGUF", ["Core", "Files"], settings: kernelSettings),
 
@@ -99,6 +105,15 @@ let package = Package(
       cSettings: [.unsafeFlags(["-std=c23", "-Wall", "-Wextra", "-Werror"])]),
     target("Embedded", ["CEmbedded", "Files"]),
 
+    // The HTTP face of a server that answers as OpenAI's API does; Sources/Serving/page holds its page, embedded in the binary.
+    .target(
+      name: "Serving",
+      dependencies: [
+        "Core", "Files", "JSON",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ], resources: [.embedInCode("page")], swiftSettings: swiftSettings),
+
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
     target(
@@ -107,7 +122,7 @@ let package = Package(
         "Core", "Files", "Artifacts", "Auditing", "Hub", "Loading", "Templating", "Tokenizing",
         "SampleEncoding", "Packing", "Weights", "Kernels", "Quantizing", "Models", "Training", "Generating",
         "Evaluating",
-        "Exporting", "JSON", "Judging", "Reporting",
+        "Exporting", "GGUF", "JSON", "Judging", "Reporting", "Serving",
         "TensorBoard", "Embedded",
       ]),
     .executableTarget(
@@ -116,7 +131,8 @@ let package = Package(
         "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Generating", "Hub",
         "Kernels",
         "Loading",
-        "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training",
+        "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Serving", "Templating", "Tokenizing",
+        "Training",
         "Weights", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams",
       ],
       swiftSettings: swiftSettings),
@@ -163,6 +179,20 @@ let package = Package(
     tests("Models", ["Core", "Files", "JSON", "Kernels", "Models", "Packing", "Quantizing", "TestSupport", "Weights"]),
     .testTarget(
       name: "JSONTests", dependencies: ["Core", "Files", "JSON"], exclude: ["Fixtures"], swiftSettings: kernelSettings),
+    tests("Serving", ["Core", "Files", "JSON", "Serving", "TestSupport"]),
+    .testTarget(
+      name: "ONNXTests",
+      dependencies: [
+        "Core", "Files", "ONNX", "TestSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["Fixtures"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "ExportingTests",
+      dependencies: [
+        "Core", "Exporting", "Files", "GGUF", "JSON", "Models", "ONNX", "Pipeline", "TestSupport", "Tokenizing",
+        "Weights",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ], exclude: ["GGUF/gguf.json", "GGUF/make_gguf.py", "check_onnx.py"], swiftSettings: swiftSettings),
     .testTarget(
       name: "GGUFTests", dependencies: ["Core", "Files", "GGUF"], exclude: ["Fixtures"], swiftSettings: kernelSettings),
     tests("Weights", ["Core", "Files", "JSON", "TestSupport", "Weights"]),

@@ -12,6 +12,12 @@ public enum ExportFormat: String, Sendable, CaseIterable {
   case merged
   /// A model folder as it is, without an adapter.
   case model
+  /// A whole model for llama.cpp and Ollama, the adapter merged into its weights.
+  case gguf
+  /// An adapter for llama.cpp and Ollama.
+  case ggufLoRA = "gguf-lora"
+  /// ONNX graphs of a whole model in float32, the adapter merged into its weights.
+  case onnx
 }
 
 /// Writes the model's folder as it is: configuration, weights and tokenizer byte by byte, and nothing that is not the model's.
@@ -33,6 +39,32 @@ public enum WeightType: String, Sendable, CaseIterable {
     case .float32: .f32
     case .float16: .f16
     case .bfloat16: .bf16
+    }
+  }
+}
+
+/// What weights are asked to be written as, in torch's words or in llama.cpp's.
+public enum ExportedType: String, Sendable, CaseIterable {
+  case float32, float16, bfloat16, f32, f16, bf16, q8_0, q4_0
+
+  /// Of a model's folder; nil for what that has no form of.
+  public var inFolder: WeightType? {
+    switch self {
+    case .float32, .f32: .float32
+    case .float16, .f16: .float16
+    case .bfloat16, .bf16: .bfloat16
+    case .q8_0, .q4_0: nil
+    }
+  }
+
+  /// Of a GGUF file.
+  public var inGGUF: GGUFWeightType {
+    switch self {
+    case .float32, .f32: .f32
+    case .float16, .f16: .f16
+    case .bfloat16, .bf16: .bf16
+    case .q8_0: .q8_0
+    case .q4_0: .q4_0
     }
   }
 }
@@ -104,7 +136,7 @@ public func exportMerged(
 }
 
 /// Says in a `config.json` that the head has a matrix of its own.
-private func untieHead(in path: String) throws {
+func untieHead(in path: String) throws {
   guard var object = try parseJSONFile(path).object else {
     throw SFTError(.badData, "is not a JSON object", file: path)
   }

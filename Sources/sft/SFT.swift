@@ -20,7 +20,8 @@ package struct SFT: ParsableCommand {
       """,
     version: "sft 0.1.0",
     subcommands: [
-      Fetch.self, Prepare.self, Train.self, Plan.self, Compare.self, Export.self, Generate.self, Chat.self, Eval.self,
+      Fetch.self, Prepare.self, Train.self, Plan.self, Compare.self, Export.self, Generate.self, Chat.self, Serve.self,
+      Eval.self,
       LRFind.self, Report.self, Runs.self, Inspect.self, Quantize.self, Pretrain.self, TokenizerCommand.self,
       Tokenize.self,
       Render.self, ConfigCommand.self, Cache.self, Doctor.self, Manual.self,

@@ -14,7 +14,8 @@ import sft
   private static let foreign: Set = ["HTTP/Curl.swift"]
 
   private static let verbs = [
-    "fetch", "prepare", "train", "plan", "compare", "export", "generate", "chat", "eval", "lr-find", "report", "runs",
+    "fetch", "prepare", "train", "plan", "compare", "export", "generate", "chat", "serve", "eval", "lr-find", "report",
+    "runs",
     "inspect", "quantize", "pretrain", "tokenize", "tokenizer", "render", "config", "cache", "doctor", "\\(",
   ]
 

@@ -29,12 +29,15 @@ enum Layers {
     "Training": ["Kernels", "Models", "Packing"],
     "Generating": ["Kernels", "Models", "Tokenizing"],
     "Evaluating": ["Generating", "Kernels", "Models", "Packing"],
-    "Exporting": ["Models", "Quantizing", "Weights"], "Reporting": [], "Judging": ["HTTP"],
-    "Auditing": [], "TensorBoard": [], "GGUF": [], "SmallWorld": [], "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
+    "Exporting": ["GGUF", "Models", "ONNX", "Quantizing", "Weights"], "Reporting": [], "Judging": ["HTTP"],
+    "Auditing": [], "TensorBoard": [], "GGUF": [], "ONNX": [], "Serving": [], "SmallWorld": [],
+    "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
     // The program: verbs, flags and what people see. Stages are the pipeline's to open and run.
     "sft": [
-      "CProcess", "Pipeline", "Auditing", "Evaluating", "Exporting", "Generating", "Hub", "Kernels", "Loading", "Models",
-      "Quantizing", "Reporting", "SampleEncoding", "Templating", "Tokenizing", "Training", "Weights", "Artifacts",
+      "CProcess", "Pipeline", "Auditing", "Evaluating", "Exporting", "Generating", "Hub", "Kernels", "Loading",
+      "Models",
+      "Quantizing", "Reporting", "SampleEncoding", "Serving", "Templating", "Tokenizing", "Training", "Weights",
+      "Artifacts",
     ],
   ]
 

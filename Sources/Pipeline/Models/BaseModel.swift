@@ -53,6 +53,13 @@ public final class BaseModel {
   /// As the user named it.
   public var name: String { location.name }
   public var folder: String { location.folder }
+  /// The name without the folders that lead to it; one of the hub's as it is.
+  public var shortName: String {
+    guard location.name == location.folder || location.name.hasPrefix("/") || location.name.hasPrefix(".") else {
+      return location.name
+    }
+    return (canonicalPath(folder) ?? folder).split(separator: "/").last.map(String.init) ?? name
+  }
 
   /// Throws what is wrong with the folder, its weights, or its tokenizer.
   public convenience init(

@@ -13,8 +13,11 @@ public struct ExportOptions: Sendable {
   public var modelIsNamed = false
   /// Folder to write.
   public var target: String
-  /// Of a merged model's weights; nil for each as the base has it.
-  public var dtype: WeightType?
+  /// Of a merged model's weights, nil for each as the base has it; or of a GGUF file's, nil for 16 bits, or of an adapter's in
+  /// such a file, nil for float32.
+  public var dtype: ExportedType?
+  /// What a GGUF adapter's Modelfile calls its base; nil for the base's name with `.gguf`.
+  public var ggufBase: String?
   /// Whether it may hold an earlier export.
   public var replacing = false
   /// Whether to report how much of a merged adapter is left where the model is quantised again; nil for where the adapter
@@ -27,11 +30,19 @@ public struct ExportOptions: Sendable {
   public init(_ format: ExportFormat?, to target: String) { (self.format, self.target) = (format, target) }
 }
 
-/// Writes what other tools load. Returns the report on the merged adapter where there is one.
+/// What there is to say of an export.
+public struct ExportOutcome: Sendable {
+  /// On the merged adapter, where that was asked for.
+  public var requantization: RequantizationReport?
+  /// Of a file for llama.cpp.
+  public var gguf: GGUFExportReport?
+}
+
+/// Writes what other tools load.
 ///
 /// Throws `cannotCreate` where the target holds something already, unless it is an export and `replacing`; and `usage` for
-/// a report without an adapter.
-public func export(_ session: InferenceSession, _ options: ExportOptions) throws -> RequantizationReport? {
+/// a report without an adapter, and for a type of weights that the format does not have.
+public func export(_ session: InferenceSession, _ options: ExportOptions) throws -> ExportOutcome {
   try checkTarget(options.target, replacing: options.replacing, base: session.base.folder)
   let format = options.format ?? session.exportFormat
   guard format != .model || options.format == .model || options.modelIsNamed else {
@@ -39,14 +50,19 @@ public func export(_ session: InferenceSession, _ options: ExportOptions) throws
       .notFound, "there is nothing to export",
       advice: "Train a run first, or give \(OptionName.adapter) or \(OptionName.model)")
   }
-  guard format == .merged || options.dtype == nil else {
+  guard [.merged, .gguf, .ggufLoRA].contains(format) || options.dtype == nil else {
     throw SFTError(
       .usage,
-      "\(OptionName.dtype) goes with \(OptionName.format) merged: an adapter is written in float32, a model as it is")
+      "\(OptionName.dtype) goes with \(OptionName.format) merged, gguf and gguf-lora: a PEFT adapter and ONNX are written in "
+        + "float32, a model as it is")
+  }
+  guard format != .merged || options.dtype.map({ $0.inFolder != nil }) ?? true else {
+    throw SFTError(
+      .usage, "a model's folder is not written in \(options.dtype?.rawValue ?? "")",
+      advice: "Give \(OptionName.dtype) float32, float16 or bfloat16, or \(OptionName.format) gguf")
   }
   let report = format == .merged ? try requantizationReport(session, options) : nil
-  try write(session, options, format: format)
-  return report
+  return ExportOutcome(requantization: report, gguf: try write(session, options, format: format))
 }
 
 extension InferenceSession {
@@ -146,14 +162,18 @@ func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
       .cannotCreate, "the folder is not empty", file: folder,
       advice: "Give another \(OptionName.to), or replace an earlier export with \(OptionName.overwrite)")
   }
-  let isExport = !Set(names).isDisjoint(
-    with: ["adapter_config.json", "model.safetensors", "model.safetensors.index.json"])
+  let isExport =
+    !Set(names).isDisjoint(
+      with: ["adapter_config.json", "model.safetensors", "model.safetensors.index.json", "model.onnx"])
+    || names.contains("Modelfile") && names.contains { $0.hasSuffix(".gguf") }
   let hasFolders = try names.contains { try FileStatus(folder + "/" + $0)?.kind != .file }
   guard isExport, !hasFolders, let own = canonicalPath(folder), own != canonicalPath(base), own != canonicalPath(".")
   else { throw SFTError(.cannotCreate, "is not an earlier export, so it is not replaced", file: folder) }
 }
 
-private func write(_ session: InferenceSession, _ options: ExportOptions, format: ExportFormat) throws {
+private func write(
+  _ session: InferenceSession, _ options: ExportOptions, format: ExportFormat
+) throws -> GGUFExportReport? {
   let (base, folder) = (session.base, options.target)
   switch format {
   case .peft:
@@ -169,6 +189,11 @@ private func write(_ session: InferenceSession, _ options: ExportOptions, format
       adapter, for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),
       quantization: base.quantization?.description, modelFolder: base.folder, tokenizerFiles: base.tokenizerFiles,
       turns: try session.exportedTurns, to: folder)
+  case .onnx:
+    try checkMergeable(base)
+    try exportONNX(
+      base.checkpoint, base.decoder, adapter: session.adapter, tokenizerFiles: base.tokenizerFiles,
+      turns: try session.exportedTurns, to: folder, threads: session.threads)
   case .model:
     try exportModel(base.checkpoint, tokenizerFiles: base.tokenizerFiles, to: folder)
   case .merged:
@@ -176,7 +201,31 @@ private func write(_ session: InferenceSession, _ options: ExportOptions, format
     try exportMerged(
       base.checkpoint, base.decoder, adapter: session.adapter,
       origin: try session.modelRun.flatMap { try origin(of: $0, in: session.workspace) },
-      tokenizerFiles: base.tokenizerFiles, turns: try session.exportedTurns, to: folder, dtype: options.dtype,
+      tokenizerFiles: base.tokenizerFiles, turns: try session.exportedTurns, to: folder, dtype: options.dtype?.inFolder,
       threads: session.threads)
+  case .gguf:
+    try checkMergeable(base)
+    return try exportGGUF(
+      session, dtype: options.dtype?.inGGUF ?? session.storedTypeInGGUF, name: session.exportedName, to: folder)
+  case .ggufLoRA:
+    return try exportGGUFAdapter(
+      session, base: options.ggufBase ?? "./\(base.shortName).gguf", dtype: options.dtype?.inGGUF ?? .f32,
+      name: session.exportedName, to: folder)
+  }
+  return nil
+}
+
+extension InferenceSession {
+  /// What files that are named for what they hold are called: the base, and the run whose weights are with it.
+  fileprivate var exportedName: String {
+    let base = modelRun == nil ? base.shortName.split(separator: "/").last.map(String.init) ?? base.shortName : nil
+    return ([base, runName].compactMap(\.self)).joined(separator: "-")
+  }
+
+  /// 16 bits, as the embeddings are stored if they are.
+  fileprivate var storedTypeInGGUF: GGUFWeightType {
+    get throws {
+      try base.checkpoint.info(base.checkpoint.configuration.embedding.name).dtype == .bf16 ? .bf16 : .f16
+    }
   }
 }

@@ -50,6 +50,8 @@ public final class InferenceSession {
   public let adapterFolder: String?
   /// The run that made the model, where one did.
   public let modelRun: RecordedRun?
+  /// The run whose weights are used; nil where they are of none.
+  public let runName: String?
   /// What is used, in words.
   public let description: String
   let layout: RecordLayout
@@ -85,6 +87,7 @@ public final class InferenceSession {
       ? run : nil
     let tuned = try wanted.flatMap { $0.isModel ? try workspace.weights(of: $0, checkpoint: options.checkpoint) : nil }
     modelRun = tuned == nil ? nil : run
+    runName = wanted?.folder.name
     if tuned != nil, let name = options.model, let run { try Self.refuse(name, beside: run, in: workspace) }
     let ofRunOrData = fromScratch ? prepared?.model : run?.configuration.model ?? prepared?.model
     let named = tuned?.folder ?? options.model ?? ofRunOrData ?? baseOfAdapter

@@ -4,13 +4,16 @@ import Exporting
 import Pipeline
 
 extension ExportFormat: ExpressibleByArgument {}
-extension WeightType: ExpressibleByArgument {}
+extension ExportedType: ExpressibleByArgument {}
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
-    verb: "export", abstract: "Write an adapter for PEFT, or a whole model for transformers.",
+    verb: "export", abstract: "Write an adapter or a whole model for other tools: PEFT, transformers, llama.cpp, ONNX.",
     usage: "\(OptionName.to) <DIR> [options]",
-    examples: ["sft export --format peft --to out", "sft export --run run-1 --format merged --dtype bfloat16 --to out"])
+    examples: [
+      "sft export --format peft --to out", "sft export --run run-1 --format merged --dtype bfloat16 --to out",
+      "sft export --format gguf --dtype q8_0 --to out",
+    ])
 
   struct Target: ParsableArguments {
     @Option(name: .long, help: .takes("DIR", "Folder to write; it must be empty or not there."))
@@ -22,13 +25,25 @@ struct Export: ParsableCommand {
         "KIND",
         """
         peft: an adapter folder; merged: a model folder with the adapter in its weights; model: the model as \
-        it is, without an adapter (default: peft, or merged for a run that trained all weights, or model where there is \
+        it is, without an adapter; gguf: a merged model for llama.cpp and Ollama; gguf-lora: an adapter for them; onnx: a \
+        merged model as graphs for ONNX Runtime (default: peft, or merged for a run that trained all weights, or model where there is \
         no run and no adapter, or \(OptionName.model) alone is given).
         """))
     var format: ExportFormat?
 
-    @Option(name: .long, help: .takes("TYPE", "Type of a merged model's weights (default: as the base's are stored)."))
-    var dtype: WeightType?
+    @Option(
+      name: .long,
+      help: .takes(
+        "TYPE",
+        "Type of a merged model's weights (default: as the base's are stored), of a GGUF file's (16 bits) or its adapter's (f32)."
+      ))
+    var dtype: ExportedType?
+
+    @Option(
+      name: .long,
+      help: .takes(
+        "FILE|NAME", "With \(OptionName.format) gguf-lora: what the Modelfile calls the base (default: ./BASE.gguf)."))
+    var ggufBase: String?
 
     @Flag(name: .long, help: "Replace an earlier export in \(OptionName.to).")
     var overwrite = false
@@ -47,6 +62,9 @@ struct Export: ParsableCommand {
 
     func validate() throws {
       if report == true, format != .merged { throw ValidationError("--report goes with \(OptionName.format) merged.") }
+      if ggufBase != nil, format != .ggufLoRA {
+        throw ValidationError("--gguf-base goes with \(OptionName.format) gguf-lora.")
+      }
     }
   }
 
@@ -76,6 +94,8 @@ struct Export: ParsableCommand {
     var model: String
     var adapter: String?
     var requantization: RequantizationReport?
+    /// What llama.cpp does otherwise than the model's files say.
+    var remarks: [String]?
   }
 
   func run() throws {
@@ -85,11 +105,14 @@ struct Export: ParsableCommand {
     options.adapter = source.adapter
     let format = target.format
     // An adapter is merged into the weights as they are, not into their 4-bit shadow.
-    if format == .merged || format == .model { options.quantized = false }
+    let isWhole = format.map { [.merged, .model, .gguf, .onnx].contains($0) } ?? false
+    if isWhole { options.quantized = false }
     options.baseOnly = format == .model
     let session = try InferenceSession(options, workspace: workspace)
     progress.note("exporting \(session.base.name) with \(session.description)")
-    let report = try Pipeline.export(session, exportOptions)
+    let outcome = try Pipeline.export(session, exportOptions)
+    let remarks = outcome.gguf.map { Self.remarks($0) }
+    for remark in remarks ?? [] { progress.note(remark) }
     Self.noteBase(session, format ?? session.exportFormat, progress)
     progress.close()
     if common.json {
@@ -97,11 +120,20 @@ struct Export: ParsableCommand {
         Report(
           path: target.to, format: (format ?? session.exportFormat).rawValue, model: session.base.reference,
           adapter: session.adapterFolder,
-          requantization: report))
+          requantization: outcome.requantization, remarks: remarks))
       return
     }
-    if let report { Self.show(report) }
+    if let report = outcome.requantization { Self.show(report) }
     Terminal.show("written to \(target.to)")
+  }
+
+  /// What is to be known of a file for llama.cpp, in sentences.
+  private static func remarks(_ report: GGUFExportReport) -> [String] {
+    var remarks = report.remarks.map { $0 + "." }
+    if !report.halved.isEmpty {
+      remarks.append("In f16, as their rows are no whole blocks: \(listed(report.halved)).")
+    }
+    return remarks
   }
 
   /// What PEFT needs besides the adapter, and cannot find by the base's name.
@@ -116,6 +148,7 @@ struct Export: ParsableCommand {
     var options = ExportOptions(target.format, to: target.to)
     options.replacing = target.overwrite
     options.dtype = target.dtype
+    options.ggufBase = target.ggufBase
     options.modelIsNamed = model.weights.model != nil
     options.reportsRequantization = target.report ?? (model.weights.quantization.quantized == false ? false : nil)
     options.quantization = model.weights.quantization.options
