@@ -67,7 +67,8 @@ import Kernels
                   (values + term.firstRow * stride + term.firstColumn + column, stride)
                 case .transposed(let values, let stride):
                   (values + (term.firstColumn + column) * stride + term.firstRow, 1)
-                case .panels, .panelsTransposed, .fourBit, .fourBitTransposed, .half, .halfTransposed:
+                case .panels, .panelsTransposed, .fourBit, .fourBitTransposed, .half, .halfTransposed, .blocks,
+                  .blocksTransposed:
                   preconditionFailure("not among the cases")
                 }
               for x in 0..<term.k {

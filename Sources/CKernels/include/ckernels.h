@@ -8,6 +8,7 @@
 
 #include "eight_bit.h"
 #include "four_bit.h"
+#include "ggml_blocks.h"
 #include "half_rows.h"
 #include "panel_product.h"
 #include "shortlist.h"

@@ -8,6 +8,8 @@ public enum Embedding {
     case rows(Floats)
     /// [·, C] in 16-bit floats.
     case halfRows(HalfMatrix)
+    /// [·, C] in quantised blocks.
+    case blockRows(BlockMatrix)
     /// The columns of a matrix laid out for products, as those of a head that is the same table.
     case columns(PanelMatrix)
   }
@@ -37,6 +39,7 @@ public enum Embedding {
     switch words {
     case .rows(let table): output.update(from: table + Int(token) * width, count: width)
     case .halfRows(let table): table.decode(row: Int(token), count: width, into: output)
+    case .blockRows(let table): table.decode(row: Int(token), count: width, into: output)
     case .columns(let matrix):
       let (word, step) = matrix.column(Int(token))
       for i in 0..<width { output[i] = word[i * step] }

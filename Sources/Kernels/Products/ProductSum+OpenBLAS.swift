@@ -72,11 +72,16 @@ extension ProductSum {
       let part = RowProducts.Part(
         matrix: .half(matrix), outputs: column..<column + n, y: c, accumulate: beta != 0)
       RowProducts(x: term.a, width: term.k, parts: [part]).compute(level: sft_cpu_level(), compute)
-    case .fourBitTransposed, .halfTransposed:
+    case .blocksTransposed(let matrix)
+    where m == 1 && term.k == matrix.inputs && term.scale == 1 && compute.engine == .auto:
+      let part = RowProducts.Part(
+        matrix: .blocks(matrix), outputs: column..<column + n, y: c, accumulate: beta != 0)
+      RowProducts(x: term.a, width: term.k, parts: [part]).compute(level: sft_cpu_level(), compute)
+    case .fourBitTransposed, .halfTransposed, .blocksTransposed:
       overRows(column..<column + n, of: term.b, scratch, compute) { columns, decoded, ldb in
         multiply(columns: columns, k: 0..<term.k, decoded + row, ldb: ldb, transposeB: true, beta: beta)
       }
-    case .fourBit, .half:
+    case .fourBit, .half, .blocks:
       overRows(row..<row + term.k, of: term.b, scratch, compute) { rows, decoded, ldb in
         multiply(
           columns: 0..<n, k: rows, decoded + column, ldb: ldb, transposeB: false,
@@ -112,6 +117,9 @@ extension ProductSum {
     case .half(let matrix), .halfTransposed(let matrix):
       width = matrix.columns
       decode = { matrix.decode(row: $0.lowerBound, count: $0.count * matrix.columns, into: $1) }
+    case .blocks(let matrix), .blocksTransposed(let matrix):
+      width = matrix.inputs
+      decode = { matrix.decode(rows: $0, into: $1, compute) }
     case .stored, .transposed, .panels, .panelsTransposed: preconditionFailure("this factor is not encoded")
     }
     let step = max(1, min(rows.count, max(64, Self.panelFloats / width / 64 * 64)))

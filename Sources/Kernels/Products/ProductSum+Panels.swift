@@ -183,6 +183,17 @@ extension ProductTerm {
       matrix.pack(from..<from + k, columns: column..<column + width, into: scratch)
     case .halfTransposed(let matrix):
       matrix.packTransposed(column..<column + width, columns: from..<from + k, scale: scale, into: scratch)
+    case .blocks(let matrix):
+      precondition(scale == 1, "a weight in blocks is taken as it is")
+      for x in 0..<k {
+        let row = scratch + x * ProductSum.panelColumns
+        matrix.decode(row: from + x, column: column, count: width, into: row, level: level)
+        for j in width..<ProductSum.panelColumns { row[j] = 0 }
+      }
+    case .blocksTransposed(let matrix):
+      decodeTransposed(from..<from + k, width: width, scratch) { row, place, steps, block in
+        matrix.decode(row: column + row, column: place, count: steps, into: block, level: level)
+      }
     }
     return (Floats(scratch), ProductSum.panelColumns)
   }

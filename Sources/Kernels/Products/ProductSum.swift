@@ -19,6 +19,10 @@ public enum ProductFactor {
   case half(HalfMatrix)
   /// The transpose of an n × k matrix of 16-bit floats.
   case halfTransposed(HalfMatrix)
+  /// k outputs × n inputs in quantised blocks.
+  case blocks(BlockMatrix)
+  /// n outputs × k inputs in quantised blocks.
+  case blocksTransposed(BlockMatrix)
 }
 
 /// scale · A[m, k] · B[k, n], with A(i, x) = a[i · rowStride + x · step].
@@ -42,7 +46,7 @@ public struct ProductTerm {
     switch b {
     case .panels: precondition(firstColumn % ProductSum.panelColumns == 0, "a part begins inside a panel")
     case .panelsTransposed: precondition(firstRow % ProductSum.panelColumns == 0, "a part begins inside a panel")
-    case .stored, .transposed, .fourBit, .fourBitTransposed, .half, .halfTransposed: break
+    case .stored, .transposed, .fourBit, .fourBitTransposed, .half, .halfTransposed, .blocks, .blocksTransposed: break
     }
     self.a = a
     self.rowStride = rowStride
@@ -58,7 +62,7 @@ public struct ProductTerm {
   var isInPanels: Bool {
     switch b {
     case .panels, .panelsTransposed: true
-    case .stored, .transposed, .fourBit, .fourBitTransposed, .half, .halfTransposed: false
+    case .stored, .transposed, .fourBit, .fourBitTransposed, .half, .halfTransposed, .blocks, .blocksTransposed: false
     }
   }
 }
@@ -66,7 +70,7 @@ public struct ProductTerm {
 /// C[m, n] = addend + bias + Σ terms: what a linear with an adapter computes, in one pass over C.
 ///
 /// By the project's own kernels on panels of 64 columns of B, where they win: B is laid out (and decoded, where it is in 4
-/// bits) a panel at a time in a buffer that stays in the second-level cache, so no weight exists twice; a
+/// bits or in blocks) a panel at a time in a buffer that stays in the second-level cache, so no weight exists twice; a
 /// `PanelMatrix` is laid out already. Otherwise, and for the plain engine, by OpenBLAS. Each element is summed in one
 /// order, whatever the number of threads.
 public struct ProductSum {

@@ -11,6 +11,7 @@ struct RowProducts {
   enum Matrix {
     case fourBit(FourBitMatrix)
     case half(HalfMatrix)
+    case blocks(BlockMatrix)
   }
 
   /// y[count, outputs] = x · Wᵀ of some of the matrix's rows, or += where it accumulates.
@@ -22,7 +23,8 @@ struct RowProducts {
     var stride = 0
     var accumulate: Bool
 
-    /// Whether several x are multiplied with it at once: whole blocks of codes, and any 16-bit weights.
+    /// Whether several x are multiplied with it at once: whole blocks of codes, any 16-bit weights, and ggml's
+    /// blocks.
     func suits(_ level: Int32) -> Bool {
       if case .fourBit(let matrix) = matrix { sft_four_bit_arranged(level, matrix.inputs) > 0 } else { true }
     }
@@ -114,6 +116,10 @@ struct RowProducts {
             some, x, stride: stride, count: group.count, into: y, stride: part.stride, accumulate: part.accumulate)
         case .half(let matrix):
           matrix.multiply(some, x, into: y, accumulate: part.accumulate, level: level)
+        case .blocks(let matrix):
+          matrix.multiply(
+            some, x, stride: stride, count: group.count, into: y, stride: part.stride, accumulate: part.accumulate,
+            level: level)
         case .fourBit(let matrix):
           withUnsafePointer(to: matrix.memory) {
             if let integers, let scales {
@@ -190,6 +196,7 @@ extension ProductSum {
     switch first.b {
     case .fourBitTransposed(let weight) where first.k == weight.inputs: matrix = .fourBit(weight)
     case .halfTransposed(let weight) where first.k == weight.columns: matrix = .half(weight)
+    case .blocksTransposed(let weight) where first.k == weight.inputs: matrix = .blocks(weight)
     default: return nil
     }
     return RowProducts.Part(
