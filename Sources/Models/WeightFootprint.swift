@@ -43,7 +43,7 @@ public struct WeightFootprint: Sendable, Equatable {
         case .quantized:
           mapped += QuantizedMatrix.bytes(
             outputs: outputs, inputs: inputs, doubleQuantization: doubleQuantization)
-        case .half: mapped += info.range.count
+        case .half, .blocks: mapped += info.range.count
         case .panels: own += 4 * PanelMatrix.floats(rows: inputs, columns: outputs)
         case .stored: if isView { mapped += info.range.count } else { own += 4 * info.count }
         }

@@ -103,12 +103,19 @@ extension Decoder {
 }
 
 extension Linear {
-  /// The weight in float32, and which way round it is: as the model's files have it, but [out, in] of one in 4 bits.
+  /// The weight in float32, and which way round it is: as the model's files have it, but [out, in] of one in 4 bits or
+  /// in blocks.
   fileprivate func floats(_ compute: Compute) -> (FloatTensor, Orientation) {
     switch weight {
     case .inputMajor(let weight): (weight, .inputsByOutputs)
     case .outputMajor(let weight): (weight, .outputsByInputs)
     case .quantized(let matrix): (matrix.decoded(compute), .outputsByInputs)
+    case .blocks(let matrix):
+      (
+        FloatTensor(shape: [outputWidth, inputWidth]) { values in
+          if let target = values.baseAddress { matrix.decode(rows: 0..<outputWidth, into: target, compute) }
+        }, .outputsByInputs
+      )
     case .half(let matrix):
       (
         FloatTensor(shape: [outputWidth, inputWidth]) { values in

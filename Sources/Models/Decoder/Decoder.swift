@@ -19,17 +19,19 @@ public final class Decoder: Sendable {
   /// The blocks' linears in the order of the computation.
   public let linears: [LinearDescription]
 
-  /// `quantized` holds, by tensor name, weights to use in 4 bits instead of the checkpoint's own. With `panels` linears stored
+  /// `quantized` holds, by tensor name, weights to use in 4 bits instead of the checkpoint's own, and `blocks` those that are
+  /// stored in ggml's blocks, [out, in]. With `panels` linears stored
   /// as float32 are laid out for many products of several rows, such as training does: the copies take the place of the
   /// mapped pages.
   ///
   /// Throws `badData` for a checkpoint that lacks a tensor.
   public convenience init(
-    _ checkpoint: ModelCheckpoint, quantized: [String: QuantizedMatrix] = [:], panels: Compute? = nil
+    _ checkpoint: ModelCheckpoint, quantized: [String: QuantizedMatrix] = [:],
+    blocks: [String: BlockMatrix] = [:], panels: Compute? = nil
   ) throws {
     try self.init(
       WeightSource(
-        checkpoint.configuration, quantized: quantized, panels: panels, halves: checkpoint.halves
+        checkpoint.configuration, quantized: quantized, blocks: blocks, panels: panels, halves: checkpoint.halves
       ) { name, shape in
         let tensor = try checkpoint.tensor(name, shape: shape)
         // Beside matrices that are laid out, norms and biases would keep much of the file resident.

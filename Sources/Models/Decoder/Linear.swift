@@ -15,6 +15,8 @@ enum LinearWeight: Sendable {
   case half(HalfMatrix)
   /// [out, in] in 4 bits, frozen; decoded a panel at a time, so that it never exists as a whole in float32.
   case quantized(QuantizedMatrix)
+  /// [out, in] in ggml's blocks, frozen; decoded a panel at a time, or as its rows are multiplied.
+  case blocks(BlockMatrix)
 }
 
 /// A linear layer of the decoder: y[N, out] = x[N, in] · W + b.
@@ -43,6 +45,7 @@ struct Linear: Sendable {
       case .panels(let weight): .panels(weight)
       case .half(let weight): .halfTransposed(weight)
       case .quantized(let weight): .fourBitTransposed(weight.matrix)
+      case .blocks(let weight): .blocksTransposed(weight)
       }
     return ProductTerm(x, rowStride: inputWidth, k: inputWidth, factor, firstColumn: firstColumn)
   }
@@ -61,6 +64,7 @@ struct Linear: Sendable {
       case .panels(let weight): .panelsTransposed(weight)
       case .half(let weight): .half(weight)
       case .quantized(let weight): .fourBit(weight.matrix)
+      case .blocks(let weight): .blocks(weight)
       }
     return ProductTerm(dy, rowStride: stride, k: columns.count, factor, firstRow: columns.lowerBound)
   }
@@ -82,7 +86,7 @@ struct Linear: Sendable {
       add(
         part.dy, stride: part.stride, m: width, .stored(part.x, stride: inputWidth), n: inputWidth,
         to: gradients.of(weight) + first * inputWidth, rowsOf: inputWidth)
-    case .panels, .half, .quantized: preconditionFailure("a frozen weight cannot be trained")
+    case .panels, .half, .quantized, .blocks: preconditionFailure("a frozen weight cannot be trained")
     }
   }
 }

@@ -8,6 +8,8 @@ struct WeightSource {
   let configuration: ModelConfiguration
   /// By tensor name, those to use in 4 bits.
   private let quantized: [String: QuantizedMatrix]
+  /// By tensor name, those that are stored in ggml's blocks.
+  private let blocks: [String: BlockMatrix]
   /// By what to lay out the linears; nil to leave them as they are stored.
   private let panels: Compute?
   private let halves: (_ name: String, _ shape: [Int]) throws -> HalfTensor?
@@ -20,12 +22,14 @@ struct WeightSource {
   }
 
   init(
-    _ configuration: ModelConfiguration, quantized: [String: QuantizedMatrix] = [:], panels: Compute? = nil,
+    _ configuration: ModelConfiguration, quantized: [String: QuantizedMatrix] = [:],
+    blocks: [String: BlockMatrix] = [:], panels: Compute? = nil,
     halves: @escaping (_ name: String, _ shape: [Int]) throws -> HalfTensor? = { _, _ in nil },
     _ floats: @escaping (_ name: String, _ shape: [Int]) throws -> FloatTensor
   ) {
     self.configuration = configuration
     self.quantized = quantized
+    self.blocks = blocks
     self.panels = panels
     self.halves = halves
     self.floats = floats
@@ -51,14 +55,16 @@ struct WeightSource {
     return tensor
   }
 
-  /// In 4 bits where it is given so; in 16 bits where it is stored so; else in float32, laid out if that is asked for: its
+  /// In 4 bits where it is given so; in blocks or in 16 bits where it is stored so; else in float32, laid out if that is asked for: its
   /// copy then takes the place of the mapped pages, so that it costs no memory.
   func weight(_ tensor: TensorSpecification) throws -> LinearWeight {
     let quantized = quantized[tensor.name]
-    let half = try quantized == nil ? halves(tensor.name, tensor.shape) : nil
+    let blocks = try quantized == nil ? blocks(tensor) : nil
+    let half = try quantized == nil && blocks == nil ? halves(tensor.name, tensor.shape) : nil
     let keeping = WeightKeeping(
-      tensor, isQuantized: quantized != nil, isHalf: half != nil, usesPanels: panels != nil)
+      tensor, isQuantized: quantized != nil, isInBlocks: blocks != nil, isHalf: half != nil, usesPanels: panels != nil)
     if keeping == .quantized, let quantized { return .quantized(quantized) }
+    if keeping == .blocks, let blocks { return .blocks(blocks) }
     if keeping == .half, let half { return .half(HalfMatrix(half)) }
     let weight = try floats(tensor.name, tensor.shape)
     let (rows, columns) = (tensor.shape[0], tensor.shape[1])
@@ -75,11 +81,25 @@ struct WeightSource {
       })
   }
 
+  /// A tensor that is stored in blocks, as [out, in] whichever way the model's own files have it; nil for another.
+  ///
+  /// Throws `badData` where its shape is not the model's.
+  private func blocks(_ tensor: TensorSpecification) throws -> BlockMatrix? {
+    guard let matrix = blocks[tensor.name] else { return nil }
+    let shape = tensor.orientation == .inputsByOutputs ? tensor.shape.reversed() : tensor.shape
+    guard shape == [matrix.outputs, matrix.inputs] else {
+      throw SFTError(
+        .badData, "the tensor \(tensor.name) is \(matrix.outputs) × \(matrix.inputs) where the model has \(shape)")
+    }
+    return matrix
+  }
+
   /// The rows of the embedding table where the head does not have them laid out.
   func embedding() throws -> EmbeddingRows {
     guard let tensor = specification(.tokenEmbedding) else {
       throw SFTError(.internalError, "the model has no embedding table")
     }
+    if let blocks = try blocks(tensor) { return .blocks(blocks) }
     if configuration.architecture != .gpt2, let half = try halves(tensor.name, tensor.shape) {
       return .half(HalfMatrix(half))
     }
@@ -89,17 +109,23 @@ struct WeightSource {
 
 /// How a matrix that products are made with is kept.
 enum WeightKeeping {
-  case quantized, half
+  case quantized, blocks, half
   /// Laid out in float32.
   case panels
   /// In float32 as it is stored.
   case stored
 
-  init(_ tensor: TensorSpecification, isQuantized: Bool, isHalf: Bool, usesPanels: Bool) {
-    // What is stored [in, out] is decoded to float32.
-    self =
-      isQuantized
-      ? .quantized : isHalf && tensor.orientation == .outputsByInputs ? .half : usesPanels ? .panels : .stored
+  init(_ tensor: TensorSpecification, isQuantized: Bool, isInBlocks: Bool = false, isHalf: Bool, usesPanels: Bool) {
+    // What is stored [in, out] in 16 bits is decoded to float32.
+    if isQuantized {
+      self = .quantized
+    } else if isInBlocks {
+      self = .blocks
+    } else if isHalf, tensor.orientation == .outputsByInputs {
+      self = .half
+    } else {
+      self = usesPanels ? .panels : .stored
+    }
   }
 }
 
@@ -107,6 +133,7 @@ enum WeightKeeping {
 enum EmbeddingRows: Sendable {
   case floats(FloatTensor)
   case half(HalfMatrix)
+  case blocks(BlockMatrix)
   /// The columns of the head, which is the same table.
   case head(PanelMatrix)
 
@@ -115,6 +142,7 @@ enum EmbeddingRows: Sendable {
     switch weight {
     case .outputMajor(let weight): self = .floats(weight)
     case .half(let weight): self = .half(weight)
+    case .blocks(let weight): self = .blocks(weight)
     case .panels(let weight): self = .head(weight)
     case .inputMajor, .quantized: return nil
     }
@@ -124,6 +152,7 @@ enum EmbeddingRows: Sendable {
     switch self {
     case .floats(let tensor): .rows(tensor.pointer)
     case .half(let matrix): .halfRows(matrix)
+    case .blocks(let matrix): .blockRows(matrix)
     case .head(let matrix): .columns(matrix)
     }
   }
