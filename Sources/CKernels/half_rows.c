@@ -57,7 +57,7 @@ TARGET_INLINE void tile(const uint16_t *w, size_t w_row, size_t width, const flo
     for (; row < rows; row++)                                                                                          \
       tile(w + row * w_row, w_row, width, x, x_row, 1, count, is_bfloat16, y + row, y_row, accumulate);                \
   }
-TILES(1, 8)
+TILES(1, 1)
 TILES(2, 4)
 TILES(3, 4)
 TILES(4, 4)

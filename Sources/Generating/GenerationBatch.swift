@@ -24,6 +24,8 @@ public final class GenerationBatch {
     /// Bytes of keys and values at most; nil for no limit. A text waits until all that it may need is there.
     public var memory: Int?
     public var retention = Retention.nothing
+    /// Ended texts of which something is kept at most.
+    public var retained = 64
     /// Whether long greedy answers may take memory of a byte a weight of the head, which is kept with the model, to be faster.
     public var makesShortlist = true
 
@@ -66,7 +68,7 @@ public final class GenerationBatch {
     vocabulary = VocabularyCache(
       tokenizer, endTokens: configuration.endTokens.map(Int32.init) + tokenizer.endTokens,
       classes: configuration.vocabularySize)
-    retained = RetainedCaches(settings.retention)
+    retained = RetainedCaches(settings.retention, limit: settings.retained)
   }
 
   private var decoder: Decoder { pass.decoder }
@@ -130,37 +132,31 @@ public final class GenerationBatch {
   public func step() -> [Event] {
     var events: [Event] = []
     admit(&events)
-    let reading = active.filter(\.isReadingPrompt)
-    if !reading.isEmpty { read(reading, &events) }
+    read(active.filter(\.isReadingPrompt))
     let writing = active.filter { !$0.isReadingPrompt && !$0.isDone }
     // What is computed again as a whole is a prompt's work.
     let whole = writing.filter { $0.cache.becomesLong(adding: 1) }
     let single = writing.filter { !$0.cache.becomesLong(adding: 1) }
-    for sequence in whole { take(sequence, pass.extend([sequence.takePending(1)], .byPanel).all()[0], &events) }
+    for sequence in whole { take(sequence, pass.extend([sequence.takeToken()], .byPanel).all()[0], &events) }
     if !single.isEmpty { write(single, &events) }
     finish(&events)
     return events
   }
 
-  private func read(_ sequences: [GenerationSequence], _ events: inout [Event]) {
+  /// Prompts up to their last tokens, which are computed as answers' tokens are: the same where all before it is there already.
+  private func read(_ sequences: [GenerationSequence]) {
     var rows = settings.promptRows
-    var some: [GenerationSequence] = []
     var extensions: [SequenceExtension] = []
     for sequence in sequences where rows > 0 {
-      let taken = sequence.takePending(rows)
+      let taken = sequence.takePrompt(rows)
       rows -= taken.added.count
-      some.append(sequence)
       extensions.append(taken)
     }
-    let logits = pass.extend(extensions, .byPanel)
-    guard some.contains(where: { !$0.isReadingPrompt }) else { return }
-    for (sequence, logits) in zip(some, logits.all()) where !sequence.isReadingPrompt {
-      take(sequence, logits, &events)
-    }
+    if !extensions.isEmpty { _ = pass.extend(extensions, .byPanel) }
   }
 
   private func write(_ sequences: [GenerationSequence], _ events: inout [Event]) {
-    let logits = pass.extend(sequences.map { $0.takePending(1) }, .byRow)
+    let logits = pass.extend(sequences.map { $0.takeToken() }, .byRow)
     if sequences.count == 1, takeLargest(sequences[0], logits, &events) { return }
     for (sequence, logits) in zip(sequences, logits.all()) { take(sequence, logits, &events) }
   }
@@ -205,7 +201,7 @@ public final class GenerationBatch {
   }
 
   private func release(_ sequence: GenerationSequence) {
-    retained.keep(sequence.cache, promptCount: sequence.request.prompt.count, sequence.request.adapter)
+    retained.keep(sequence.cache, promptCount: sequence.promptCount, sequence.request.adapter)
   }
 }
 
@@ -228,9 +224,9 @@ extension GenerationBatch {
         continue
       }
       let shared = donor?.count ?? 0
-      let need =
-        need(request) - KeyValuePool.bytes(of: shared / KeyValuePool.blockTokens * KeyValuePool.blockTokens, decoder)
-      guard makeRoom(for: need) else { break }
+      let block = KeyValuePool.blockTokens
+      // A block that is shared in part is copied when it is written to.
+      guard makeRoom(for: need(request) - KeyValuePool.bytes(of: shared / block * block, decoder)) else { break }
       let capacity = request.prompt.count + min(request.settings.maxNewTokens, context)
       let cache =
         donor.map { KeyValueCache(continuing: $0.cache, upTo: shared, capacity: capacity, decoder) }
@@ -238,9 +234,15 @@ extension GenerationBatch {
       waiting.remove(at: index)
       active.append(
         GenerationSequence(
-          id, request, vocabulary.of(request.endTokens), cache, reserved: need, context: context))
+          id, request, vocabulary.of(request.endTokens), cache, need: need(request) + copied(of: cache),
+          context: context))
       events.append(.started(id, shared: cache.count))
     }
+  }
+
+  /// What a block that is shared in part takes when it is written to.
+  private func copied(of cache: KeyValueCache) -> Int {
+    cache.count % KeyValuePool.blockTokens == 0 ? 0 : KeyValuePool.bytes(of: 1, decoder)
   }
 
   /// The plain engine shares nothing.
@@ -263,11 +265,14 @@ extension GenerationBatch {
       best = Donor(cache: cache, count: count, isComputed: true)
     }
     for sequence in active where sequence.request.adapter === request.adapter {
-      let prompt = sequence.request.prompt
-      let common = zip(prompt, wanted).prefix { $0 == $1 }.count
+      // Not its last token, which is computed as answers' tokens are.
+      let common = sharedCount(sequence.request.prompt.dropLast(), wanted)
       let there = min(common, sequence.cache.count)
       let count = there > 0 ? sequence.cache.reach(there) : 0
-      if common - count >= Self.sharingPays, sequence.isReadingPrompt, common > best?.count ?? 0 {
+      let isWorthWaiting =
+        common - count >= Self.sharingPays && sequence.isReadingPrompt && count == there
+        && !isLong(request.prompt.count, where: common)
+      if isWorthWaiting, common > best?.count ?? 0 {
         best = Donor(cache: sequence.cache, count: common, isComputed: false)
       } else if count > best?.count ?? 0 {
         best = Donor(cache: sequence.cache, count: count, isComputed: true)
@@ -276,12 +281,18 @@ extension GenerationBatch {
     return best
   }
 
+  /// Whether so many tokens make a sequence a long one, which shares nothing with shorter ones, although `common` do not.
+  private func isLong(_ count: Int, where common: Int) -> Bool {
+    decoder.configuration.shortLength.map { count > $0 && common <= $0 } ?? false
+  }
+
   /// Whether there is memory for so many bytes more, perhaps after what is kept of ended texts has gone.
   private func makeRoom(for need: Int) -> Bool {
     guard let memory = settings.memory else { return true }
-    let reserved = active.reduce(0) { $0 + $1.reserved }
-    while reserved + retained.bytes + need > memory, !retained.isEmpty { retained.removeOldest() }
-    return reserved + retained.bytes + need <= memory || active.isEmpty
+    // What is shared is in the pool once; what a text has is part of what it may need.
+    let outstanding = active.reduce(0) { $0 + max(0, $1.need - $1.cache.bytes) }
+    while pool.bytes + outstanding + need > memory, !retained.isEmpty { retained.removeOldest() }
+    return pool.bytes + outstanding + need <= memory || active.isEmpty
   }
 }
 

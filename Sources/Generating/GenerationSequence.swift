@@ -28,8 +28,8 @@ final class GenerationSequence {
   let id: GenerationBatch.ID
   let request: GenerationRequest
   let cache: KeyValueCache
-  /// Taken at most for what it does not share.
-  let reserved: Int
+  /// Bytes of keys and values at most, shared ones among them.
+  let need: Int
   private(set) var continuation: Continuation
   /// What the next passes are to compute of the prompt, or the last token.
   private(set) var pending: ArraySlice<Int32>
@@ -37,18 +37,26 @@ final class GenerationSequence {
 
   init(
     _ id: GenerationBatch.ID, _ request: GenerationRequest, _ vocabulary: Continuation.Vocabulary,
-    _ cache: KeyValueCache, reserved: Int, context: Int
+    _ cache: KeyValueCache, need: Int, context: Int
   ) {
-    (self.id, self.request, self.cache, self.reserved) = (id, request, cache, reserved)
+    (self.id, self.request, self.cache, self.need) = (id, request, cache, need)
     continuation = Continuation(request.prompt, room: context - request.prompt.count, request.settings, vocabulary)
     pending = request.prompt[cache.count...]
   }
 
-  /// Whether the prompt is not computed yet.
-  var isReadingPrompt: Bool { cache.count < request.prompt.count }
+  /// Tokens of the prompt that are computed as prompts are: all but the last.
+  var promptCount: Int { request.prompt.count - 1 }
 
-  /// Takes up to `count` of the pending tokens for a pass.
-  func takePending(_ count: Int) -> SequenceExtension {
+  /// Whether more is to be computed than one token, so some of the prompt.
+  var isReadingPrompt: Bool { pending.count > 1 }
+
+  /// Takes up to `count` of the prompt's pending tokens but the last for a pass.
+  func takePrompt(_ count: Int) -> SequenceExtension { take(min(count, pending.count - 1)) }
+
+  /// Takes the one token that is pending for a pass.
+  func takeToken() -> SequenceExtension { take(1) }
+
+  private func take(_ count: Int) -> SequenceExtension {
     let taken = pending.prefix(count)
     pending = pending.dropFirst(count)
     return SequenceExtension(cache, Array(taken), request.adapter)

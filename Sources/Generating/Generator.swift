@@ -30,6 +30,8 @@ public struct Generator {
     settings.width = width
     settings.makesShortlist = makesShortlist
     settings.retention = retention
+    // A conversation goes on from its last turn; of many prompts, what they have in common is in any of the last.
+    settings.retained = retention == .everything ? 1 : width
     // Between parts of a long prompt a text may be given up.
     settings.promptRows = width > 1 ? 512 : 256
     batch = try GenerationBatch(pass, tokenizer, settings)

@@ -23,12 +23,9 @@ final class RetainedCaches {
   /// The most recently used last.
   private var entries: [Entry] = []
 
-  init(_ retention: Retention, limit: Int = 64) { (self.retention, self.limit) = (retention, limit) }
+  init(_ retention: Retention, limit: Int) { (self.retention, self.limit) = (retention, limit) }
 
   var isEmpty: Bool { entries.isEmpty }
-
-  /// Of all, blocks that several share counted for each: at least what they take.
-  var bytes: Int { entries.reduce(0) { $0 + $1.cache.bytes } }
 
   /// The one with the most tokens that a sequence begins with, and how many; it counts as used.
   func longest(_ sequence: ArraySlice<Int32>, _ adapter: Adapter?) -> (cache: KeyValueCache, count: Int)? {
@@ -55,7 +52,7 @@ final class RetainedCaches {
       entry.adapter === adapter && entry.cache.count <= cache.count && cache.tokens.starts(with: entry.cache.tokens)
     }
     entries.append(Entry(cache: cache, adapter: adapter))
-    if entries.count > limit { entries.removeFirst() }
+    while entries.count > limit { entries.removeFirst() }
   }
 
   func removeOldest() { if !entries.isEmpty { entries.removeFirst() } }
@@ -67,7 +64,15 @@ final class RetainedCaches {
 extension KeyValueCache {
   /// How many tokens of the start of `sequence` it has and can be shared for.
   func shared(with sequence: ArraySlice<Int32>) -> Int {
-    let common = zip(tokens, sequence).prefix { $0 == $1 }.count
+    let common = sharedCount(tokens[...], sequence)
     return common == 0 ? 0 : reach(common)
   }
+}
+
+/// How many tokens two sequences begin with alike.
+func sharedCount(_ first: ArraySlice<Int32>, _ second: ArraySlice<Int32>) -> Int {
+  let limit = min(first.count, second.count)
+  var count = 0
+  while count < limit, first[first.startIndex + count] == second[second.startIndex + count] { count += 1 }
+  return count
 }

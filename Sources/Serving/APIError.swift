@@ -44,9 +44,13 @@ struct APIError: Error, Equatable {
         "The queue of requests is full. Please try again later.", status: 429, retryAfter: max(1, error.retryAfter))
     case let error as SFTError:
       switch error.kind {
-      case .usage, .badData: self = .invalid(error.description, nil)
+      // Advice is for whoever runs the server, and so are paths.
+      case .usage, .badData:
+        self = .invalid(Self.sentence(error.message), nil)
+        detail = error.description
       case .notFound:
-        self = .invalid(error.description, "model", status: 404, code: "model_not_found")
+        self = .invalid(Self.sentence(error.message), "model", status: 404, code: "model_not_found")
+        detail = error.description
       case .interrupted: self = .unavailable("The server is stopping.")
       default:
         // A path or a system's error is nothing for clients.
@@ -57,6 +61,11 @@ struct APIError: Error, Equatable {
       self.init(500, "server_error", "The server failed to answer this request; its log says why.")
       detail = "\(error)"
     }
+  }
+
+  /// With a capital letter and a full stop.
+  private static func sentence(_ message: String) -> String {
+    message.prefix(1).uppercased() + message.dropFirst() + (message.hasSuffix(".") ? "" : ".")
   }
 
   /// `{"error":{…}}`.

@@ -7,7 +7,8 @@ public struct CompletionRequest: Sendable, Equatable {
     /// The array of messages for a chat template, and the array of tools' descriptions, nil where there are none. At
     /// least one message; each is an object with a string `role`, and its `content` is a string, null or missing (texts
     /// in parts have been joined); everything else is as the client has it.
-    case conversation(JSONValue, tools: JSONValue?)
+    /// `goesOn`: the last message, the assistant's, is to be gone on with.
+    case conversation(JSONValue, tools: JSONValue?, goesOn: Bool)
     /// May be empty.
     case text(String)
     /// Not empty; ids as the client gives them, not negative, otherwise unchecked.

@@ -43,7 +43,7 @@ public struct ServerSettings: Sendable {
   public init() {}
 
   /// - Throws: `SFTError` of kind `usage` where a value makes no sense.
-  func validate() throws {
+  public func validate() throws {
     func check(_ isRight: Bool, _ message: String) throws {
       guard isRight else { throw SFTError(.usage, message) }
     }

@@ -125,6 +125,23 @@ import Weights
     }
   }
 
+  /// What a prompt leaves for one that goes on from it is what that would compute itself.
+  @Test(arguments: ["llama3-bf16-tiny", "gpt2-tiny"]) func aPromptThatGoesOnFromAnotherIsAsIfItWereAlone(_ name: String)
+    throws
+  {
+    let model = try Model(name, quantized: true)
+    let batch = try model.batch(width: 2, .prompts)
+    var prompt = model.prompts[0]
+    for turn in 0..<4 {
+      let request = GenerationRequest(prompt, GenerationSettings(maxNewTokens: 9), likeliest: 3)
+      let alone = try Self.run(try model.batch(), [[request]])[0]
+      // While the first of two alike runs, and after both.
+      let both = try Self.run(batch, [[request], [], [request]])
+      if LinearAlgebra.report().kernels == "AVX-512" { #expect(both == [alone, alone], "\(turn)") }
+      prompt += (alone.generation?.tokenIds ?? []) + model.prompts[turn + 1].suffix(5)
+    }
+  }
+
   /// Those that stay are not disturbed, and a place is free at the next step.
   @Test func cancelledTextsLeaveTheOthers() throws {
     let model = try Model("llama3-tiny", quantized: false)
@@ -182,7 +199,7 @@ import Weights
     (settings.width, settings.memory, settings.retention) = (10, 3 * need, .prompts)
     let batch = try GenerationBatch(model.pass, model.tokenizer, settings)
     let requests = (0..<7).map { index in
-      GenerationRequest(Array(model.prompts[index].prefix(20 + index)), GenerationSettings(maxNewTokens: 8))
+      GenerationRequest([Int32(3 + index)] + model.prompts[index].prefix(20), GenerationSettings(maxNewTokens: 8))
     }
     var (most, bytes) = (0, 0)
     let answers = try Self.run(batch, [requests]) { _ in
@@ -195,6 +212,40 @@ import Weights
         GenerationRequest([Int32](repeating: 3, count: 100), GenerationSettings(maxNewTokens: 100)))
     }
     #expect(error?.kind == .usage)
+  }
+
+  /// Blocks that several share are counted as long as one of them is there.
+  @Test func sharedBlocksCountForTheLimit() throws {
+    let model = try Model("llama3-tiny", quantized: false)
+    let block = KeyValuePool.bytes(of: 64, model.pass.decoder)
+    var settings = GenerationBatch.Settings()
+    (settings.width, settings.memory, settings.retention) = (16, 9 * block, .prompts)
+    let batch = try GenerationBatch(model.pass, model.tokenizer, settings)
+    var random = SeededGenerator(seed: 4)
+    let prompts = (0..<6).map { _ in (0..<100).map { _ in Int32(3 + random.below(300)) } }
+    var most = 0
+    for round in 0..<30 {
+      // Some go on from what is kept, which others push out.
+      let prompt = prompts[random.below(prompts.count)]
+      for length in [70, 99] where round % 3 != 0 || length == 99 {
+        _ = try batch.add(
+          GenerationRequest(Array(prompt.prefix(length)), GenerationSettings(maxNewTokens: 1 + random.below(12))))
+      }
+      if round % 5 == 4 {
+        while !batch.isEmpty {
+          most = max(
+            most,
+            {
+              _ = batch.step(); return batch.pool.bytes
+            }())
+        }
+      }
+    }
+    while !batch.isEmpty {
+      _ = batch.step()
+      most = max(most, batch.pool.bytes)
+    }
+    #expect(most > 3 * block && most <= 9 * block)
   }
 
   @Test func aTextThatCannotGoOnEndsAlone() throws {

@@ -187,7 +187,7 @@ import Testing
       let full = try answer(1)
       #expect(full.status == 429 && full.fields["retry-after"] == "7")
       #expect(full.json?["error"]?["code"]?.string == "queue_full")
-      #expect(try answer(2).json?["error"]?["message"]?.string == "the prompt is too long.")
+      #expect(try answer(2).json?["error"]?["message"]?.string == "The prompt is too long.")
       let failed = try answer(3)
       #expect(failed.status == 500 && !failed.body.contains("secret"))
       #expect(log.entries.last?.failure?.contains("secret") == true)

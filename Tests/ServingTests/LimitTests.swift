@@ -79,7 +79,7 @@ import Testing
 
   @Test func `a request that takes too long is cancelled`() throws {
     let engine = FakeEngine { _ in .hold }
-    try withServer(engine, { $0.requestSeconds = 0.2 }) { port, _ in
+    try withServer(engine, { $0.requestSeconds = 1 }) { port, _ in
       #expect(try ask(port, "POST", "/v1/chat/completions", chatBody).status == 504)
       let stream = try ask(port, "POST", "/v1/chat/completions", chat(#""stream":true"#))
       #expect(stream.status == 200 && stream.events.count == 2)

@@ -6,12 +6,13 @@ import Weights
 
 /// Writes `adapter` as llama.cpp's LoRA file: a folder with `NAME.gguf`, to be given with `--lora` beside the base's own
 /// file, and a `Modelfile` for Ollama that names `base`, the base's GGUF file or Ollama's name of it. A and B are in float32 or
-/// in 16 bits. `folder` is created, or replaced, as a whole.
+/// in 16 bits; `stops` end an answer. `folder` is created, or replaced, as a whole.
 ///
 /// Throws `usage` for another `dtype`, and where the adapter trains more than linears, which such a file cannot say; `badData`,
 /// naming what it is, for a base that llama.cpp cannot compute, and for a value that `dtype` cannot hold.
 public func exportGGUFAdapter(
-  _ adapter: Adapter, for decoder: Decoder, base: String, dtype: GGUFWeightType, name: String, to folder: String
+  _ adapter: Adapter, for decoder: Decoder, base: String, dtype: GGUFWeightType, name: String,
+  stops: [String] = [], to folder: String
 ) throws -> GGUFExportReport {
   guard [.f32, .f16, .bf16].contains(dtype) else {
     throw SFTError(
@@ -32,7 +33,7 @@ public func exportGGUFAdapter(
   let file = ggufFileName(name)
   try writeDirectoryAtomically(folder) { temporary in
     try writeGGUF(metadata, outputs, to: temporary + "/" + file)
-    try writeAtomically(Modelfile(base: base, adapter: "./" + file).text, to: temporary + "/" + Modelfile.name)
+    try writeAtomically(Modelfile(base: base, adapter: "./" + file, stops: stops).text, to: temporary + "/" + Modelfile.name)
   }
   return GGUFExportReport(
     file: file, types: Dictionary(outputs.map { ($0.type.name, 1) }, uniquingKeysWith: +), halved: [], remarks: [])

@@ -71,7 +71,7 @@ func ggufHeader(_ architecture: GGUFArchitecture, type: String, name: String) ->
 }
 
 /// `name` as a file's name: what is not a letter, a digit or one of `.-_` becomes `-`.
-func ggufFileName(_ name: String) -> String {
+public func ggufFileName(_ name: String) -> String {
   let kept = name.unicodeScalars.map { scalar -> Character in
     let isPlain = scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
     return isPlain || ".-_".unicodeScalars.contains(scalar) ? Character(scalar) : "-"

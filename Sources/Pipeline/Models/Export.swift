@@ -45,7 +45,8 @@ public struct ExportOutcome: Sendable {
 public func export(_ session: InferenceSession, _ options: ExportOptions) throws -> ExportOutcome {
   try checkTarget(options.target, replacing: options.replacing, base: session.base.folder)
   let format = options.format ?? session.exportFormat
-  guard format != .model || options.format == .model || options.modelIsNamed else {
+  let isWhole = [.model, .gguf, .onnx].contains(format)
+  guard !isWhole || options.format == .model || options.modelIsNamed || session.isTuned else {
     throw SFTError(
       .notFound, "there is nothing to export",
       advice: "Train a run first, or give \(OptionName.adapter) or \(OptionName.model)")
@@ -177,16 +178,8 @@ private func write(
   let (base, folder) = (session.base, options.target)
   switch format {
   case .peft:
-    guard let adapter = session.adapter else {
-      throw SFTError(
-        .usage,
-        "there is no adapter to export"
-          + (session.modelRun.map { ": run \($0.folder.name) trained all weights" } ?? ""),
-        advice: session.modelRun == nil
-          ? "Train a run first, or give \(OptionName.adapter) DIR" : "Give \(OptionName.format) merged")
-    }
     try exportAdapter(
-      adapter, for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),
+      try session.exportedAdapter(orWhole: .merged), for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),
       quantization: base.quantization?.description, modelFolder: base.folder, tokenizerFiles: base.tokenizerFiles,
       turns: try session.exportedTurns, to: folder)
   case .onnx:
@@ -209,17 +202,31 @@ private func write(
       session, dtype: options.dtype?.inGGUF ?? session.storedTypeInGGUF, name: session.exportedName, to: folder)
   case .ggufLoRA:
     return try exportGGUFAdapter(
-      session, base: options.ggufBase ?? "./\(base.shortName).gguf", dtype: options.dtype?.inGGUF ?? .f32,
-      name: session.exportedName, to: folder)
+      session, base: options.ggufBase ?? "./" + ggufFileName(session.shortBaseName), dtype: options.dtype?.inGGUF ?? .f32,
+      name: session.exportedName + "-lora", to: folder)
   }
   return nil
 }
 
 extension InferenceSession {
+  /// Throws `usage` where there is no adapter, with the format of a whole model as advice where a run has made one.
+  func exportedAdapter(orWhole format: ExportFormat) throws -> Adapter {
+    if let adapter { return adapter }
+    throw SFTError(
+      .usage,
+      "there is no adapter to export" + (modelRun.map { ": run \($0.folder.name) trained all weights" } ?? ""),
+      advice: modelRun == nil
+        ? "Train a run first, or give \(OptionName.adapter) DIR" : "Give \(OptionName.format) \(format.rawValue)")
+  }
+
   /// What files that are named for what they hold are called: the base, and the run whose weights are with it.
   fileprivate var exportedName: String {
-    let base = modelRun == nil ? base.shortName.split(separator: "/").last.map(String.init) ?? base.shortName : nil
+    let base = modelRun == nil ? shortBaseName : nil
     return ([base, runName].compactMap(\.self)).joined(separator: "-")
+  }
+
+  fileprivate var shortBaseName: String {
+    base.shortName.split(separator: "/").last.map(String.init) ?? base.shortName
   }
 
   /// 16 bits, as the embeddings are stored if they are.

@@ -19,12 +19,16 @@ public func exportGGUF(
 public func exportGGUFAdapter(
   _ session: InferenceSession, base: String, dtype: GGUFWeightType, name: String, to folder: String
 ) throws -> GGUFExportReport {
-  guard let adapter = session.adapter else {
-    throw SFTError(
-      .usage, "there is no adapter to export", advice: "Train a run first, or give \(OptionName.adapter) DIR")
+  let turns = try session.exportedTurns
+  var report = try exportGGUFAdapter(
+    try session.exportedAdapter(orWhole: .gguf), for: session.base.decoder, base: base, dtype: dtype, name: name,
+    stops: [turns?.end?.text].compactMap(\.self), to: folder)
+  if turns?.template != nil {
+    report.remarks.append(
+      "The adapter was trained with another template than its base has, which such a file cannot say: lay conversations out "
+        + "with it, or merge")
   }
-  return try exportGGUFAdapter(
-    adapter, for: session.base.decoder, base: base, dtype: dtype, name: name, to: folder)
+  return report
 }
 
 extension InferenceSession {

@@ -52,6 +52,8 @@ public final class InferenceSession {
   public let modelRun: RecordedRun?
   /// The run whose weights are used; nil where they are of none.
   public let runName: String?
+  /// The run that made the whole model, where one did.
+  public var tunedRun: String? { modelRun?.folder.name }
   /// What is used, in words.
   public let description: String
   let layout: RecordLayout
@@ -198,7 +200,8 @@ public final class InferenceSession {
     try prompt(conversation.turns, tools: conversation.tools, try layoutOfConversations())
   }
 
-  private func prompt(_ turns: [Conversation.Turn], tools: String, _ layout: RecordLayout) throws -> Prompt {
+  /// Turns in a layout, up to where the answer begins.
+  func prompt(_ turns: [Conversation.Turn], tools: String, _ layout: RecordLayout) throws -> Prompt {
     do {
       return Prompt(ids: try encoder(layout).prompt(turns, tools: tools), endTokens: endTokens(layout))
     } catch let fault as EncodingFault {

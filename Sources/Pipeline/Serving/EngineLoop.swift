@@ -95,7 +95,9 @@ struct EngineLoop {
       case .grown(let id, let text, let token):
         if token != nil || !text.isEmpty { grow(id, text, token) }
       case .ended(let id, let generation): end(id, generation)
-      case .failed(let id, let error): if let place = places[id] { fail(place.ticket, error) }
+      case .failed(let id, let error):
+        // The request was right: what went wrong is the model's.
+        if let place = places[id] { fail(place.ticket, SFTError(.internalError, error.message)) }
       }
     }
   }
@@ -151,6 +153,7 @@ struct EngineLoop {
       let queued = state.commands.reduce(0) {
         if case .submit(let submission) = $1 { $0 + submission.requests.count } else { $0 }
       }
+      state.running = batch.runningCount
       state.waiting = batch.waitingCount + queued
     }
   }

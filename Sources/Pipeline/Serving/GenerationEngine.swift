@@ -56,7 +56,8 @@ public final class GenerationEngine: CompletionEngine {
   struct State: Sendable {
     var adapters: [LoadedAdapter] = []
     var commands: [Command] = []
-    /// Answers that were taken and are not begun.
+    /// Answers that are continued, and answers that were taken and are not begun.
+    var running = 0
     var waiting = 0
     var statistics = EngineStatistics()
     var lastTicket: UInt64 = 0
@@ -72,6 +73,9 @@ public final class GenerationEngine: CompletionEngine {
   nonisolated(unsafe) let session: InferenceSession
   private let base: ServedModel
   private let force: Bool
+  private let layout: RecordLayout
+  /// One adapter is read at a time.
+  private let loading = Mutex(())
 
   /// Starts the engine's thread. `baseName` is what requests call the base; `adapters` are folders by name, beside the session's
   /// own adapter, whose name `adapterName` is.
@@ -83,6 +87,9 @@ public final class GenerationEngine: CompletionEngine {
   ) throws {
     try settings.validate()
     (self.session, self.settings, self.force) = (session, settings, force)
+    guard !baseName.isEmpty else { throw SFTError(.usage, "the base's name is empty") }
+    guard adapterName != baseName else { throw Self.taken(baseName) }
+    layout = try session.layoutOfConversations()
     base = ServedModel(id: baseName, created: Self.now)
     let free = MemoryAllowance.current
     cacheBytes = settings.cacheBytes ?? max(1 << 26, ((free.limit ?? 8 << 30) - free.resident) / 2)
@@ -122,16 +129,18 @@ public final class GenerationEngine: CompletionEngine {
 
   public func loadAdapter(named name: String, folder: String) throws {
     guard !name.isEmpty else { throw SFTError(.usage, "an adapter's name is empty") }
-    func isTaken(_ state: State) -> Bool { name == base.id || state.adapters.contains { $0.name == name } }
-    let taken = SFTError(.usage, "there is a model \(quoted(name)) already")
-    guard state.withLock({ !isTaken($0) }) else { throw taken }
-    let adapter = LoadedAdapter(
-      name: name, created: Self.now,
-      adapter: try session.base.adapter(folder, force: force, notice: session.workspace.notice))
-    try state.withLock { state in
-      guard !isTaken(state) else { throw taken }
-      state.adapters.append(adapter)
+    try loading.withLock { _ in
+      let isTaken = name == base.id || state.withLock { $0.adapters.contains { $0.name == name } }
+      if isTaken { throw Self.taken(name) }
+      let adapter = LoadedAdapter(
+        name: name, created: Self.now,
+        adapter: try session.base.adapter(folder, force: force, notice: session.workspace.notice))
+      state.withLock { $0.adapters.append(adapter) }
     }
+  }
+
+  private static func taken(_ name: String) -> SFTError {
+    SFTError(.usage, "there is a model \(quoted(name)) already")
   }
 
   public func unloadAdapter(named name: String) throws {
@@ -152,17 +161,22 @@ public final class GenerationEngine: CompletionEngine {
     let adapter = try adapter(of: request.model)
     let prompt = try prompt(request.prompt)
     let requests = try self.requests(request, prompt, adapter?.adapter)
-    let (ticket, isFull) = state.withLock { state -> (CompletionTicket, Bool) in
-      if state.isStopping || state.waiting + requests.count > settings.queue + settings.width {
-        return (CompletionTicket(id: 0), true)
+    let most = settings.queue + settings.width
+    guard requests.count <= most else {
+      throw SFTError(.usage, "the request asks for \(requests.count) answers at once, of which there may be \(most)")
+    }
+    let ticket = try state.withLock { state in
+      if state.isStopping { throw SFTError(.interrupted, "the server is stopping") }
+      if let adapter, !state.adapters.contains(where: { $0.adapter === adapter.adapter }) {
+        throw SFTError(.notFound, "the model \(quoted(adapter.name)) was dropped")
       }
+      if state.running + state.waiting + requests.count > most { throw QueueFull() }
       state.lastTicket += 1
       state.waiting += requests.count
       let ticket = CompletionTicket(id: state.lastTicket)
       state.commands.append(.submit(Submission(ticket: ticket, requests: requests, sink: sink)))
-      return (ticket, false)
+      return ticket
     }
-    guard !isFull else { throw QueueFull() }
     wake.signal()
     return ticket
   }
@@ -179,6 +193,7 @@ public final class GenerationEngine: CompletionEngine {
     state.withLock { $0.isStopping = true }
     wake.signal()
     ended.wait()
+    ended.signal()
   }
 
   private func adapter(of model: String) throws -> LoadedAdapter? {
@@ -196,14 +211,31 @@ public final class GenerationEngine: CompletionEngine {
     switch prompt {
     case .text(let text): return session.prompt(text: text)
     case .tokens(let ids): return InferenceSession.Prompt(ids: ids, endTokens: [])
-    case .conversation(let messages, let tools):
+    case .conversation(let messages, let tools, let goesOn):
+      guard tools == nil || layout.showsTools else {
+        throw SFTError(.usage, "the model's template shows no tools")
+      }
       let members = [("messages", messages)] + (tools.map { [("tools", $0)] } ?? [])
       guard let conversation = try readConversation(JSONObject(members)) else {
         throw SFTError(.badData, "there are no messages")
       }
-      return try session.prompt(conversation)
+      let isBegun = conversation.turns.last?.role == Role.assistant
+      if isBegun != goesOn {
+        throw SFTError(
+          .usage,
+          goesOn
+            ? "there is no message of the assistant at the end to go on with"
+            : "the last message is the assistant's: it is gone on with where continue_final_message is true")
+      }
+      guard isBegun || conversation.turns.contains(where: { $0.role != Role.system }) else {
+        throw SFTError(.usage, "the conversation has no question to answer")
+      }
+      return try session.prompt(conversation.turns, tools: conversation.tools, layout)
     }
   }
+
+  /// What OpenAI's older endpoint makes where nothing is said.
+  private static let textTokens = 16
 
   /// One for each choice; each has its own stream of random numbers, the first that of the seed itself.
   private func requests(
@@ -220,19 +252,20 @@ public final class GenerationEngine: CompletionEngine {
         "the prompt has \(grouped(prompt.ids.count)) tokens, which leaves no room in the model's context of "
           + grouped(context))
     }
-    // What nobody limited is cut where memory is, not refused.
+    // What no client limited is cut where memory ends, not refused.
     let block = KeyValuePool.blockTokens
     let room = cacheBytes / max(1, KeyValuePool.bytes(of: block, decoder)) * block - prompt.ids.count
-    var limit = request.maxTokens ?? settings.maxTokens
-    if case .conversation = request.prompt {} else { limit = limit ?? 16 }
+    var standard = settings.maxTokens ?? context
+    if case .conversation = request.prompt {} else { standard = settings.maxTokens ?? Self.textTokens }
     let seed = request.seed ?? UInt64.random(in: .min ... .max)
     let settings = GenerationSettings(
-      maxNewTokens: limit ?? max(1, min(context - prompt.ids.count, room)), sampling: sampling, seed: seed,
-      stop: request.stop)
+      maxNewTokens: request.maxTokens ?? max(1, min(standard, context - prompt.ids.count, room)), sampling: sampling,
+      seed: seed, stop: request.stop)
     try settings.validate()
     return (0..<request.choices).map { choice in
       var own = settings
-      own.seed = seed &+ UInt64(choice)
+      // Not the next seed's first.
+      if choice > 0 { own.seed = SeededGenerator.mix(seed ^ SeededGenerator.mix(UInt64(choice))) }
       return GenerationRequest(
         prompt.ids, own, adapter: adapter, endTokens: prompt.endTokens, likeliest: request.logProbabilities)
     }

@@ -176,7 +176,11 @@ extension Connection {
         }
         response = .success(call.success)
       } catch {
-        response = .failure(APIError(error))
+        var failure = APIError(error)
+        if failure.status == 404 {
+          (failure.parameter, failure.code) = (loading ? "lora_path" : "lora_name", "not_found")
+        }
+        response = .failure(failure)
       }
       loop.execute {
         let connection = bound.value

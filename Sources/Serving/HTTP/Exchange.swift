@@ -158,7 +158,7 @@ final class Exchange {
   private static func prompt(_ call: CompletionCall) -> String {
     call.requests.map { request in
       switch request.prompt {
-      case .conversation(let messages, _): messages.serialized
+      case .conversation(let messages, _, _): messages.serialized
       case .text(let text): text
       case .tokens(let tokens): tokens.map(String.init).joined(separator: " ")
       }

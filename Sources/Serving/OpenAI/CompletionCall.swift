@@ -23,8 +23,6 @@ struct CompletionCall: Sendable, Equatable {
 
   /// At most so many alternatives to a token are told.
   static let likeliestLimit = 20
-  /// What OpenAI's older endpoint takes where nothing is said.
-  private static let textTokens = 16
 
   /// `client` names the other side. At most `sequenceLimit` prompts times choices are taken.
   init(_ kind: Kind, _ body: JSONValue, client: String, sequenceLimit: Int) throws(APIError) {
@@ -47,7 +45,7 @@ struct CompletionCall: Sendable, Equatable {
       request.logProbabilities = try Self.readChatLogProbabilities(&fields)
     case .text:
       prompts = try Prompts.read(fields.value("prompt"))
-      request.maxTokens = try fields.integer("max_tokens", 1...Int.max) ?? Self.textTokens
+      request.maxTokens = try fields.integer("max_tokens", 1...Int.max)
       request.logProbabilities = try fields.integer("logprobs", 0...Self.likeliestLimit)
       if let best = try fields.integer("best_of", 1...Int.max), best != request.choices {
         throw .invalid(
@@ -134,7 +132,12 @@ struct CompletionCall: Sendable, Equatable {
         "'tool_choice' other than \"auto\" is not supported by this server.", "tool_choice",
         code: "unsupported_parameter")
     }
-    return .conversation(messages, tools: hasTools ? tools : nil)
+    let goesOn = try fields.bool("continue_final_message") ?? false
+    if let adds = try fields.bool("add_generation_prompt"), adds == goesOn {
+      throw .invalid(
+        "'add_generation_prompt' and 'continue_final_message' say different things.", "add_generation_prompt")
+    }
+    return .conversation(messages, tools: hasTools ? tools : nil, goesOn: goesOn)
   }
 
   private static func readChatLimit(_ fields: inout RequestFields) throws(APIError) -> Int? {

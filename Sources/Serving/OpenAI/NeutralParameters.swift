@@ -18,7 +18,6 @@ struct NeutralParameters {
 
   static let chat = NeutralParameters(
     common.merging([
-      "add_generation_prompt": .only(.bool(true)), "continue_final_message": .only(.bool(false)),
       "add_special_tokens": .only(.bool(false)), "chat_template_kwargs": .empty, "modalities": .text,
       "parallel_tool_calls": .only(.bool(true)), "response_format": .textFormat, "functions": .empty,
       "function_call": .nothing, "audio": .nothing, "prediction": .nothing, "reasoning_effort": .nothing,
@@ -28,7 +27,7 @@ struct NeutralParameters {
   static let completions = NeutralParameters(
     common.merging(["suffix": .only(.string("")), "add_special_tokens": .only(.bool(true))]) { $1 })
 
-  static let adapters = NeutralParameters([:])
+  static let adapters = NeutralParameters(["lora_int_id": .anything])
 
   private static let common: [String: Rule] = [
     // These change nothing that is computed.

@@ -179,6 +179,8 @@ const ask = () => {
   number("temperature", "temperature", members);
   number("limit", "max_tokens", members);
   number("seed", "seed", members);
+  // All columns draw alike, so that what differs is the models'.
+  if (members.seed === undefined) members.seed = Math.floor(Math.random() * 2 ** 31);
   const settings = { system: element("system").value.trim() ? element("system").value : "", members };
   for (const column of columns.values()) column.ask(text, settings);
   question.value = "";

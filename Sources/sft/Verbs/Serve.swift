@@ -130,10 +130,11 @@ struct Serve: ParsableCommand {
     let progress = Progress(quiet: common.quiet)
     let workspace = Workspace(common.workspace, remark: progress.remark, progress: progress.show) { progress.note($0) }
     let settings = try serverSettings()
+    try settings.validate()
     let session = try InferenceSession(inferenceOptions, workspace: workspace)
     let first = inferenceOptions.adapter == nil ? nil : served.adapter.first
     let engine = try GenerationEngine(
-      session, engineSettings, baseName: served.servedName ?? session.base.shortName,
+      session, engineSettings, baseName: served.servedName ?? (session.tunedRun ?? session.base.shortName),
       adapterName: first?.name ?? session.runName,
       adapters: served.adapter.dropFirst(first == nil ? 0 : 1).map { ($0.name, $0.folder) }, force: model.weights.force)
     progress.note("\(session.base.name) with \(session.description)")
@@ -178,7 +179,11 @@ struct Serve: ParsableCommand {
   private func serverSettings() throws -> ServerSettings {
     var settings = ServerSettings()
     (settings.host, settings.port) = (listening.host, listening.port)
-    settings.apiKeys = (getenv("SFT_API_KEY").map { String(cString: $0) } ?? "").split(separator: ",").map(String.init)
+    if let keys = getenv("SFT_API_KEY") {
+      settings.apiKeys = String(cString: keys).split(separator: ",").map(String.init)
+      // An empty variable is a mistake that would open the server to all.
+      if settings.apiKeys.isEmpty { throw SFTError(.usage, "SFT_API_KEY is there and holds no key") }
+    }
     settings.allowedOrigins = listening.allowOrigin
     settings.allowedHosts = listening.allowHost
     settings.allowsAdapterLoading = served.allowAdapterLoading
@@ -211,10 +216,12 @@ struct ServedAdapter: Sendable {
 
   /// `NAME=DIR`, or a folder whose own name is meant.
   init(_ text: String) throws {
-    if let sign = text.firstIndex(of: "="), sign > text.startIndex, text.index(after: sign) < text.endIndex {
+    if let sign = text.firstIndex(of: "="), sign > text.startIndex, text.index(after: sign) < text.endIndex,
+      !text[..<sign].contains("/")
+    {
       (name, folder) = (String(text[..<sign]), String(text[text.index(after: sign)...]))
     } else {
-      guard let last = text.split(separator: "/").last, !text.contains("=") else {
+      guard let last = text.split(separator: "/").last, !last.contains("=") else {
         throw ValidationError("\(OptionName.adapter) takes NAME=DIR.")
       }
       (name, folder) = (String(last), text)
