@@ -179,7 +179,8 @@ private func write(
   switch format {
   case .peft:
     try exportAdapter(
-      try session.exportedAdapter(orWhole: .merged), for: base.decoder, baseModel: base.reference, baseDigest: try base.digest(),
+      try session.exportedAdapter(orWhole: .merged), for: base.decoder, baseModel: base.reference,
+      baseDigest: try base.digest(),
       quantization: base.quantization?.description, modelFolder: base.folder, tokenizerFiles: base.tokenizerFiles,
       turns: try session.exportedTurns, to: folder)
   case .onnx:
@@ -202,7 +203,8 @@ private func write(
       session, dtype: options.dtype?.inGGUF ?? session.storedTypeInGGUF, name: session.exportedName, to: folder)
   case .ggufLoRA:
     return try exportGGUFAdapter(
-      session, base: options.ggufBase ?? "./" + ggufFileName(session.shortBaseName), dtype: options.dtype?.inGGUF ?? .f32,
+      session, base: options.ggufBase ?? "./" + ggufFileName(session.shortBaseName),
+      dtype: options.dtype?.inGGUF ?? .f32,
       name: session.exportedName + "-lora", to: folder)
   }
   return nil
