@@ -47,7 +47,7 @@ public struct Compute: Sendable {
     self.engine = engine
     self.profiler = profiler
     self.threads = max(1, threads)
-    LinearAlgebra.configure(threads: self.threads)
+    LinearAlgebra.prepare(threads: self.threads)
   }
 
   /// The same with other kernels for rows.

@@ -27,9 +27,17 @@ import Testing
         for row in 0..<m { for column in 0..<n { c[row * (n + gap) + column] = .nan } }
       }
       return c.changed { c in
-        let product = plain ? LinearAlgebra.multiplyPlain : LinearAlgebra.multiply
-        product(
-          m, n, k, alpha, a, columnsA + gap, transposeA, b, columnsB + gap, transposeB, beta, c, n + gap)
+        if plain {
+          LinearAlgebra.multiplyPlain(
+            m: m, n: n, k: k, alpha: alpha, a: a, lda: columnsA + gap, transposeA: transposeA, b: b,
+            ldb: columnsB + gap,
+            transposeB: transposeB, beta: beta, c: c, ldc: n + gap)
+        } else {
+          LinearAlgebra.multiply(
+            m: m, n: n, k: k, alpha: alpha, a: a, lda: columnsA + gap, transposeA: transposeA, b: b,
+            ldb: columnsB + gap,
+            transposeB: transposeB, beta: beta, c: c, ldc: n + gap, threads: 2)
+        }
       }
     }
 
@@ -69,7 +77,7 @@ import Testing
     for (m, n) in [(0, 3), (3, 0)] {
       let c: [Float] = [1, 2, 3].changed {
         LinearAlgebra.multiply(
-          m: m, n: n, k: 2, a: [1, 2, 3, 4, 5, 6], lda: 2, b: [1, 2, 3, 4, 5, 6], ldb: 3, c: $0, ldc: 3)
+          m: m, n: n, k: 2, a: [1, 2, 3, 4, 5, 6], lda: 2, b: [1, 2, 3, 4, 5, 6], ldb: 3, c: $0, ldc: 3, threads: 2)
       }
       #expect(c == [1, 2, 3])
     }

@@ -33,7 +33,8 @@ public func exportGGUFAdapter(
   let file = ggufFileName(name)
   try writeDirectoryAtomically(folder) { temporary in
     try writeGGUF(metadata, outputs, to: temporary + "/" + file)
-    try writeAtomically(Modelfile(base: base, adapter: "./" + file, stops: stops).text, to: temporary + "/" + Modelfile.name)
+    try writeAtomically(
+      Modelfile(base: base, adapter: "./" + file, stops: stops).text, to: temporary + "/" + Modelfile.name)
   }
   return GGUFExportReport(
     file: file, types: Dictionary(outputs.map { ($0.type.name, 1) }, uniquingKeysWith: +), halved: [], remarks: [])

@@ -35,14 +35,18 @@ public enum LinearAlgebra {
 
   /// Multiplications below which waking a second thread costs more than it brings.
   private static let threadingThreshold = 1 << 22
-  private static let threads = Atomic<Int>(1)
+  /// The most that products were prepared for.
+  private static let prepared = Atomic<Int>(0)
 
-  static func configure(threads count: Int) {
+  /// Before the first product of so many threads. What a product then takes, it says itself.
+  static func prepare(threads count: Int) {
     _ = coreTypeIsChosen
-    let added = count - Int(openblas_get_num_threads())
-    if added > 0 { requireBuffers(added) }
-    threads.store(count, ordering: .relaxed)
-    openblas_set_num_threads(Int32(count))
+    if count > prepared.load(ordering: .relaxed) {
+      let added = count - Int(openblas_get_num_threads())
+      if added > 0 { requireBuffers(added) }
+      prepared.store(count, ordering: .relaxed)
+      openblas_set_num_threads(Int32(count))
+    }
     _ = callersBufferIsTaken
   }
 
@@ -61,14 +65,14 @@ public enum LinearAlgebra {
     requireBuffers(1)
     let n = 128
     let (a, c) = (FloatBuffer(n * n), FloatBuffer(n * n))
-    multiply(m: n, n: n, k: n, a: a.pointer, lda: n, b: a.pointer, ldb: n, c: c.pointer, ldc: n)
+    multiply(m: n, n: n, k: n, a: a.pointer, lda: n, b: a.pointer, ldb: n, c: c.pointer, ldc: n, threads: 1)
     return true
   }()
 
-  /// A function of the shape alone, so that results repeat.
-  private static func chooseThreads(_ multiplications: Int) {
-    let count = threads.load(ordering: .relaxed)
-    if count > 1 { openblas_set_num_threads(multiplications < threadingThreshold ? 1 : Int32(count)) }
+  /// A function of the shape and of what is asked for alone, so that results repeat.
+  private static func use(_ threads: Int, for multiplications: Int) {
+    let count = multiplications < threadingThreshold ? 1 : Int32(max(1, threads))
+    if openblas_get_num_threads() != count { openblas_set_num_threads(count) }
   }
 
   /// Whether OpenBLAS runs with kernels that leave this CPU's instructions unused.
@@ -76,22 +80,23 @@ public enum LinearAlgebra {
     !fits(String(cString: openblas_get_corename()), level: sft_cpu_level())
   }
 
-  public static func report() -> LinearAlgebraReport {
+  /// Of products with so many threads.
+  public static func report(threads: Int) -> LinearAlgebraReport {
     let level = sft_cpu_level()
     return LinearAlgebraReport(
       coreType: String(cString: openblas_get_corename()), replacedCoreType: original.withLock { $0 },
-      threads: threads.load(ordering: .relaxed),
+      threads: threads,
       kernels: level >= 4 ? "AVX-512" : level == 3 ? "AVX2" : "portable")
   }
 
   /// C[m, n] = alpha · op(A) op(B) + beta · C, all row-major; op(A) is [m, k] and op(B) [k, n].
-  /// `lda`, `ldb`, `ldc` are the row strides of A, B, C as stored.
+  /// `lda`, `ldb`, `ldc` are the row strides of A, B, C as stored. On `threads` threads where it is large enough.
   public static func multiply(
     m: Int, n: Int, k: Int, alpha: Float = 1, a: Floats, lda: Int, transposeA: Bool = false,
-    b: Floats, ldb: Int, transposeB: Bool = false, beta: Float = 0, c: MutableFloats, ldc: Int
+    b: Floats, ldb: Int, transposeB: Bool = false, beta: Float = 0, c: MutableFloats, ldc: Int, threads: Int
   ) {
     if m == 0 || n == 0 { return }
-    chooseThreads(m * n * k)
+    use(threads, for: m * n * k)
     if m == 1, !transposeA {
       // One row: a matrix-vector product, bound by reading B once.
       cblas_sgemv(

@@ -40,7 +40,7 @@ extension ProductSum {
       LinearAlgebra.multiply(
         m: m, n: columns.count, k: k.count, alpha: term.scale, a: term.a + k.lowerBound * term.step,
         lda: transposeA ? term.step : term.rowStride, transposeA: transposeA, b: b, ldb: ldb, transposeB: transposeB,
-        beta: beta, c: c + columns.lowerBound, ldc: stride)
+        beta: beta, c: c + columns.lowerBound, ldc: stride, threads: compute.threads)
     }
     let (row, column) = (term.firstRow, term.firstColumn)
     switch term.b {

@@ -10,8 +10,8 @@ extension Decoder {
     let linear = blocks.flatMap(\.linears)[linear]
     let (weight, orientation) = linear.floats(Compute(threads: threads))
     switch orientation {
-    case .inputsByOutputs: return mergedInputMajor(weight, linear, adapter)
-    case .outputsByInputs: return mergedOutputMajor(weight, linear, adapter)
+    case .inputsByOutputs: return mergedInputMajor(weight, linear, adapter, threads: threads)
+    case .outputsByInputs: return mergedOutputMajor(weight, linear, adapter, threads: threads)
     }
   }
 
@@ -50,11 +50,13 @@ extension Decoder {
 
   /// What an adapter adds to a linear's weight: s · B · A [out, in], however the weight is stored; zeros where the adapter
   /// leaves the linear alone.
-  public func delta(of linear: Int, with adapter: Adapter) -> FloatTensor {
+  public func delta(of linear: Int, with adapter: Adapter, threads: Int) -> FloatTensor {
     let linear = blocks.flatMap(\.linears)[linear]
     return FloatTensor(shape: [linear.outputWidth, linear.inputWidth]) { values in
       values.initialize(repeating: 0)
-      if let product = Product(linear, adapter), let delta = values.baseAddress { product.add(to: delta) }
+      if let product = Product(linear, adapter), let delta = values.baseAddress {
+        product.add(to: delta, threads: threads)
+      }
     }
   }
 
@@ -73,21 +75,25 @@ extension Decoder {
       try QuantizedMatrix(weight, layout: layout, name: linear.name + ".weight", settings: settings, compute)
     }
     return DeltaSurvival(
-      of: delta(of: index, with: adapter), base: try quantize(weight),
+      of: delta(of: index, with: adapter, threads: threads), base: try quantize(weight),
       changed: try quantize(mergedWeight(of: index, with: adapter, threads: threads)), compute)
   }
 
-  private func mergedInputMajor(_ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter) -> FloatTensor {
+  private func mergedInputMajor(
+    _ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter, threads: Int
+  ) -> FloatTensor {
     merged(weight, linear, adapter) { product, merged in
       LinearAlgebra.multiply(
         m: linear.inputWidth, n: linear.outputWidth, k: product.rank, alpha: product.scale, a: product.a,
         lda: linear.inputWidth, transposeA: true, b: product.b, ldb: product.rank, transposeB: true, beta: 1,
-        c: merged, ldc: linear.outputWidth)
+        c: merged, ldc: linear.outputWidth, threads: threads)
     }
   }
 
-  private func mergedOutputMajor(_ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter) -> FloatTensor {
-    merged(weight, linear, adapter) { product, merged in product.add(to: merged) }
+  private func mergedOutputMajor(
+    _ weight: FloatTensor, _ linear: Linear, _ adapter: Adapter, threads: Int
+  ) -> FloatTensor {
+    merged(weight, linear, adapter) { product, merged in product.add(to: merged, threads: threads) }
   }
 
   /// A copy of `weight` to which `add` adds the adapter's product, where the linear has one.
@@ -161,9 +167,9 @@ private struct Product {
   }
 
   /// y[out, in] += it.
-  func add(to y: MutableFloats) {
+  func add(to y: MutableFloats, threads: Int) {
     LinearAlgebra.multiply(
       m: outputWidth, n: inputWidth, k: rank, alpha: scale, a: b, lda: rank, b: a, ldb: inputWidth, beta: 1, c: y,
-      ldc: inputWidth)
+      ldc: inputWidth, threads: threads)
   }
 }

@@ -27,7 +27,9 @@ struct RecordLayout: Sendable {
   var isChat: Bool { if case .chat = template { true } else { false } }
 
   /// Whether descriptions of tools have a place in it.
-  var showsTools: Bool { if case .chat(let template, _) = template { template.source.contains("tools") } else { false } }
+  var showsTools: Bool {
+    if case .chat(let template, _) = template { template.source.contains("tools") } else { false }
+  }
 
   /// The date that the template takes for today's, where it asks for one.
   var date: PinnedDate? {

@@ -34,7 +34,7 @@ public func examineMachine(_ workspace: Workspace, threads: Int) -> DoctorReport
   let reading = MachineSpeed.reading(threads: compute.threads, available: memory.available)
   var report = DoctorReport(
     cores: allowance.cores, affinity: allowance.affinity, cpuQuota: allowance.quota, threads: compute.threads,
-    linearAlgebra: LinearAlgebra.report(), sgemmGflops: MachineSpeed.multiply(),
+    linearAlgebra: LinearAlgebra.report(threads: threads), sgemmGflops: MachineSpeed.multiply(threads: threads),
     memoryGigabytesPerSecond: reading.oneThread, memoryGigabytesPerSecondAllThreads: reading.allThreads,
     memoryReadBytes: reading.bytes, memoryTotalBytes: memory.total, memoryAvailableBytes: memory.available,
     workspace: workspace.path, workspaceFreeBytes: workspace.freeBytes, remarks: [])

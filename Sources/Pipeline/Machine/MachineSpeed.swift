@@ -4,9 +4,8 @@ import Kernels
 
 /// How fast this machine is, measured in a second or so.
 enum MachineSpeed {
-  /// GFLOP/s of a single-precision matrix product of 1,536³ by OpenBLAS, the best of a few, on the threads that the last
-  /// `Compute` was made with.
-  static func multiply() -> Double {
+  /// GFLOP/s of a single-precision matrix product of 1,536³ by OpenBLAS, the best of a few, on so many threads.
+  static func multiply(threads: Int) -> Double {
     let n = 1536
     let (a, b, c) = (FloatBuffer(n * n), FloatBuffer(n * n), FloatBuffer(n * n))
     for i in 0..<n * n {
@@ -16,7 +15,9 @@ enum MachineSpeed {
     let best =
       (0..<6).map { _ in
         seconds {
-          LinearAlgebra.multiply(m: n, n: n, k: n, a: a.pointer, lda: n, b: b.pointer, ldb: n, c: c.pointer, ldc: n)
+          LinearAlgebra.multiply(
+            m: n, n: n, k: n, a: a.pointer, lda: n, b: b.pointer, ldb: n, c: c.pointer, ldc: n,
+            threads: threads)
         }
       }.min() ?? 1
     return 2 * Double(n * n * n) / best / 1e9

@@ -32,7 +32,7 @@ enum TrunkStage {
     _ workspace: Workspace, _ data: PreparedData, _ base: BaseModel, layer: Int, _ compute: Compute,
     progress: (Int, Int) throws -> Void
   ) throws -> Artifact<Summary> {
-    let algebra = LinearAlgebra.report()
+    let algebra = LinearAlgebra.report(threads: compute.threads)
     let width = base.decoder.configuration.width
     let key = ArtifactKey(
       stage: name, version: version,

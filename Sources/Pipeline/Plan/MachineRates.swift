@@ -43,7 +43,7 @@ struct MachineRates: Codable, Equatable {
 
   /// This machine's rates as the workspace holds them; else they are measured, and kept there if it can be written.
   static func cached(_ workspace: Workspace, threads: Int) -> MachineRates {
-    let algebra = LinearAlgebra.report()
+    let algebra = LinearAlgebra.report(threads: threads)
     let machine = "1 \(cpuName) \(algebra.kernels) \(algebra.coreType) \(threads)"
     let path = path(workspace)
     if let text = try? readFile(path, limit: 1 << 20),

@@ -85,7 +85,7 @@ public struct PretrainRun: RunSource {
         templateName: "alpaca", template: template.source, maxLength: model.contextLength, prepared: corpus.reference,
         settings: settings, quantization: nil, saveEvery: options.saveEvery ?? 50,
         keepCheckpoints: options.keepCheckpoints ?? 2, epochs: options.recordedEpochs, tensorboard: tensorboard,
-        linearAlgebra: LinearAlgebra.report(), pretrained: source)
+        linearAlgebra: LinearAlgebra.report(threads: settings.threads), pretrained: source)
     } job: { folder, configuration in
       describe(corpus.summary, windows, model)
       return try job(folder, configuration, weights, tokenizer, windows)

@@ -49,7 +49,7 @@ struct RunProfiler {
   /// Measures the machine first, and starts the clock then.
   init(threads: Int) {
     self.threads = threads
-    peak = MachineSpeed.multiply()
+    peak = MachineSpeed.multiply(threads: threads)
     startCPU = MachineSpeed.processSeconds()
     start = .now
   }
@@ -58,7 +58,7 @@ struct RunProfiler {
     let seconds = max((ContinuousClock.now - start) / .seconds(1), 1e-9)
     let cpu = MachineSpeed.processSeconds() - startCPU
     // Others may have used the machine at either time.
-    let peak = max(self.peak, MachineSpeed.multiply())
+    let peak = max(self.peak, MachineSpeed.multiply(threads: threads))
     var entries = ProfiledOperation.allCases.compactMap { operation -> Profile.Entry? in
       let sums = profiler[operation]
       guard sums.calls > 0 else { return nil }

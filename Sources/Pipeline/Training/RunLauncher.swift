@@ -67,7 +67,7 @@ struct RunLauncher {
     ) { place, final in
       var configuration = try start.record(place, final)
       // Of another run it may be another machine's.
-      configuration.linearAlgebra = LinearAlgebra.report()
+      configuration.linearAlgebra = LinearAlgebra.report(threads: configuration.settings.threads)
       return configuration
     }
     return (held.folder, try workspace.start(held, start.job(held.folder, configuration)))

@@ -98,7 +98,7 @@ public struct TrainRun: RunSource {
       saveEvery: options.saveEvery ?? 50, keepCheckpoints: options.keepCheckpoints ?? 2,
       epochs: options.recordedEpochs, trainedTokens: options.trainedTokens,
       tensorboard: try options.tensorboard.map(TensorBoardLog.folder),
-      linearAlgebra: LinearAlgebra.report())
+      linearAlgebra: LinearAlgebra.report(threads: start.settings.threads))
   }
 
   func start(_ configuration: RunConfiguration, like folder: RunFolder) throws -> RunStart {
