@@ -116,15 +116,16 @@ let package = Package(
 
     // What chains them.
     target("Artifacts", ["Core", "Files", "CZstd"]),
-    target(
-      "Pipeline",
-      [
+    // Sources/Pipeline/Models/Verifying/scripts holds Python for the tools that exports are for, embedded in the binary.
+    .target(
+      name: "Pipeline",
+      dependencies: [
         "Core", "Files", "Artifacts", "Auditing", "Hub", "Loading", "Templating", "Tokenizing",
         "SampleEncoding", "Packing", "Weights", "Kernels", "Quantizing", "Models", "Training", "Generating",
         "Evaluating",
         "Exporting", "GGUF", "JSON", "Judging", "Reporting", "Serving",
         "TensorBoard", "Embedded",
-      ]),
+      ], resources: [.embedInCode("Models/Verifying/scripts")], swiftSettings: swiftSettings),
     .executableTarget(
       name: "sft",
       dependencies: [

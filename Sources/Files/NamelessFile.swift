@@ -4,7 +4,8 @@ import Glibc
 /// A file for what comes through a stream or is made from another file: in `$TMPDIR` (else `/var/tmp`, else `/tmp`), without a
 /// name, gone with the process. So memory stays bounded, and the data can be looked at as often as a file's.
 public final class NamelessFile {
-  fileprivate let descriptor: Int32
+  /// For a process that inherits it open; closed with the file.
+  package let descriptor: Int32
 
   /// Throws `cannotCreate` or `inputOutput` where none can be made.
   public init() throws {

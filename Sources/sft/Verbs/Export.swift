@@ -13,6 +13,7 @@ struct Export: ParsableCommand {
     examples: [
       "sft export --format peft --to out", "sft export --run run-1 --format merged --dtype bfloat16 --to out",
       "sft export --format gguf --dtype q8_0 --to out",
+      "sft export --format onnx --to out --verify python3",
     ])
 
   struct Target: ParsableArguments {
@@ -47,6 +48,17 @@ struct Export: ParsableCommand {
 
     @Flag(name: .long, help: "Replace an earlier export in \(OptionName.to).")
     var overwrite = false
+
+    @Option(
+      name: .long,
+      help: .takes(
+        "PYTHON",
+        """
+        Load what was written in this Python with the tool that it is for (transformers and PEFT, llama-cpp-python or \
+        onnxruntime) and compare its logits on ten prompts with sft's. They may differ, relative to the largest, by \
+        \(VerificationBound.summary), as the weights are written; farther apart is an error, though the files stay.
+        """))
+    var verify: String?
 
     @Flag(
       name: .long, inversion: .prefixedNo,
@@ -96,6 +108,7 @@ struct Export: ParsableCommand {
     var requantization: RequantizationReport?
     /// What llama.cpp does otherwise than the model's files say.
     var remarks: [String]?
+    var verification: ExportVerification?
   }
 
   func run() throws {
@@ -110,20 +123,28 @@ struct Export: ParsableCommand {
     options.baseOnly = format == .model
     let session = try InferenceSession(options, workspace: workspace)
     progress.note("exporting \(session.base.name) with \(session.description)")
+    let verifier = try target.verify.map {
+      try ExportVerifier($0, for: format ?? session.exportFormat, of: session)
+    }
     let outcome = try Pipeline.export(session, exportOptions)
     let remarks = outcome.gguf.map { Self.remarks($0) }
     for remark in remarks ?? [] { progress.note(remark) }
     Self.noteBase(session, format ?? session.exportFormat, progress)
+    if let python = target.verify { progress.note("verifying with \(python)") }
+    let verification = try verifier?.verify(session, outcome, in: target.to)
     progress.close()
     if common.json {
       try Terminal.printJSON(
         Report(
           path: target.to, format: (format ?? session.exportFormat).rawValue, model: session.base.reference,
           adapter: session.adapterFolder,
-          requantization: outcome.requantization, remarks: remarks))
+          requantization: outcome.requantization, remarks: remarks, verification: verification))
+      try verification?.check(target.to)
       return
     }
     if let report = outcome.requantization { Self.show(report) }
+    if let verification { Self.show(verification) }
+    try verification?.check(target.to)
     Terminal.show("written to \(target.to)")
   }
 
@@ -134,6 +155,11 @@ struct Export: ParsableCommand {
       remarks.append("In f16, as their rows are no whole blocks: \(listed(report.halved)).")
     }
     return remarks
+  }
+
+  private static func show(_ verification: ExportVerification) {
+    for line in tableLines(verification.table) { Terminal.show(line) }
+    for remark in verification.remarks { Terminal.show(remark) }
   }
 
   /// What PEFT needs besides the adapter, and cannot find by the base's name.
