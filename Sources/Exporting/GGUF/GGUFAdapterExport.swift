@@ -58,9 +58,9 @@ private func adapterTensors(
       throw SFTError(.internalError, "the model has no tensor \(quoted(linear.weightName))")
     }
     let change =
-      architecture.interleavedHeads(linear.kind, decoder.configuration).map { GGUFRows.Change.interleave(heads: $0) }
+      architecture.interleavedHeads(linear.kind, decoder.configuration).map { GGUFChange.interleave(heads: $0) }
       ?? .none
-    func output(_ suffix: String, _ shape: [Int], _ offset: Int, _ change: GGUFRows.Change) -> GGUFTensorOutput {
+    func output(_ suffix: String, _ shape: [Int], _ offset: Int, _ change: GGUFChange) -> GGUFTensorOutput {
       let type = dtype.type(rowLength: shape[1], isHead: false)
       return GGUFTensorOutput(name + suffix, shape, type) { sink in
         let tensor = FloatTensor(

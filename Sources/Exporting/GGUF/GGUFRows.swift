@@ -4,22 +4,11 @@ import Weights
 
 /// A matrix's rows on their way into a GGUF file.
 enum GGUFRows {
-  /// What a tensor's values become.
-  enum Change {
-    case none
-    /// [in, out] to [out, in].
-    case transpose
-    /// In each of `heads` heads, rows i and i + half become 2i and 2i + 1.
-    case interleave(heads: Int)
-    /// One more: a norm's weight that is stored less one.
-    case addOne
-  }
-
   /// Hands all values of `tensor`, changed, to `sink` in whole rows; checks that `type` can hold each.
   ///
   /// Throws `badData`, naming the tensor, for a value that is not finite or too large for `type`.
   static func write(
-    _ tensor: FloatTensor, _ change: Change, as type: GGUFType, name: String, to sink: GGUFTensorOutput.FloatSink
+    _ tensor: FloatTensor, _ change: GGUFChange, as type: GGUFType, name: String, to sink: GGUFTensorOutput.FloatSink
   ) throws {
     try tensor.withValues { values in
       let checked: GGUFTensorOutput.FloatSink = { rows in
@@ -61,13 +50,6 @@ enum GGUFRows {
     }
   }
 
-  /// Where row `row` of the result comes from.
-  static func interleavedSource(_ row: Int, rows: Int, heads: Int) -> Int {
-    let width = rows / heads
-    let (head, place) = (row / width, row % width)
-    return head * width + place % 2 * (width / 2) + place / 2
-  }
-
   /// A vector's elements are rows of one.
   private static func interleaved(
     _ values: UnsafeBufferPointer<Float>, _ shape: [Int], heads: Int, _ sink: GGUFTensorOutput.FloatSink
@@ -77,7 +59,7 @@ enum GGUFRows {
     var changed: [Float] = []
     changed.reserveCapacity(values.count)
     for row in 0..<rows {
-      let source = interleavedSource(row, rows: rows, heads: heads)
+      let source = GGUFChange.interleavedSource(row, rows: rows, heads: heads)
       changed += values[source * width..<(source + 1) * width]
     }
     try changed.withUnsafeBufferPointer(sink)

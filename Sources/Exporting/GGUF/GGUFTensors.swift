@@ -57,7 +57,7 @@ struct GGUFTensors {
   private func output(
     _ tensor: TensorSpecification, isHead: Bool, _ values: @escaping () throws -> FloatTensor
   ) -> GGUFTensorOutput {
-    let change = change(tensor)
+    let change = architecture.change(tensor, configuration)
     var shape = tensor.shape
     if case .transpose = change { shape.reverse() }
     let type = type(tensor, rowLength: shape.last ?? 1, isHead: isHead)
@@ -73,29 +73,6 @@ struct GGUFTensors {
     switch tensor.role {
     case .tokenEmbedding, .head, .linear(_, .weight): dtype.type(rowLength: rowLength, isHead: isHead)
     case .positionEmbedding, .norm, .finalNorm, .linear(_, .bias): .f32
-    }
-  }
-
-  private func change(_ tensor: TensorSpecification) -> GGUFRows.Change {
-    switch tensor.role {
-    case .norm(_, .weight), .finalNorm(.weight):
-      return configuration.norm == .rms(unitOffset: true) ? .addOne : .none
-    case .linear(let kind, let parameter):
-      if let heads = architecture.interleavedHeads(kind, configuration) { return .interleave(heads: heads) }
-      return parameter == .weight && tensor.orientation == .inputsByOutputs ? .transpose : .none
-    default: return .none
-    }
-  }
-}
-
-extension GGUFArchitecture {
-  /// How many heads' rows change places in what a linear of this kind puts out; nil for none.
-  func interleavedHeads(_ kind: TensorRole.BlockLinear, _ configuration: ModelConfiguration) -> Int? {
-    guard rotatesNeighbours else { return nil }
-    return switch kind {
-    case .query: configuration.heads
-    case .key: configuration.keyValueHeads
-    default: nil
     }
   }
 }

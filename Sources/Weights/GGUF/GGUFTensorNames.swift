@@ -1,8 +1,6 @@
-import Weights
-
 extension TensorSpecification {
   /// What llama.cpp calls it.
-  var nameInGGUF: String {
+  package var nameInGGUF: String {
     let block = layer.map { "blk.\($0)." } ?? ""
     switch role {
     case .tokenEmbedding: return "token_embd.weight"
@@ -14,7 +12,7 @@ extension TensorSpecification {
     }
   }
 
-  static let headNameInGGUF = "output.weight"
+  package static let headNameInGGUF = "output.weight"
 
   private static func suffix(_ parameter: TensorRole.Parameter) -> String {
     switch parameter {

@@ -1,13 +1,12 @@
 import Core
-import Weights
 
 /// What llama.cpp computes for a family of models: the parts that its graph of that name has.
 ///
 /// A configuration that asks for more, or for something else, is refused: a file with keys that llama.cpp does not read would
 /// load and compute something that the model's files do not say.
-struct GGUFArchitecture {
+package struct GGUFArchitecture {
   /// How layers with a window are told from others.
-  enum Windows {
+  package enum Windows {
     /// Every layer sees all that came before.
     case none
     /// Every `interval`th layer sees all, where the file does not list them.
@@ -15,39 +14,39 @@ struct GGUFArchitecture {
   }
 
   /// `general.architecture`.
-  var name: String
+  package var name: String
   /// Rotates dimensions 2i and 2i + 1 as a pair, where the model's files have i and i + width/2: the rows of queries and keys
   /// change places.
-  var rotatesNeighbours = false
-  var windows = Windows.none
+  package var rotatesNeighbours = false
+  package var windows = Windows.none
   /// Every how many layers one is not rotated; nil for none.
-  var unrotatedInterval: Int?
+  package var unrotatedInterval: Int?
   /// Queries of all heads must be as wide as the stream.
-  var hasStreamWideQueries = false
+  package var hasStreamWideQueries = false
   /// Reads a tensor of factors that frequencies are divided by, one for all lengths.
-  var readsFrequencyFactors = false
+  package var readsFrequencyFactors = false
   /// Reads two such tensors, one for long contexts.
-  var readsLengthFactors = false
-  var rotatesParts = false
+  package var readsLengthFactors = false
+  package var rotatesParts = false
   /// Biases that are read, besides those of the norms.
-  var projectionBiases = true
-  var attentionOutputBias = false
-  var mlpBiases = false
+  package var projectionBiases = true
+  package var attentionOutputBias = false
+  package var mlpBiases = false
   /// Reads no head of its own.
-  var mustTieHead = false
+  package var mustTieHead = false
   /// Reads a head though it is tied.
-  var mustHoldHead = false
+  package var mustHoldHead = false
   /// Reads scales of embeddings, residuals, scores and logits.
-  var readsScales = false
+  package var readsScales = false
   /// Caps scores and logits.
-  var hasCaps = false
-  var activation = ModelConfiguration.Activation.silu
+  package var hasCaps = false
+  package var activation = ModelConfiguration.Activation.silu
 
   /// llama.cpp has no more.
-  static let layerLimit = 512
+  package static let layerLimit = 512
 
   /// Throws `badData`, naming what it is, for a configuration that llama.cpp cannot compute as it is.
-  init(_ configuration: ModelConfiguration) throws {
+  package init(_ configuration: ModelConfiguration) throws {
     self = try Self.of(configuration)
     try check(configuration)
   }
@@ -113,7 +112,7 @@ struct GGUFArchitecture {
   }
 
   /// `what` is a noun.
-  static func refusal(_ what: String) -> SFTError {
+  package static func refusal(_ what: String) -> SFTError {
     SFTError(
       .badData, "the model cannot be written as GGUF: llama.cpp cannot compute \(what)",
       advice: "Export it with \(OptionName.format) merged")

@@ -1,5 +1,4 @@
 import Core
-import Weights
 
 extension GGUFArchitecture {
   /// Throws `badData` for the first thing that llama.cpp's graph of this name does otherwise.
@@ -95,5 +94,5 @@ extension GGUFArchitecture {
     }
   }
 
-  var hasWindows: Bool { if case .pattern = windows { true } else { false } }
+  package var hasWindows: Bool { if case .pattern = windows { true } else { false } }
 }
