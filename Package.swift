@@ -58,10 +58,10 @@ let package = Package(
     target("Jinja", ["Core", "JSON"], settings: kernelSettings),
     // Sources/Templating/prompts is a link to prompts/, whose files are embedded in the binary.
     .target(
-      name: "Templating", dependencies: ["Core", "Files", "JSON", "Jinja"], resources: [.embedInCode("prompts")],
+      name: "Templating", dependencies: ["Core", "Files", "GGUF", "JSON", "Jinja"], resources: [.embedInCode("prompts")],
       swiftSettings: swiftSettings),
     .target(
-      name: "Tokenizing", dependencies: ["Core", "Files", "JSON"],
+      name: "Tokenizing", dependencies: ["Core", "Files", "GGUF", "JSON"],
       exclude: ["Cutting/make_character_classes.py", "Normalizing/make_unicode_tables.py"],
       swiftSettings: kernelSettings),
     target("Packing", ["Core"]),
@@ -71,7 +71,7 @@ let package = Package(
     target("Auditing", ["Core"]),
 
     // The weights' side: checkpoint → decoder → training → adapter.
-    target("Weights", ["Core", "Files", "Hub", "JSON"], settings: kernelSettings),
+    target("Weights", ["Core", "Files", "GGUF", "Hub", "JSON"], settings: kernelSettings),
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
     target("Quantizing", ["Core", "JSON", "Kernels", "Weights"], settings: kernelSettings),

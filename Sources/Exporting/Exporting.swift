@@ -20,10 +20,12 @@ public enum ExportFormat: String, Sendable, CaseIterable {
   case onnx
 }
 
-/// Writes the model's folder as it is: configuration, weights and tokenizer byte by byte, and nothing that is not the model's.
+/// Writes the model's folder as it is: configuration, weights and tokenizer byte by byte, and nothing that is not the model's; of
+/// a GGUF file a copy.
 public func exportModel(_ checkpoint: ModelCheckpoint, tokenizerFiles: [String], to folder: String) throws {
   try writeDirectoryAtomically(folder) { temporary in
-    try copyFiles([checkpoint.folder + "/config.json"] + checkpoint.weights.paths, to: temporary)
+    if checkpoint.isGGUF { return try copyFiles([checkpoint.folder], to: temporary) }
+    try copyFiles([checkpoint.folder + "/config.json"] + (try checkpoint.weights.paths), to: temporary)
     try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
   }
 }
@@ -101,7 +103,7 @@ public func exportMerged(
   let linears = Dictionary(
     uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.weightName, $0) })
   func storedType(_ name: String) throws -> TensorType {
-    let stored = try origin.info(name).dtype
+    let stored = try origin.info(name).dtype ?? .f32
     return dtype?.tensorType ?? (stored == .f64 ? .f32 : stored)
   }
   var tensors = try checkpoint.configuration.expectedTensors.map { tensor in
@@ -122,7 +124,7 @@ public func exportMerged(
       })
   }
   try writeDirectoryAtomically(folder) { temporary in
-    try writeSafetensors(tensors + otherParts(of: origin), to: temporary + "/model.safetensors")
+    try writeSafetensors(tensors + (try otherParts(of: origin)), to: temporary + "/model.safetensors")
     let configuration = origin.folder + "/config.json"
     if let dtype {
       try writeConfiguration(from: configuration, to: temporary + "/config.json", dtype: dtype.rawValue)
@@ -150,10 +152,11 @@ func untieHead(in path: String) throws {
 }
 
 /// What belongs to another part of the model, such as its vision tower, byte for byte.
-func otherParts(of checkpoint: ModelCheckpoint) -> [TensorOutput] {
-  checkpoint.otherParts.compactMap { name in
-    checkpoint.weights.info(name).map { info in
-      TensorOutput(name, info.dtype, info.shape, mapped: { try checkpoint.weights.bytes(of: name) })
+func otherParts(of checkpoint: ModelCheckpoint) throws -> [TensorOutput] {
+  try checkpoint.otherParts.compactMap { name in
+    let weights = try checkpoint.weights
+    return weights.info(name).map { info in
+      TensorOutput(name, info.dtype, info.shape, mapped: { try weights.bytes(of: name) })
     }
   }
 }

@@ -16,9 +16,9 @@ public func exportQuantized(
 ) throws {
   let tensors = try checkpoint.configuration.expectedTensors.flatMap { tensor -> [TensorOutput] in
     if let matrix = matrices[tensor.name] { return matrix.tensors(name: tensor.name) }
-    let (stored, info) = (try checkpoint.storedName(tensor.name), try checkpoint.info(tensor.name))
-    if info.dtype != .f64 {
-      return [TensorOutput(tensor.name, info.dtype, tensor.shape, mapped: { try checkpoint.weights.bytes(of: stored) })]
+    let (stored, weights) = (try checkpoint.storedName(tensor.name), try checkpoint.weights)
+    if let dtype = try checkpoint.info(tensor.name).dtype, dtype != .f64 {
+      return [TensorOutput(tensor.name, dtype, tensor.shape, mapped: { try weights.bytes(of: stored) })]
     }
     return [
       TensorOutput(tensor.name, tensor.shape, as: .f32) { try checkpoint.tensor(tensor.name, shape: tensor.shape) }
@@ -26,7 +26,7 @@ public func exportQuantized(
   }
   let skipped = skipped + otherModules(of: checkpoint)
   try writeDirectoryAtomically(folder) { temporary in
-    try writeSafetensors(tensors + otherParts(of: checkpoint), to: temporary + "/model.safetensors")
+    try writeSafetensors(tensors + (try otherParts(of: checkpoint)), to: temporary + "/model.safetensors")
     try writeConfiguration(
       from: checkpoint.folder + "/config.json", to: temporary + "/config.json",
       adding: ("quantization_config", quantizationConfiguration(settings, skipped: skipped)))

@@ -10,7 +10,7 @@ public final class GGUFFile: Sendable {
   /// In the order of the file.
   public let tensors: [GGUFTensorInfo]
   private let places: [String: Int]
-  private let mapping: MappedFile
+  package let mapping: MappedFile
 
   /// Throws `notFound` where there is no readable file, and `badData` for anything in the header that does not fit the
   /// format, the file's length or the types known here, naming the key or the tensor.
@@ -24,6 +24,12 @@ public final class GGUFFile: Sendable {
     tensors = header.tensors
     places = Dictionary(
       header.tensors.enumerated().map { ($0.element.name, $0.offset) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Whether a path is taken for such a file's: one that ends in `.gguf` and is a file.
+  public static func isOne(_ path: String) throws -> Bool {
+    guard path.lowercased().hasSuffix(".gguf") else { return false }
+    return try FileStatus(path)?.kind == .file
   }
 
   /// Of the whole file.

@@ -6,7 +6,7 @@ public struct GGUFMetadata: Sendable {
   public private(set) var keys: [String] = []
   private var values: [String: GGUFValue] = [:]
   /// The file they were read from, which errors name.
-  var file: String?
+  package var file: String?
 
   public init() {}
 

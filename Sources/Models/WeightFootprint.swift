@@ -26,30 +26,32 @@ public struct WeightFootprint: Sendable, Equatable {
     let configuration = checkpoint.configuration
     for tensor in configuration.expectedTensors {
       if checkpoint.quantizedNames.contains(tensor.name) {
+        let weights = try checkpoint.weights
         mapped += try checkpoint.storedParts(ofQuantized: tensor.name)
-          .reduce(0) { $0 + (checkpoint.weights.info($1)?.range.count ?? 0) }
+          .reduce(0) { $0 + (weights.info($1)?.range.count ?? 0) }
         continue
       }
       let info = try checkpoint.info(tensor.name)
-      let isView = info.dtype == .f32 && info.range.lowerBound % 4 == 0
-      let isHalf = (info.dtype == .bf16 || info.dtype == .f16) && info.range.lowerBound % 2 == 0
+      let (isView, isHalf) = (info.isFloatView, info.isHalf)
       if tensor.role.isBlockMatrix || tensor.role == .head || (tensor.role == .tokenEmbedding && configuration.tiedHead)
       {
         let isInputMajor = tensor.orientation == .inputsByOutputs
         let (outputs, inputs) = (tensor.shape[isInputMajor ? 1 : 0], tensor.shape[isInputMajor ? 0 : 1])
         switch WeightKeeping(
-          tensor, isQuantized: quantized.contains(tensor.name), isHalf: isHalf, usesPanels: usesPanels)
+          tensor, isQuantized: quantized.contains(tensor.name), isInBlocks: info.isInBlocks, isHalf: isHalf,
+          usesPanels: usesPanels)
         {
         case .quantized:
           mapped += QuantizedMatrix.bytes(
             outputs: outputs, inputs: inputs, doubleQuantization: doubleQuantization)
-        case .half, .blocks: mapped += info.range.count
+        // Of rows that change places there is a copy.
+        case .half, .blocks: if info.isCopied { own += info.byteCount } else { mapped += info.byteCount }
         case .panels: own += 4 * PanelMatrix.floats(rows: inputs, columns: outputs)
-        case .stored: if isView { mapped += info.range.count } else { own += 4 * info.count }
+        case .stored: if isView { mapped += info.byteCount } else { own += 4 * info.count }
         }
       } else if tensor.role == .tokenEmbedding {
-        if isView || (isHalf && configuration.architecture != .gpt2) {
-          embedding += Self.touched(tokens, rowBytes: info.range.count / max(1, tensor.shape[0]), of: info.range.count)
+        if isView || info.isInBlocks || (isHalf && configuration.architecture != .gpt2) {
+          embedding += Self.touched(tokens, rowBytes: info.byteCount / max(1, tensor.shape[0]), of: info.byteCount)
         } else {
           own += 4 * info.count
         }

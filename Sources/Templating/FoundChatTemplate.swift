@@ -1,14 +1,16 @@
 import Core
 import Files
+import GGUF
 import JSON
 
 extension ChatTemplate {
   /// The template of a model folder: `chat_template.jinja` and `additional_chat_templates/*.jinja`, else what
-  /// `tokenizer_config.json` holds as `chat_template`. nil where the model has none.
+  /// `tokenizer_config.json` holds as `chat_template`; or those of a GGUF file, where `folder` is the path of one. nil where the
+  /// model has none.
   ///
   /// Throws `badData` with the file and line where one is faulty.
   public static func of(folder: String) throws -> ChatTemplate? {
-    var sources = try filed(folder)
+    var sources = try GGUFFile.isOne(folder) ? held(GGUFFile(folder)) : filed(folder)
     if sources.isEmpty { sources = try configured(folder) }
     guard !sources.isEmpty else { return nil }
     return try ChatTemplate(sources, specialTokens: tokens(folder))
@@ -16,6 +18,17 @@ extension ChatTemplate {
 
   static func tokens(_ folder: String) throws -> [String: String] {
     Dictionary(try specialTokenTexts(folder: folder).map { ($0.name, $0.text) }) { first, _ in first }
+  }
+
+  /// `tokenizer.chat_template`, and others by name.
+  private static func held(_ file: GGUFFile) throws -> [Source] {
+    let key = "tokenizer.chat_template"
+    return try file.metadata.keys.filter { $0 == key || $0.hasPrefix(key + ".") }.compactMap { name in
+      guard let text = try file.metadata.string(name) else { return nil }
+      return name == key
+        ? Source(text: text, file: file.path)
+        : Source(name: String(name.dropFirst(key.count + 1)), text: text, file: file.path)
+    }
   }
 
   private static func filed(_ folder: String) throws -> [Source] {

@@ -1,5 +1,6 @@
 import Core
 import Files
+import GGUF
 
 /// A piece of a text that is encoded as a whole.
 public struct TextPiece: Sendable, Equatable {
@@ -13,7 +14,7 @@ public struct TextPiece: Sendable, Equatable {
   }
 }
 
-/// BPE over bytes (GPT-2's scheme) or over characters (SentencePiece's), read from a Hugging Face model folder.
+/// BPE over bytes (GPT-2's scheme) or over characters (SentencePiece's), read from a Hugging Face model folder or a GGUF file.
 ///
 /// Immutable and cheap to copy: copies share one storage. Encoding and decoding give what Hugging Face's fast tokenizer
 /// gives with `split_special_tokens=True, add_special_tokens=False` and `clean_up_tokenization_spaces=False`, and the
@@ -46,17 +47,36 @@ public struct Tokenizer: Sendable {
   public var specialTokens: [String: Int32] { model.specialTokens }
 
   /// Reads `tokenizer.json`, else `vocab.json` and `merges.txt`, else `tokenizer.model`, and the special tokens' names beside
-  /// them.
+  /// them; or what a GGUF file holds, where `folder` is the path of one.
   ///
   /// Throws `.notFound` where neither is there, `.badData` that names the file and the part where a file is broken or
   /// asks for what is not supported.
   public init(folder: String) throws {
+    if try GGUFFile.isOne(folder) {
+      try self.init(GGUFFile(folder))
+      return
+    }
     let names = try SpecialTokenNames(folder: folder)
     let description = try TokenizerDescription(folder: folder, names)
-    model = try TokenizerModel(description)
-    endOfText = try Self.endOfText(names, description, model)
+    let model = try TokenizerModel(description)
     let listed = names.endOfTextIDs.compactMap { Int32(exactly: $0) }
-    endTokens = [endOfText].compactMap(\.self) + listed.filter { [model] in model.withToken($0) { _ in true } ?? false }
+    self.init(
+      model, endOfText: try Self.endOfText(names, description, model),
+      endTokens: listed.filter { model.withToken($0) { _ in true } ?? false })
+  }
+
+  private init(_ model: TokenizerModel, endOfText: Int32?, endTokens: [Int32]) {
+    (self.model, self.endOfText) = (model, endOfText)
+    self.endTokens = [endOfText].compactMap(\.self) + endTokens
+  }
+
+  /// The tokenizer that a GGUF file holds, which cuts text as llama.cpp does with that file.
+  ///
+  /// Throws `badData`, naming the key, for what is missing, contradicts itself, or is not supported.
+  public init(_ file: GGUFFile) throws {
+    let tokens = try GGUFTokens(file)
+    let end = tokens.ends.first ?? Self.usualEnd(tokens.description)
+    self.init(try TokenizerModel(tokens.description), endOfText: end, endTokens: Array(tokens.ends.dropFirst()))
   }
 
   private static func endOfText(
@@ -71,6 +91,10 @@ public struct Tokenizer: Sendable {
     for number in names.endOfTextIDs {
       if let id = Int32(exactly: number), model.withToken(id, { _ in true }) == true { return id }
     }
+    return usualEnd(description)
+  }
+
+  private static func usualEnd(_ description: TokenizerDescription) -> Int32? {
     let usual = ["<|endoftext|>", "</s>", "<|end_of_text|>"]
     return ([description.endOfText].compactMap(\.self) + usual).lazy.compactMap(description.id).first
   }
@@ -116,7 +140,7 @@ public struct Tokenizer: Sendable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Names of the tokenizer's files in a folder, for copying them to an exported model.
+  /// Names of the tokenizer's files in a folder, for copying them to an exported model; none of a GGUF file.
   public static func files(in folder: String) throws -> [String] {
     try [
       "added_tokens.json", "chat_template.jinja", "merges.txt", "special_tokens_map.json", "tokenizer.json",

@@ -8,9 +8,9 @@ extension ModelCheckpoint {
       let stored = try self.tensor(tensor.name, shape: tensor.shape)
       defer { stored.releasePages() }
       guard stored.withValues({ $0.allSatisfy(\.isFinite) }) else {
-        let name = try storedName(tensor.name)
         throw SFTError(
-          .badData, "tensor \(quoted(name)) holds an infinity or NaN", file: try weights.path(of: name),
+          .badData, "tensor \(quoted(try storedName(tensor.name))) holds an infinity or NaN",
+          file: try path(of: tensor.name),
           advice: "Get the model's files again")
       }
     }

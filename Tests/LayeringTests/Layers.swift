@@ -22,8 +22,8 @@ enum Layers {
   /// The internal modules each may import, besides the foundations. Pipeline stands above them all but sft.
   static let allowed: [String: Set<String>] = [
     "Core": [], "Files": [], "JSON": [], "Formats": ["CZlib", "CZstd"], "HTTP": [], "Hub": ["HTTP"],
-    "Loading": ["Formats"], "Jinja": [], "Templating": ["Jinja"], "Tokenizing": [],
-    "Packing": [], "SampleEncoding": ["Templating", "Tokenizing"], "Artifacts": ["CZstd"], "Weights": ["Hub"],
+    "Loading": ["Formats"], "Jinja": [], "Templating": ["GGUF", "Jinja"], "Tokenizing": ["GGUF"],
+    "Packing": [], "SampleEncoding": ["Templating", "Tokenizing"], "Artifacts": ["CZstd"], "Weights": ["GGUF", "Hub"],
     "Kernels": ["CKernels", "COpenBLAS"],
     "Quantizing": ["Kernels", "Weights"], "Models": ["Kernels", "Quantizing", "Weights"],
     "Training": ["Kernels", "Models", "Packing"],

@@ -19,16 +19,16 @@ public final class Decoder: Sendable {
   /// The blocks' linears in the order of the computation.
   public let linears: [LinearDescription]
 
-  /// `quantized` holds, by tensor name, weights to use in 4 bits instead of the checkpoint's own, and `blocks` those that are
-  /// stored in ggml's blocks, [out, in]. With `panels` linears stored
-  /// as float32 are laid out for many products of several rows, such as training does: the copies take the place of the
-  /// mapped pages.
+  /// `quantized` holds, by tensor name, weights to use in 4 bits instead of the checkpoint's own, and `blocks` those in ggml's
+  /// blocks, [out, in]; nil for those that the checkpoint has so. With `panels` linears stored as float32 are laid out for many
+  /// products of several rows, such as training does: the copies take the place of the mapped pages.
   ///
   /// Throws `badData` for a checkpoint that lacks a tensor.
   public convenience init(
     _ checkpoint: ModelCheckpoint, quantized: [String: QuantizedMatrix] = [:],
-    blocks: [String: BlockMatrix] = [:], panels: Compute? = nil
+    blocks: [String: BlockMatrix]? = nil, panels: Compute? = nil
   ) throws {
+    let blocks = try blocks ?? checkpoint.blockMatrices(except: Set(quantized.keys))
     try self.init(
       WeightSource(
         checkpoint.configuration, quantized: quantized, blocks: blocks, panels: panels, halves: checkpoint.halves

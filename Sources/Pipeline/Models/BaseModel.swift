@@ -142,7 +142,7 @@ public final class BaseModel {
 /// A model's digest, kept in the workspace by its files' identity.
 public func modelDigest(_ checkpoint: ModelCheckpoint, in workspace: Workspace) throws -> Digest {
   if let known = workspace.knownDigest(checkpoint) { return known }
-  let meter = WorkMeter("reading the base", total: checkpoint.weights.files.reduce(0) { $0 + $1.byteCount }) {
+  let meter = WorkMeter("reading the base", total: checkpoint.byteCount) {
     try workspace.progress($0)
   }
   let digest = try checkpoint.baseDigest(threads: Compute.availableThreads) { try meter($0) }

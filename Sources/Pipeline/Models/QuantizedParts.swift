@@ -157,7 +157,7 @@ private struct PartReader {
     let isInputMajor = tensor.orientation == .inputsByOutputs
     return try QuantizedBuilder(
       outputs: tensor.shape[isInputMajor ? 1 : 0], inputs: tensor.shape[isInputMajor ? 0 : 1], name: tensor.name,
-      file: try checkpoint.weights.path(of: checkpoint.storedName(tensor.name)), settings: settings)
+      file: try checkpoint.path(of: tensor.name), settings: settings)
   }
 
   /// All pieces of the tensors, shared out among the threads; what their values hash to.

@@ -144,7 +144,7 @@ enum QuantizedStage {
     for linear in checkpoint.configuration.linears where checkpoint.quantizedNames.contains(linear.weightName) {
       matrices[linear.weightName] = try QuantizedMatrix(
         reading: try checkpoint.storedName(linear.weightName), outputs: linear.outputWidth, inputs: linear.inputWidth,
-        from: checkpoint.weights)
+        from: try checkpoint.weights)
     }
     return matrices
   }

@@ -68,8 +68,10 @@ struct TrialUpdate {
     let names = (try? quantization?.select(from: checkpoint.configuration.linears)) ?? []
     if checkpoint.quantizedNames.contains(name) { return .fourBit(QuantizationSettings()) }
     if let quantization, names.contains(name) { return .fourBit(quantization.settings) }
-    let dtype = try? checkpoint.info(name).dtype
-    return dtype == .bf16 || dtype == .f16 ? .half : .float
+    let info = try? checkpoint.info(name)
+    // Blocks are the nearest to 4 bits.
+    if info?.isInBlocks == true { return .fourBit(QuantizationSettings()) }
+    return info?.dtype == .bf16 || info?.dtype == .f16 ? .half : .float
   }
 
   /// What its weights take, with their gradients and moments where they are trained, and the largest of them once more in

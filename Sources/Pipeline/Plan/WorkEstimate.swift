@@ -88,7 +88,10 @@ struct WorkEstimate {
   ) -> (forward: MachineRates.Operation, backward: MachineRates.Operation) {
     if isTrained { return (.storedForward, .storedBackward) }
     if isQuantized { return (.fourBitForward, .fourBitBackward) }
-    let dtype = name.flatMap { try? checkpoint?.info($0).dtype }
+    let info = name.flatMap { try? checkpoint?.info($0) }
+    // Blocks are the nearest to 4 bits.
+    if info?.isInBlocks == true { return (.fourBitForward, .fourBitBackward) }
+    let dtype = info?.dtype
     let isHalf = (dtype == .bf16 || dtype == .f16) && checkpoint?.configuration.architecture != .gpt2
     return isHalf
       ? (.halfForward, .halfBackward)

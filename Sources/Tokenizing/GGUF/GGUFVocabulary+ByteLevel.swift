@@ -4,7 +4,7 @@ extension GGUFVocabulary {
   /// Sets the name of the pre-tokenizer and the merges of BPE over bytes.
   mutating func setByteLevel(_ description: TokenizerDescription, _ model: TokenizerModel) throws {
     let file = description.vocabularyFile
-    guard let cutting = Self.cuttings.first(where: { $0.steps == description.preTokenizer.steps }) else {
+    guard let cutting = GGUFCutting.all.first(where: { $0.steps == description.preTokenizer.steps }) else {
       let steps = description.preTokenizer.steps
       throw SFTError(
         .badData,
@@ -49,49 +49,6 @@ extension GGUFVocabulary {
         "llama.cpp does not bring text to \(form.rawValue), as this tokenizer does: give it text in that form")
     }
   }
-
-  private struct Cutting {
-    struct Name {
-      var name: String
-      /// Whether whole words are looked up before merging.
-      var ignoresMerges = false
-    }
-
-    var steps: [PreTokenizer.Step]
-    var names: [Name]
-    var remark: String?
-  }
-
-  /// What llama.cpp implements, and what it calls it. A name stands for a pattern and for whether merges are ignored; the
-  /// names of equal ones differ in nothing that cuts text.
-  private static let cuttings: [Cutting] = {
-    typealias Name = Cutting.Name
-    func isolated(_ pattern: WordPattern) -> PreTokenizer.Step {
-      .split(Split(pattern: .regex(pattern), behavior: .isolated, inverted: false))
-    }
-    func nearly(_ name: String) -> String {
-      "llama.cpp's pre-tokenizer '\(name)' tells capitals from small letters by A-Z and a-z alone, so words with other "
-        + "capitals or with combining marks may be cut otherwise"
-    }
-    return [
-      Cutting(steps: [.words(.gpt2)], names: [Name(name: "gpt-2")]),
-      Cutting(steps: [.digits(individual: true), .words(.gpt2)], names: [Name(name: "smollm")]),
-      Cutting(
-        steps: [.words(.modern(digits: 3))],
-        names: [Name(name: "llama-bpe", ignoresMerges: true), Name(name: "dbrx")]),
-      Cutting(steps: [.words(.modern(digits: 1))], names: [Name(name: "qwen2")]),
-      Cutting(steps: [.words(.modernWithMarks)], names: [Name(name: "qwen35")]),
-      Cutting(
-        steps: [.words(.cased(digits: 3, contractions: true))], names: [Name(name: "gpt-4o")],
-        remark: nearly("gpt-4o")),
-      Cutting(
-        steps: [.words(.cased(digits: 1, contractions: false))], names: [Name(name: "tekken", ignoresMerges: true)],
-        remark: nearly("tekken")),
-      Cutting(
-        steps: [isolated(.threeNumerals), isolated(.ideographs), isolated(.marksAndWords)],
-        names: [Name(name: "deepseek-v3")]),
-    ]
-  }()
 
   /// Whether merging alone makes every token of the model out of its letters: then it does not matter whether whole words
   /// are looked up first. O(vocabulary).

@@ -3,7 +3,7 @@ import Files
 
 /// Reads SentencePiece's `tokenizer.model` (sentencepiece_model.proto), of BPE.
 struct SentencePieceModel {
-  private enum Kind: Int {
+  enum Kind: Int {
     case normal = 1
     case unknown = 2
     case control = 3
@@ -12,7 +12,7 @@ struct SentencePieceModel {
     case byte = 6
   }
 
-  private struct Piece {
+  struct Piece {
     var text = ""
     var score: Float = 0
     var kind = Kind.normal
@@ -29,6 +29,8 @@ struct SentencePieceModel {
   private var charsmap: ArraySlice<UInt8> = []
   private var denormalizes = false
   private var (addsPrefix, removesSpaces, escapesSpaces) = (true, true, true)
+  /// User-defined pieces are looked for in a text as it is, and not once its spaces are visible.
+  private var findsOwnFirst = false
 
   /// Ids are places in the list of pieces. `addsBeginning` and `addsEnd` are whether those stand around every text.
   static func read(_ path: String, addsBeginning: Bool, addsEnd: Bool) throws -> TokenizerDescription {
@@ -36,6 +38,18 @@ struct SentencePieceModel {
     try model.check()
     return try model.description(addsBeginning, addsEnd)
   }
+
+  /// As llama.cpp computes with the pieces of a GGUF file, which keeps no more of the model than these.
+  static func description(
+    _ pieces: [Piece], addsPrefix: Bool, beginning: Int, end: Int, addsBeginning: Bool, addsEnd: Bool, file: String
+  ) throws -> TokenizerDescription {
+    var model = SentencePieceModel(pieces: pieces, file: file)
+    (model.addsPrefix, model.removesSpaces, model.findsOwnFirst) = (addsPrefix, false, true)
+    (model.beginning, model.end, model.byteFallback) = (beginning, end, pieces.contains { $0.kind == .byte })
+    return try model.description(addsBeginning, addsEnd)
+  }
+
+  private init(pieces: [Piece], file: String) { (self.pieces, self.file) = (pieces, file) }
 
   private init(_ path: String) throws {
     file = path
@@ -141,12 +155,16 @@ struct SentencePieceModel {
   private func description(_ addsBeginning: Bool, _ addsEnd: Bool) throws -> TokenizerDescription {
     var result = TokenizerDescription()
     (result.vocabularyFile, result.mergesFile) = (file, file)
-    result.vocabulary = pieces.enumerated().map { ($0.element.text, $0.offset) }
+    // A row without a token is none; a user-defined piece that is looked for first is no letter or word of the model's.
+    result.vocabulary = pieces.enumerated().compactMap { id, piece in
+      piece.kind == .unused || findsOwnFirst && piece.kind == .userDefined ? nil : (piece.text, id)
+    }
     result.addedTokens = pieces.enumerated().compactMap { id, piece in
       guard [.control, .unknown, .userDefined].contains(piece.kind) else { return nil }
       // A user-defined piece is found in text with visible spaces.
       let isOwn = piece.kind == .userDefined
-      return AddedToken(id: Int32(id), content: piece.text, special: !isOwn, normalized: isOwn)
+      return AddedToken(
+        id: Int32(id), content: piece.text, special: !isOwn, normalized: isOwn && !findsOwnFirst)
     }
     result.letters = .characters
     result.byteFallback = byteFallback

@@ -47,7 +47,11 @@ package struct GGUFArchitecture {
 
   /// Throws `badData`, naming what it is, for a configuration that llama.cpp cannot compute as it is.
   package init(_ configuration: ModelConfiguration) throws {
-    self = try Self.of(configuration)
+    self = Self.of(configuration.architecture, layers: configuration.layers)
+    // It is Granite, but for what stands after the branches.
+    guard configuration.architecture != .hyperclovax || !configuration.normsOutputs else {
+      throw Self.refusal("norms after attention and MLP (use_post_norm) of \(configuration.architecture.rawValue)")
+    }
     try check(configuration)
   }
 
@@ -60,20 +64,15 @@ package struct GGUFArchitecture {
     change(&self)
   }
 
-  private static func of(_ configuration: ModelConfiguration) throws -> GGUFArchitecture {
-    switch configuration.architecture {
+  /// What it has for a family's model of so many layers.
+  package static func of(_ architecture: Architecture, layers: Int) -> GGUFArchitecture {
+    switch architecture {
     case .gpt2:
       return GGUFArchitecture("gpt2", activation: .geluTanh) {
         ($0.attentionOutputBias, $0.mlpBiases, $0.hasStreamWideQueries) = (true, true, true)
       }
     case .llama, .mistral: return likeLlama("llama")
-    case .granite: return likeLlama("granite") { $0.readsScales = true }
-    case .hyperclovax:
-      // Granite, but for what stands after the branches.
-      guard !configuration.normsOutputs else {
-        throw refusal("norms after attention and MLP (use_post_norm) of \(configuration.architecture.rawValue)")
-      }
-      return likeLlama("granite") { $0.readsScales = true }
+    case .granite, .hyperclovax: return likeLlama("granite") { $0.readsScales = true }
     case .qwen2: return GGUFArchitecture("qwen2") { $0.hasStreamWideQueries = true }
     case .qwen3: return GGUFArchitecture("qwen3")
     case .smollm3:
@@ -96,7 +95,7 @@ package struct GGUFArchitecture {
       return GGUFArchitecture("exaone4") {
         ($0.hasStreamWideQueries, $0.readsFrequencyFactors) = (true, true)
         // It takes the depth of the 32B model for a sign of windows.
-        if configuration.layers == 64 { $0.windows = .pattern(interval: 4) }
+        if layers == 64 { $0.windows = .pattern(interval: 4) }
       }
     }
   }
@@ -109,6 +108,14 @@ package struct GGUFArchitecture {
       ($0.attentionOutputBias, $0.mlpBiases) = (true, true)
       change(&$0)
     }
+  }
+
+  /// The family that a file of this `general.architecture` is read as; nil for one that is not read.
+  static func family(_ name: String) -> Architecture? {
+    let families: [Architecture] = [
+      .gpt2, .llama, .qwen2, .qwen3, .smollm3, .olmo2, .granite, .phi3, .gemma, .gemma2, .gemma3Text, .exaone, .exaone4,
+    ]
+    return families.first { of($0, layers: 1).name == name }
   }
 
   /// `what` is a noun.

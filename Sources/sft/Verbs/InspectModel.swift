@@ -7,7 +7,7 @@ import Weights
 
 struct InspectModel: ParsableCommand {
   static let configuration = CommandConfiguration(
-    verb: "inspect model", abstract: "Configuration, tensors, parameters and bytes of a model folder.",
+    verb: "inspect model", abstract: "Configuration, tensors, parameters and bytes of a model.",
     usage: "<DIR|NAME> [options]", examples: ["sft inspect model embedded", "sft inspect model path/to/gpt2 --json"])
 
   @Argument(help: .takes("DIR|NAME", "\(modelWords)."))
@@ -50,9 +50,9 @@ struct InspectModel: ParsableCommand {
       vocabularySize: configuration.vocabularySize, contextLength: configuration.contextLength,
       width: configuration.width, layers: configuration.layers, heads: configuration.heads,
       mlpWidth: configuration.mlpWidth, tiedHead: configuration.tiedHead, parameters: configuration.parameterCount,
-      bytes: infos.reduce(0) { $0 + $1.1.range.count },
+      bytes: infos.reduce(0) { $0 + $1.1.byteCount },
       digest: try modelDigest(checkpoint, in: workspace).hex,
-      tensors: infos.map { Tensor(name: $0.0, dtype: $0.1.dtype.rawValue, shape: $0.1.shape) },
+      tensors: infos.map { Tensor(name: $0.0, dtype: $0.1.typeName, shape: $0.1.shape) },
       ignored: checkpoint.ignored)
     if common.json {
       try Terminal.printJSON(report)
