@@ -100,6 +100,7 @@ public func exportMerged(
   tokenizerFiles: [String], turns: ExportedTurns? = nil, to folder: String, dtype: WeightType? = nil, threads: Int
 ) throws {
   let origin = origin ?? checkpoint
+  _ = try checkpoint.weights
   let linears = Dictionary(
     uniqueKeysWithValues: decoder.linears.enumerated().map { ($1.weightName, $0) })
   func storedType(_ name: String) throws -> TensorType {

@@ -1,11 +1,12 @@
 import Core
 import Files
+import GGUF
 import Glibc
 import Hub
 
 /// Finds a model's folder from what a user typed.
 public enum ModelFolder {
-  /// `nameOrPath` as it is where that is a folder with a `config.json`; else, where it is a name such as `gpt2` or
+  /// `nameOrPath` as it is where that is a folder with a `config.json`, or a GGUF file; else, where it is a name such as `gpt2` or
   /// `org/name`, its snapshot in the local Hugging Face cache (`$HF_HUB_CACHE`, else `$HF_HOME/hub`, else
   /// `~/.cache/huggingface/hub`). Nothing is downloaded.
   ///
@@ -17,7 +18,7 @@ public enum ModelFolder {
   /// `resolve(_:)` with `environment` in the place of the process's own variables.
   package static func resolve(_ nameOrPath: String, environment: (String) -> String?) throws -> String {
     guard !nameOrPath.isEmpty else { throw SFTError(.usage, "the model's name is empty") }
-    if try fileExists(nameOrPath + "/config.json") { return nameOrPath }
+    if try fileExists(nameOrPath + "/config.json") || GGUFFile.isOne(nameOrPath) { return nameOrPath }
     let name = HubName(.model, nameOrPath)
     let cache = HubCache(environment: environment)
     if let name, let found = try cache?.snapshot(of: name, where: { try fileExists($0 + "/config.json") }) {
@@ -45,7 +46,7 @@ public enum ModelFolder {
   private static func noModel(_ path: String, _ kind: FileStatus.Kind) -> SFTError {
     guard kind == .directory else {
       return SFTError(
-        .notFound, "is not a folder, and a model is one, with config.json and model.safetensors in it", file: path,
+        .notFound, "is neither a folder with config.json and model.safetensors in it nor a GGUF file, and a model is one of the two", file: path,
         advice: isWeights(path) ? "Give the folder that it is in: \(parentPath(path))" : "Give a model's folder")
     }
     return SFTError(

@@ -45,6 +45,7 @@ public func exportONNX(
       .badData, "the model is stored in 4 bits, and is written as ONNX in float32 only", file: checkpoint.folder,
       advice: "Give the folder of the model that it was quantised from")
   }
+  _ = try checkpoint.weights
   let weights = ONNXWeights(checkpoint: checkpoint, decoder: decoder, adapter: adapter, threads: threads)
   try writeDirectoryAtomically(folder) { temporary in
     try writeGraphs(of: checkpoint.configuration, weights, layout, to: temporary)

@@ -6,7 +6,7 @@ import Models
 import Tokenizing
 import Weights
 
-/// A model's folder, checked, and its tokenizer: what is known before any weight is read.
+/// A model's folder or GGUF file, checked, and its tokenizer: what is known before any weight is read.
 final class OpenedModel {
   let location: ModelLocation
   let checkpoint: ModelCheckpoint
@@ -58,7 +58,8 @@ public final class BaseModel {
     guard location.name == location.folder || location.name.hasPrefix("/") || location.name.hasPrefix(".") else {
       return location.name
     }
-    return (canonicalPath(folder) ?? folder).split(separator: "/").last.map(String.init) ?? name
+    let last = (canonicalPath(folder) ?? folder).split(separator: "/").last.map(String.init) ?? name
+    return checkpoint.isGGUF ? String(last.dropLast(".gguf".count)) : last
   }
 
   /// Throws what is wrong with the folder, its weights, or its tokenizer.
@@ -84,6 +85,7 @@ public final class BaseModel {
       (self.quantization, quantized) = (nil, nil)
       decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(checkpoint), panels: panels)
     } else if let quantization {
+      try checkpoint.refuseQuantizing()
       let artifact = try QuantizedStage.run(workspace, checkpoint, quantization, compute)
       (self.quantization, quantized) = (quantization, artifact)
       decoder = try Decoder(checkpoint, quantized: try QuantizedStage.open(artifact, checkpoint), panels: panels)
@@ -136,6 +138,18 @@ public final class BaseModel {
           + "\(words(quantization?.description)).")
     }
     return try AdapterFolder.read(folder, for: decoder)
+  }
+}
+
+extension ModelCheckpoint {
+  /// Throws `usage` where linears are in ggml's quantised blocks: to quantise them once more would lose what the blocks hold.
+  func refuseQuantizing() throws {
+    let names = Set(configuration.linears.map(\.weightName))
+    let types = Set(try blockNames.filter(names.contains).map { try info($0).typeName })
+    guard !types.isEmpty else { return }
+    throw SFTError(
+      .usage, "the model's weights are quantised already (\(types.sorted().joined(separator: ", ")))", file: folder,
+      advice: "Leave \(OptionName.qlora) out: they are used as they are, and take as little memory")
   }
 }
 

@@ -149,6 +149,13 @@ private func checkMergeable(_ base: BaseModel) throws {
       .usage, "the model is stored in 4 bits, so nothing can be merged into it", file: base.folder,
       advice: "Give \(OptionName.model) the folder that it was quantised from")
   }
+  guard !base.checkpoint.isGGUF else {
+    throw SFTError(
+      .usage,
+      "the model is a GGUF file, of which an adapter alone is exported: nothing is merged into it, nor is it written as a folder",
+      file: base.folder,
+      advice: "Export with \(OptionName.format) gguf-lora, which llama.cpp and Ollama load beside the file, or peft")
+  }
 }
 
 /// Throws `cannotCreate` where `folder` is a file or holds something already. With `replacing` it may hold an export, known

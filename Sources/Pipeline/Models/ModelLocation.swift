@@ -5,7 +5,7 @@ import Files
 import Tokenizing
 import Weights
 
-/// A model's folder, found from what a user typed or a run recorded.
+/// A model's folder or GGUF file, found from what a user typed or a run recorded.
 public struct ModelLocation: Sendable {
   /// As it was asked for.
   public let name: String
@@ -23,7 +23,7 @@ public struct ModelLocation: Sendable {
   /// as it is.
   public var recordedName: String { name == folder ? canonicalPath(folder) ?? folder : name }
 
-  /// The paths of the tokenizer's files.
+  /// The paths of the tokenizer's files; none of a GGUF file, which holds its own.
   var tokenizerFiles: [String] {
     get throws { try Tokenizer.files(in: folder).map { folder + "/" + $0 } }
   }

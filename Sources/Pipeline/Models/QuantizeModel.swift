@@ -45,6 +45,11 @@ public func quantizeModel(
   guard opened.quantizedNames.isEmpty else {
     throw SFTError(.usage, "the model is stored in 4 bits already", file: folder)
   }
+  guard !opened.isGGUF else {
+    throw SFTError(
+      .usage, "the model is a GGUF file, and folders are what is quantised", file: folder,
+      advice: "Give \(OptionName.model) the folder that it was converted from")
+  }
   if let target = options.target { try checkTarget(target, replacing: options.replacing, base: folder) }
   let tokenizerFiles = try options.target == nil ? [] : location.tokenizerFiles
   // What cannot be copied in the end is found out at the start.

@@ -14,6 +14,12 @@ extension TrainRun {
         .usage, "the model is stored in 4 bits, which \(OptionName.full) cannot train", file: base.folder,
         advice: "Give \(OptionName.model) the folder that it was quantised from, or train an adapter")
     }
+    guard !base.checkpoint.isGGUF else {
+      throw SFTError(
+        .usage, "the model is a GGUF file, which \(OptionName.full) cannot train: what it writes is a folder like the base's",
+        file: base.folder,
+        advice: "Give \(OptionName.model) the folder that it was converted from, or train an adapter")
+    }
     return try TrainableWeights(base.checkpoint)
   }
 
