@@ -52,6 +52,8 @@ extension TrainRun {
   private func plannedSettings(
     _ data: PreparedData, _ opened: OpenedModel, _ outline: Decoder, validates: Bool
   ) throws -> TrainingSettings {
+    if options.full { try opened.checkpoint.refuseTraining() }
+    if options.quantization != nil { try opened.checkpoint.refuseQuantizing() }
     let threads = options.threads ?? Compute.availableThreads
     let lora =
       try options.full

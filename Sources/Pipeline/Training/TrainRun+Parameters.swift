@@ -5,21 +5,28 @@ import Tokenizing
 import Training
 import Weights
 
-/// What a run trains.
-extension TrainRun {
-  /// The base's weights, to be trained themselves. Throws `usage` where they are stored in 4 bits.
-  func trainable(_ base: BaseModel) throws -> TrainableWeights {
-    guard base.checkpoint.quantizedNames.isEmpty else {
+extension ModelCheckpoint {
+  /// Throws `usage` where the weights themselves cannot be trained: in 4 bits, and in a GGUF file.
+  func refuseTraining() throws {
+    guard quantizedNames.isEmpty else {
       throw SFTError(
-        .usage, "the model is stored in 4 bits, which \(OptionName.full) cannot train", file: base.folder,
+        .usage, "the model is stored in 4 bits, which \(OptionName.full) cannot train", file: folder,
         advice: "Give \(OptionName.model) the folder that it was quantised from, or train an adapter")
     }
-    guard !base.checkpoint.isGGUF else {
+    guard !isGGUF else {
       throw SFTError(
-        .usage, "the model is a GGUF file, which \(OptionName.full) cannot train: what it writes is a folder like the base's",
-        file: base.folder,
-        advice: "Give \(OptionName.model) the folder that it was converted from, or train an adapter")
+        .usage,
+        "the model is a GGUF file, which \(OptionName.full) cannot train: what it writes is a folder like the base's",
+        file: folder, advice: "Give \(OptionName.model) the folder that it was converted from, or train an adapter")
     }
+  }
+}
+
+/// What a run trains.
+extension TrainRun {
+  /// The base's weights, to be trained themselves. Throws `usage` where they are stored in 4 bits or in a GGUF file.
+  func trainable(_ base: BaseModel) throws -> TrainableWeights {
+    try base.checkpoint.refuseTraining()
     return try TrainableWeights(base.checkpoint)
   }
 

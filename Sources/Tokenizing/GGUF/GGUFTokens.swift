@@ -35,6 +35,7 @@ struct GGUFTokens {
     default: throw failure("model", "is \(quoted(model)); supported: gpt2, llama")
     }
     nameSpecialTokens()
+    try stripAsPhi3()
   }
 
   private func failure(_ key: String, _ message: String) -> SFTError {
@@ -78,6 +79,17 @@ struct GGUFTokens {
       named.sorted().filter { kinds[Int($0)] != .unused }.map {
         AddedToken(id: $0, content: texts[Int($0)], special: true)
       })
+  }
+
+  /// Where the model's name says Phi-3, special tokens take the white space after them along: the file has no such flags, and
+  /// llama.cpp goes by the name.
+  private mutating func stripAsPhi3() throws {
+    let name = try keys.string("general.name")?.lowercased() ?? ""
+    guard name.contains("phi-3") || name.contains("phi3") else { return }
+    for index in description.addedTokens.indices {
+      let isLeft = ["<unk>", "<s>", "<|endoftext|>"].contains(description.addedTokens[index].content)
+      description.addedTokens[index].rstrip = !isLeft
+    }
   }
 
   // MARK: - BPE over bytes

@@ -5,8 +5,8 @@ import Training
 
 /// What `--model` takes.
 public let modelWords = """
-  Model folder, a name in the local Hugging Face cache, or embedded: the model inside sft; a folder of that name is \
-  ./embedded
+  Model folder, a GGUF file, a name in the local Hugging Face cache, or embedded: the model inside sft; a folder of that \
+  name is ./embedded
   """
 
 /// What a run is of.
