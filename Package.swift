@@ -190,8 +190,8 @@ let package = Package(
     .testTarget(
       name: "ExportingTests",
       dependencies: [
-        "Core", "Exporting", "Files", "GGUF", "JSON", "Models", "ONNX", "Pipeline", "Templating", "TestSupport", "Tokenizing",
-        "Weights",
+        "Core", "Exporting", "Files", "GGUF", "JSON", "Models", "ONNX", "Pipeline", "Templating", "TestSupport",
+        "Tokenizing", "Weights",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["GGUF/gguf.json", "GGUF/make_gguf.py", "check_onnx.py"], swiftSettings: swiftSettings),
     .testTarget(

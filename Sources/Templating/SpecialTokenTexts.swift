@@ -33,7 +33,9 @@ private func specialTokenTexts(_ file: GGUFFile) throws -> [(name: String, text:
   let texts = try file.metadata.strings("tokenizer.ggml.tokens") ?? []
   let names = [("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("padding", "pad"), ("seperator", "sep")]
   return try names.compactMap { key, name in
-    guard let id = try file.metadata.int("tokenizer.ggml.\(key)_token_id"), texts.indices.contains(id) else { return nil }
+    guard let id = try file.metadata.int("tokenizer.ggml.\(key)_token_id"), texts.indices.contains(id) else {
+      return nil
+    }
     return ("\(name)_token", texts[id])
   }
 }

@@ -46,7 +46,7 @@ public enum ModelFolder {
   private static func noModel(_ path: String, _ kind: FileStatus.Kind) -> SFTError {
     guard kind == .directory else {
       return SFTError(
-        .notFound, "is neither a folder with config.json and model.safetensors in it nor a GGUF file, and a model is one of the two", file: path,
+        .notFound, "is neither a folder with config.json and model.safetensors in it nor a GGUF file", file: path,
         advice: isWeights(path) ? "Give the folder that it is in: \(parentPath(path))" : "Give a model's folder")
     }
     return SFTError(

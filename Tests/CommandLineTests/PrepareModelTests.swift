@@ -81,8 +81,8 @@ import TestSupport
       try sft.copyModel(to: "m")
       try sft.fail(
         66,
-        "m/model.safetensors: is not a folder, and a model is one, with config.json and model.safetensors in it. Give "
-          + "the folder that it is in: m.", "prepare", SFTBinary.records, "--model", "m/model.safetensors")
+        "m/model.safetensors: is neither a folder with config.json and model.safetensors in it nor a GGUF file. Give the "
+          + "folder that it is in: m.", "prepare", SFTBinary.records, "--model", "m/model.safetensors")
     }
   }
 }

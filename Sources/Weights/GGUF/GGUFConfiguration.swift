@@ -152,8 +152,8 @@ struct GGUFConfiguration {
   private func endTokens() throws -> [Int] {
     var tokens: [Int] = []
     for name in ["eos", "eot", "eom"] {
-      guard let token = try file.metadata.int("tokenizer.ggml.\(name)_token_id"), !tokens.contains(token) else { continue }
-      tokens.append(token)
+      let token = try file.metadata.int("tokenizer.ggml.\(name)_token_id")
+      if let token, !tokens.contains(token) { tokens.append(token) }
     }
     return tokens
   }

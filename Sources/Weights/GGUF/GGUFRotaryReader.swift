@@ -86,7 +86,8 @@ struct GGUFRotaryReader {
   private func refuseFactor() throws {
     let factor = try factor()
     guard factor == 1 else {
-      throw keys.failure("rope.scaling.factor", "is \(factor) beside a factor for each frequency, which is not supported")
+      throw keys.failure(
+        "rope.scaling.factor", "is \(factor) beside a factor for each frequency, which is not supported")
     }
   }
 
@@ -120,7 +121,8 @@ struct GGUFRotaryReader {
     guard let info = file.info(name) else { return nil }
     guard info.shape == [width / 2], info.type == .f32 else {
       throw SFTError(
-        .badData, "tensor \(quoted(name)): expected \(width / 2) values in F32, found \(info.shape) in \(info.type.name)",
+        .badData,
+        "tensor \(quoted(name)): expected \(width / 2) values in F32, found \(info.shape) in \(info.type.name)",
         file: file.path)
     }
     let factors = try file.floats(name)
