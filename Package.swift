@@ -58,8 +58,8 @@ let package = Package(
     target("Jinja", ["Core", "JSON"], settings: kernelSettings),
     // Sources/Templating/prompts is a link to prompts/, whose files are embedded in the binary.
     .target(
-      name: "Templating", dependencies: ["Core", "Files", "GGUF", "JSON", "Jinja"], resources: [.embedInCode("prompts")],
-      swiftSettings: swiftSettings),
+      name: "Templating", dependencies: ["Core", "Files", "GGUF", "JSON", "Jinja"],
+      resources: [.embedInCode("prompts")], swiftSettings: swiftSettings),
     .target(
       name: "Tokenizing", dependencies: ["Core", "Files", "GGUF", "JSON"],
       exclude: ["Cutting/make_character_classes.py", "Normalizing/make_unicode_tables.py"],

@@ -123,7 +123,8 @@ import Testing
     try withSFT { sft in
       let notText = try sft.shell("printf 'a\\nb\\xff\\n' | sft chat \(Self.options) --quiet")
       #expect(notText.code == 65 && notText.errors == "error: standard input:2: is not valid UTF-8.\n")
-      let long = try sft.shell("yes word | head -n 3000 | tr '\\n' ' ' | sft chat \(Self.options) --quiet --json")
+      try sft.write(String(repeating: "word ", count: 3000), to: "long.txt")
+      let long = try sft.shell("sft chat \(Self.options) --quiet --json < long.txt")
       #expect(long.code == 65 && long.errors.hasPrefix("error: standard input:1: the prompt has "), "\(long.errors)")
       #expect(try long.json()["error"]?["line"]?.int == 1)
       #expect(try sft.shell("sft chat \(Self.options) --template none < /dev/null").code == 64)

@@ -225,7 +225,9 @@ import TestSupport
       try sft.succeed("export", "--format", "merged", "--dtype", "float16", "--to", "out/f16")
       #expect(abs(try loss("--model", "out/f16") - merged) < 0.002)
       try sft.fail(
-        64, "--dtype goes with --format merged: an adapter is written in float32, a model as it is.", "export",
+        64,
+        "--dtype goes with --format merged, gguf and gguf-lora: a PEFT adapter and ONNX are written in float32, a model as it is.",
+        "export",
         "--dtype", "float32", "--to", "out/no")
       #expect(try !fileExists(sft.path("out/no")))
       try sft.fail(

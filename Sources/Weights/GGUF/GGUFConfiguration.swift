@@ -35,7 +35,7 @@ struct GGUFConfiguration {
     if let parts = try file.metadata.int("split.count"), parts > 1 {
       throw SFTError(
         .badData, "the key 'split.count' says that the file is one of \(parts), which are not read apart",
-        file: file.path, advice: "Put them together with llama.cpp's `llama-gguf-split --merge`")
+        file: file.path, advice: "Put them together with llama.cpp's `llama-gguf-split`")
     }
     guard let family = GGUFArchitecture.family(name) else {
       let supported = Architecture.allCases.map { GGUFArchitecture.of($0, layers: 1).name }
