@@ -94,9 +94,9 @@ SFT_LEVEL_4 static float row_product_512(const sft_four_bit *matrix, size_t bloc
 // `row_product_512` makes it, so that a row's bits are the same alone and among others. Inlined with constants, so that the
 // sums are registers.
 SFT_LEVEL_4 static inline __attribute__((always_inline)) void tile_512(const sft_four_bit *matrix, size_t block,
-                                                                       size_t blocks, const float *x, size_t rows,
-                                                                       size_t count, float *y, size_t y_row,
-                                                                       int accumulate) {
+                                                                       size_t blocks, const float *x, size_t all,
+                                                                       size_t rows, size_t count, float *y,
+                                                                       size_t y_row, int accumulate) {
   enum { kMost = 9 };
   const __m512 table = _mm512_loadu_ps(matrix->table);
   const size_t bytes = blocks * (SFT_FOUR_BIT_BLOCK / 2);
@@ -115,7 +115,7 @@ SFT_LEVEL_4 static inline __attribute__((always_inline)) void tile_512(const sft
       _mm_prefetch((const char *)packed + (row + rows) * bytes, _MM_HINT_T0);
     }
 #pragma clang loop unroll(full)
-    for (int code = 0; code < kCodes; code++, x += 16 * count) {
+    for (int code = 0; code < kCodes; code++, x += 16 * all) {
       __m512 weights[kMost];
 #pragma clang loop unroll(full)
       for (size_t row = 0; row < rows; row++)
@@ -147,21 +147,32 @@ SFT_LEVEL_4 static inline __attribute__((always_inline)) void tile_512(const sft
     }
 }
 
-#define TILE_512(count, full)                                                                                          \
+// `full` rows at a time by `first` x, then by the others, where there are more than registers for: what the rows are is then in
+// the cache.
+#define TILE_512(count, full, first)                                                                                   \
   SFT_LEVEL_4 static void rows_512_##count(const sft_four_bit *matrix, size_t row, size_t rows, size_t blocks,         \
                                            const float *x, float *y, size_t y_row, int accumulate) {                  \
     size_t end = row + rows;                                                                                          \
-    for (; row + (full) <= end; row += (full), y += (full))                                                           \
-      tile_512(matrix, row * blocks, blocks, x, full, count, y, y_row, accumulate);                                    \
-    for (; row < end; row++, y++) tile_512(matrix, row * blocks, blocks, x, 1, count, y, y_row, accumulate);          \
+    for (; row + (full) <= end; row += (full), y += (full)) {                                                         \
+      tile_512(matrix, row * blocks, blocks, x, count, full, first, y, y_row, accumulate);                            \
+      if ((count) > (first))                                                                                          \
+        tile_512(matrix, row * blocks, blocks, x + 16 * (first), count, full, (count) - (first), y + (first) * y_row, \
+                 y_row, accumulate);                                                                                  \
+    }                                                                                                                 \
+    for (; row < end; row++, y++) {                                                                                   \
+      tile_512(matrix, row * blocks, blocks, x, count, 1, first, y, y_row, accumulate);                               \
+      if ((count) > (first))                                                                                          \
+        tile_512(matrix, row * blocks, blocks, x + 16 * (first), count, 1, (count) - (first), y + (first) * y_row,    \
+                 y_row, accumulate);                                                                                  \
+    }                                                                                                                 \
   }
-TILE_512(2, 4)
-TILE_512(3, 3)
-TILE_512(4, 2)
-TILE_512(5, 1)
-TILE_512(6, 1)
-TILE_512(7, 1)
-TILE_512(8, 1)
+TILE_512(2, 4, 2)
+TILE_512(3, 3, 3)
+TILE_512(4, 2, 4)
+TILE_512(5, 2, 3)
+TILE_512(6, 2, 3)
+TILE_512(7, 2, 4)
+TILE_512(8, 2, 4)
 
 SFT_LEVEL_4 static void rows_512_1(const sft_four_bit *matrix, size_t row, size_t rows, size_t blocks, const float *x,
                                    float *y, size_t y_row, int accumulate) {
