@@ -25,7 +25,14 @@ func tests(
 
 let package = Package(
   name: "sft",
-  products: [.executable(name: "sft", targets: ["sft"])],
+  products: [
+    .executable(name: "sft", targets: ["sft"]),
+    // What sft loads where it is started by mpirun; it is empty without the trait.
+    .library(name: "sft-mpi", type: .dynamic, targets: ["MPIEngine"]),
+  ],
+  traits: [
+    .trait(name: "MPI", description: "Several processes train together: the library sft-mpi is made, over MPI.")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
@@ -45,6 +52,16 @@ let package = Package(
     .target(name: "CProcess", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
     target("Files", ["Core", "CProcess", .product(name: "Crypto", package: "swift-crypto")]),
     target("JSON", ["Core", "Files", "CJSON"], settings: kernelSettings),
+
+    // Messages between processes that train together: MPI's, in a library of its own that is loaded at run time.
+    .target(
+      name: "CRankEngine", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+      linkerSettings: [.linkedLibrary("dl")]),
+    .systemLibrary(name: "CMPI", pkgConfig: "mpi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .target(
+      name: "MPIEngine", dependencies: ["CRankEngine", .target(name: "CMPI", condition: .when(traits: ["MPI"]))],
+      cSettings: [.define("SFT_MPI", .when(traits: ["MPI"])), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+    target("Distributing", ["Core", "CRankEngine"]),
 
     // The network, through the program curl.
     target("HTTP", ["Core"]),
@@ -76,7 +93,7 @@ let package = Package(
     target("Kernels", ["Core", "CKernels", "COpenBLAS"], settings: kernelSettings),
     target("Quantizing", ["Core", "JSON", "Kernels", "Weights"], settings: kernelSettings),
     target("Models", ["Core", "Files", "JSON", "Kernels", "Quantizing", "Weights"], settings: kernelSettings),
-    target("Training", ["Core", "Files", "Kernels", "Models", "Packing"], settings: kernelSettings),
+    target("Training", ["Core", "Distributing", "Files", "Kernels", "Models", "Packing"], settings: kernelSettings),
     target("Exporting", ["Core", "Files", "GGUF", "JSON", "Models", "ONNX", "Quantizing", "Weights"]),
     // Texts that are continued together, entered and left while they run.
     target("Generating", ["Core", "Kernels", "Models", "Tokenizing"]),
@@ -120,7 +137,7 @@ let package = Package(
     .target(
       name: "Pipeline",
       dependencies: [
-        "Core", "Files", "Artifacts", "Auditing", "Hub", "Loading", "Templating", "Tokenizing",
+        "Core", "Files", "Artifacts", "Auditing", "Distributing", "Hub", "Loading", "Templating", "Tokenizing",
         "SampleEncoding", "Packing", "Weights", "Kernels", "Quantizing", "Models", "Training", "Generating",
         "Evaluating",
         "Exporting", "GGUF", "JSON", "Judging", "Reporting", "Serving",
@@ -129,7 +146,8 @@ let package = Package(
     .executableTarget(
       name: "sft",
       dependencies: [
-        "Core", "CProcess", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting", "Generating", "Hub",
+        "Core", "CProcess", "Distributing", "Files", "JSON", "Artifacts", "Auditing", "Evaluating", "Exporting",
+        "Generating", "Hub",
         "Kernels",
         "Loading",
         "Models", "Pipeline", "Quantizing", "Reporting", "SampleEncoding", "Serving", "Templating", "Tokenizing",

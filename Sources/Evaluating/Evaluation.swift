@@ -42,24 +42,44 @@ public func evaluate(
   return result
 }
 
-/// Loss, perplexity and accuracy as `evaluate` computes them, of a model in training: where it has diverged, the loss is no
-/// finite number, which is not an error here.
-public func tokenMeans(
-  _ pass: InferencePass, count: Int, tokenBudget: Int = standardTokenBudget, progress: (Int) -> Void = { _ in },
-  samples: (Int) throws -> Sample
-) throws -> EvaluationResult {
-  var totals = CrossEntropy.Totals()
-  var done = 0
-  let plain = pass.compute.engine == .plain
-  try overBatches(
-    count, tokenBudget: plain ? 0 : tokenBudget, sharesPrefixes: !plain, for: pass.decoder, samples: samples
+/// Which batches of an evaluation are this process's, where several divide them.
+public struct EvaluationShare {
+  /// Whether the batch of that number is.
+  public var isOwn: (Int) -> Bool
+  /// Sums of all batches, in order, from those of the own ones, in order too, and the number of all.
+  public var gather: (_ own: [CrossEntropy.Totals], _ count: Int) throws -> [CrossEntropy.Totals]
+
+  public init(
+    isOwn: @escaping (Int) -> Bool,
+    gather: @escaping (_ own: [CrossEntropy.Totals], _ count: Int) throws -> [CrossEntropy.Totals]
   ) {
-    totals += pass.loss($0)
-    done += $1.count
+    (self.isOwn, self.gather) = (isOwn, gather)
+  }
+}
+
+/// Loss, perplexity and accuracy as `evaluate` computes them, of a model in training: where it has diverged, the loss is no
+/// finite number, which is not an error here. With a `share` the batches of others are theirs to compute; the result is the
+/// same.
+public func tokenMeans(
+  _ pass: InferencePass, count: Int, tokenBudget: Int = standardTokenBudget, share: EvaluationShare? = nil,
+  progress: (Int) -> Void = { _ in }, samples: (Int) throws -> Sample
+) throws -> EvaluationResult {
+  var totals: [CrossEntropy.Totals] = []
+  var (done, batches) = (0, 0)
+  let plain = pass.compute.engine == .plain
+  try groups(count, tokenBudget: plain ? 0 : tokenBudget, samples: samples) { group in
+    if share?.isOwn(batches) ?? true {
+      totals.append(
+        pass.loss(Packer.pack(group, sharesPrefixes: !plain, shortLength: pass.decoder.configuration.shortLength)))
+    }
+    batches += 1
+    done += group.count
     progress(done)
   }
-  guard totals.weight > 0 else { throw SFTError(.badData, "there is no supervised token to evaluate on") }
-  return EvaluationResult(totals)
+  let all = try share?.gather(totals, batches) ?? totals
+  let sum = all.reduce(into: CrossEntropy.Totals()) { $0 += $1 }
+  guard sum.weight > 0 else { throw SFTError(.badData, "there is no supervised token to evaluate on") }
+  return EvaluationResult(sum)
 }
 
 /// Samples 0 ..< `count`, packed into batches of about `tokenBudget` tokens: a sample at least, and no more than fit. `body`
@@ -69,11 +89,20 @@ public func overBatches(
   samples: (Int) throws -> Sample,
   _ body: (Batch, [Sample]) throws -> Void
 ) throws {
+  try groups(count, tokenBudget: tokenBudget, samples: samples) { group in
+    try body(
+      Packer.pack(group, sharesPrefixes: sharesPrefixes, shortLength: decoder.configuration.shortLength), group)
+  }
+}
+
+/// The samples of each of those batches.
+private func groups(
+  _ count: Int, tokenBudget: Int, samples: (Int) throws -> Sample, _ body: ([Sample]) throws -> Void
+) throws {
   var pending: [Sample] = []
   var tokens = 0
   func flush() throws {
-    let shortLength = decoder.configuration.shortLength
-    try body(Packer.pack(pending, sharesPrefixes: sharesPrefixes, shortLength: shortLength), pending)
+    try body(pending)
     pending.removeAll(keepingCapacity: true)
     tokens = 0
   }

@@ -8,7 +8,7 @@ public struct StateTensor {
   public var name: String
   public var shape: [Int]
   let dtype: TensorType
-  let memory: UnsafeMutableRawBufferPointer
+  package let memory: UnsafeMutableRawBufferPointer
 
   public init(_ name: String, _ shape: [Int], _ floats: UnsafeMutableBufferPointer<Float>) {
     self.init(name, shape, .f32, UnsafeMutableRawBufferPointer(floats))

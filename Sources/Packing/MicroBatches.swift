@@ -60,6 +60,44 @@ extension Packer {
     return zip(ends, ends.dropFirst()).map { order[$0..<$1].sorted() }
   }
 
+  /// Divides `samples` into `count` shares so that the dearest costs as little as may be: numbers of samples, ascending; a share
+  /// is empty where there are too few. It is the better of two ways: runs of the sorted samples, as `microBatches` has them,
+  /// and the dearest sample to the share that costs least, one after the other. A function of the arguments alone.
+  public static func shares(_ samples: [Sample], count: Int, sharesPrefixes: Bool, cost: Cost) -> [[Int]] {
+    precondition(count >= 1)
+    if count == 1 { return [Array(samples.indices)] }
+    let runs = microBatches(samples, count: count, sharesPrefixes: sharesPrefixes, cost: cost)
+    let order = sharesPrefixes ? sorted(Array(samples.indices), of: samples) : Array(samples.indices)
+    // What neighbours have in common; what two others have is the least of what lies between.
+    let common = order.indices.map { place in
+      sharesPrefixes && place > 0 ? commonInputs(samples[order[place]], samples[order[place - 1]]) : 0
+    }
+    let ofAll = common.dropFirst().min() ?? 0
+    var (dealt, loads) = ([[Int]](repeating: [], count: count), [Int](repeating: 0, count: count))
+    let added = samples.indices.map { cost.of(samples[$0], after: ofAll) }
+    for sample in samples.indices.sorted(by: { (-added[$0], $0) < (-added[$1], $1) }) {
+      let share = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) } ?? 0
+      dealt[share].append(sample)
+      loads[share] += added[sample]
+    }
+    func dearest(_ shares: [[Int]]) -> Int {
+      shares.map { share in
+        let members = Set(share)
+        var (sum, shared, isFirst) = (0, 0, true)
+        for (place, sample) in order.enumerated() {
+          shared = min(shared, common[place])
+          guard members.contains(sample) else { continue }
+          sum += cost.of(samples[sample], after: isFirst ? 0 : shared)
+          (shared, isFirst) = (.max, false)
+        }
+        return sum
+      }.max() ?? 0
+    }
+    let isBetter = dearest(dealt) < dearest(runs)
+    let shares = isBetter ? dealt.map { $0.sorted() } : runs
+    return shares + [[Int]](repeating: [], count: count - shares.count)
+  }
+
   /// Sample numbers by their inputs, so that those with a common prefix are neighbours.
   static func sorted(_ indices: [Int], of samples: [Sample]) -> [Int] {
     indices.sorted { left, right in

@@ -96,23 +96,51 @@ public final class OptimizerState {
   ) -> Double {
     let norm = Elementwise.sumOfSquares(gradients, count: count, compute).squareRoot()
     guard norm.isFinite else { return norm }
+    update(
+      parameters, gradients: gradients, norm: norm, settings: settings, learningRate: learningRate, step: step, compute)
+    return norm
+  }
+
+  /// Clips the gradients and updates the parameters, `count` of both. `norm` is the gradients', finite, and `step` is 1-based. With a `stretch` of `stretches`
+  /// only those parameters and their moments are.
+  package func update(
+    _ parameters: MutableFloats, gradients: Floats, norm: Double, settings: TrainingSettings, learningRate: Double,
+    step: Int, stretch: Range<Int>? = nil, _ compute: Compute
+  ) {
     let limit = settings.maxGradientNorm
     let update = AdamWStep(
       gradientScale: limit > 0 ? Float(min(1, limit / (norm + 1e-6))) : 1,
       learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, weightDecay: settings.weightDecay,
       step: step)
-    apply(update, parameters, gradients, compute)
-    return norm
+    let chunks = stretch.map { stretch in self.chunks.filter { stretch.contains(start(of: $0)) } } ?? self.chunks
+    apply(update, to: chunks, parameters, gradients, compute)
+  }
+
+  /// The parameters in `count` stretches of nearly the same length, none of which cuts what is updated as a whole.
+  package func stretches(_ count: Int) -> [Range<Int>] {
+    let starts = chunks.map(start)
+    let bounds = (0...count).map { number in
+      let ideal = number * self.count / count
+      return number == count ? self.count : starts.first { $0 >= ideal } ?? self.count
+    }
+    return zip(bounds, bounds.dropFirst()).map { $0..<max($0, $1) }
+  }
+
+  private func start(of chunk: Chunk) -> Int {
+    let part = parts[chunk.part]
+    if case .eightBit = part.moments { return part.offset + chunk.range.lowerBound * DynamicMap.blockSize }
+    return part.offset + chunk.range.lowerBound
   }
 
   /// The threads share out the chunks.
-  private func apply(_ update: AdamWStep, _ parameters: MutableFloats, _ gradients: Floats, _ compute: Compute) {
+  private func apply(
+    _ update: AdamWStep, to chunks: [Chunk], _ parameters: MutableFloats, _ gradients: Floats, _ compute: Compute
+  ) {
     var undecayed = update
     undecayed.weightDecay = 0
     var alone = compute
     alone.threads = 1
     nonisolated(unsafe) let parts = parts
-    let chunks = chunks
     nonisolated(unsafe) let (parameters, gradients) = (parameters, gradients)
     let (inner, steps) = (alone, (update, undecayed))
     parallelFor(chunks.count, threads: compute.threads) { index in
@@ -148,6 +176,32 @@ public final class OptimizerState {
         advice: "A run goes on with the optimiser that it was started with")
     }
     try file.copy(into: tensors)
+  }
+
+  /// Memory of the moments of all parameters.
+  package var memory: [UnsafeMutableRawBufferPointer] { tensors.map(\.memory) }
+
+  /// Memory of the moments of a stretch of `stretches`: the same pieces of the same sizes on whatever process.
+  package func memory(of stretch: Range<Int>) -> [UnsafeMutableRawBufferPointer] {
+    parts.flatMap { part -> [UnsafeMutableRawBufferPointer] in
+      let range = stretch.clamped(to: part.offset..<part.offset + part.count)
+      guard !range.isEmpty else { return [] }
+      let (first, end) = (range.lowerBound - part.offset, range.upperBound - part.offset)
+      switch part.moments {
+      case .full(let m, let v):
+        return [m, v].map {
+          UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(start: $0.pointer + first, count: end - first))
+        }
+      case .eightBit(let moments):
+        let blocks = first / DynamicMap.blockSize..<(end + DynamicMap.blockSize - 1) / DynamicMap.blockSize
+        return [moments.mCodes, moments.vCodes].map {
+          UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: $0[first..<end]))
+        }
+          + [moments.mAbsmax, moments.vAbsmax].map {
+            UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: $0[blocks]))
+          }
+      }
+    }
   }
 
   /// By PyTorch's names, and by bitsandbytes'.

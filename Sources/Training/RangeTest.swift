@@ -73,11 +73,11 @@ public struct RangeTest: Sendable, Equatable {
   /// part in it. `progress` gets each point.
   public init(
     _ parts: TrainingParts, settings: TrainingSettings, range: RateRange, progress: (RangePoint) -> Void = { _ in }
-  ) {
+  ) throws {
     precondition(settings.steps == range.steps && range.steps >= 2)
     let update = Updater(parts, settings: settings)
     for step in 0..<range.steps {
-      let result = update(step, rate: range.rate(at: step))
+      let result = try update(step, rate: range.rate(at: step))
       if add(result.metric, isFinite: result.isFinite) { progress(points[points.count - 1]) }
       if end != .finished { return }
     }

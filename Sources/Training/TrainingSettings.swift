@@ -78,6 +78,9 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   /// Micro-batches are joined where together they cost no more than so many rows; nil for never, as in runs from before
   /// there was a choice.
   public var joinedRows: Int?
+  /// An update's records are divided into so many shares, whose gradients are summed pairwise: the same sum, to the bit,
+  /// however many processes compute them. nil for one, as in runs from before there was a choice.
+  public var shares: Int?
   public var schedule: Schedule
   public var optimizer: Optimizer
   public var beta1: Double
@@ -144,6 +147,9 @@ public struct TrainingSettings: Sendable, Equatable, Codable {
   public func recomputedBlocks(of blocks: Int) -> Int {
     gradientCheckpointing ? blocks : min(checkpointedLayers ?? 0, blocks)
   }
+
+  /// Shares of an update, 1 at least.
+  public var shareCount: Int { max(1, shares ?? 1) }
 
   /// Records of an update, B; 0 where `batchTokens` decides.
   public var effectiveBatch: Int { batchSize * gradientAccumulation }

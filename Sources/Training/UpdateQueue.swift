@@ -13,9 +13,23 @@ final class UpdateQueue: @unchecked Sendable {
     /// Tokens of the records, each record's counted once, and how many of them are supervised.
     var tokens: Int
     var supervised: Int
-    var batches: [Batch]
-    /// What enters the lowest adapted block in each batch; empty where the blocks below are computed.
-    var trunks: [TrunkStream]
+    /// The shares that are computed here, in order; a share's gradient is summed over its micro-batches.
+    var shares: [Share]
+
+    var batches: [Batch] { shares.flatMap { $0.microBatches.map(\.batch) } }
+  }
+
+  struct Share: Sendable {
+    var number: Int
+    var microBatches: [MicroBatch]
+  }
+
+  struct MicroBatch: Sendable {
+    /// Among those of the update's shares, all of them.
+    var number: Int
+    var batch: Batch
+    /// What enters the lowest adapted block; nil where the blocks below are computed.
+    var trunk: TrunkStream?
   }
 
   private let settings: TrainingSettings
@@ -23,16 +37,19 @@ final class UpdateQueue: @unchecked Sendable {
   private let cost: Packer.Cost
   private let shortLength: Int?
   private let trunk: TrunkOutputs?
+  private let ownShares: Range<Int>
   /// Signalled once the next update is ready; until then all that follows is the thread's that makes it.
   private let done = DispatchSemaphore(value: 0)
   private var isBusy = false
   private var order: DataOrder
   private var ready: (step: Int, update: Update)?
 
+  /// Of each update the shares `ownShares` are made ready, or all.
   init(
-    _ settings: TrainingSettings, count: Int, for decoder: Decoder, trunk: TrunkOutputs?,
+    _ settings: TrainingSettings, count: Int, for decoder: Decoder, trunk: TrunkOutputs?, ownShares: Range<Int>? = nil,
     samples: @escaping @Sendable (Int) -> Sample
   ) {
+    self.ownShares = ownShares ?? 0..<settings.shareCount
     self.settings = settings
     self.samples = samples
     cost = decoder.batchCost
@@ -72,28 +89,43 @@ final class UpdateQueue: @unchecked Sendable {
 
   private func update(of indices: [Int]) -> Update {
     let records = indices.map(samples)
-    let shares = settings.sharesPrefixes
-    let groups = groups(records, sharesPrefixes: shares)
-    let batches = groups.map { group in
-      Packer.pack(group.map { records[$0] }, sharesPrefixes: shares, shortLength: shortLength)
+    var (shares, number) = ([Share](), 0)
+    for (share, groups) in groups(records).enumerated() {
+      if ownShares.contains(share) {
+        shares.append(
+          Share(
+            number: share,
+            microBatches: groups.enumerated().map { microBatch(number + $0, $1, of: records, indices) }))
+      }
+      number += groups.count
     }
     return Update(
       records: indices, tokens: records.reduce(0) { $0 + $1.tokens.count },
-      supervised: records.reduce(0) { $0 + $1.supervisedCount },
-      batches: batches,
-      trunks: trunk.map { trunk in
-        zip(batches, groups).map { batch, group in
-          trunk.stream(batch, samples: group.map { records[$0] }, records: group.map { indices[$0] })
-        }
-      } ?? [])
+      supervised: records.reduce(0) { $0 + $1.supervisedCount }, shares: shares)
   }
 
-  /// The plain engine takes one sequence at a time.
-  private func groups(_ records: [Sample], sharesPrefixes: Bool) -> [[Int]] {
-    if settings.engine == .plain { return records.indices.map { [$0] } }
-    return Packer.microBatches(
-      records, count: settings.gradientAccumulation, sharesPrefixes: sharesPrefixes, cost: cost,
-      joinedRows: settings.joinedRows ?? 0)
+  private func microBatch(_ number: Int, _ group: [Int], of records: [Sample], _ indices: [Int]) -> MicroBatch {
+    let samples = group.map { records[$0] }
+    let batch = Packer.pack(samples, sharesPrefixes: settings.sharesPrefixes, shortLength: shortLength)
+    return MicroBatch(
+      number: number, batch: batch,
+      trunk: trunk.map { $0.stream(batch, samples: samples, records: group.map { indices[$0] }) })
+  }
+
+  /// Records of each micro-batch of each share.
+  private func groups(_ records: [Sample]) -> [[[Int]]] {
+    let shares = Packer.shares(
+      records, count: settings.shareCount, sharesPrefixes: settings.sharesPrefixes, cost: cost)
+    // As many micro-batches in all, rounded up.
+    let count = (settings.gradientAccumulation + shares.count - 1) / shares.count
+    return shares.map { share in
+      // The plain engine takes one sequence at a time.
+      if settings.engine == .plain { return share.map { [$0] } }
+      return Packer.microBatches(
+        share.map { records[$0] }, count: count, sharesPrefixes: settings.sharesPrefixes, cost: cost,
+        joinedRows: settings.joinedRows ?? 0
+      ).map { $0.map { share[$0] } }
+    }
   }
 }
 

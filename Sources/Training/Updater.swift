@@ -1,26 +1,40 @@
 import Core
+import Dispatch
+import Distributing
 import Kernels
 import Models
 
 /// What a trainer and a range test have in common: batches → gradients → AdamW, one update at a time.
 ///
-/// An update is a function of the settings, its number, its rate and what the updates before it left.
+/// An update is a function of the settings, its number, its rate and what the updates before it left. In a group of ranks each
+/// computes its shares of the update; what comes of it is the same everywhere.
 final class Updater {
   let pass: TrainingPass
   let optimizer: OptimizerState
   private let updates: UpdateQueue
   private let settings: TrainingSettings
   private let profiler: Profiler?
+  private let sums: ShareSums
+  private let ranks: RankedUpdates?
+  /// Held while parameters and moments change, by whoever makes updates; nil where nobody else looks at them.
+  var turn: DispatchSemaphore?
 
-  init(_ parts: TrainingParts, settings: TrainingSettings, profiler: Profiler? = nil) {
+  init(_ parts: TrainingParts, settings: TrainingSettings, group: RankGroup? = nil, profiler: Profiler? = nil) {
+    let compute = Compute(engine: settings.engine, threads: settings.threads, profiler: profiler)
+    let tree = ShareTree(shares: settings.shareCount)
     pass = TrainingPass(
-      parts.decoder, parts.trained, Compute(engine: settings.engine, threads: settings.threads, profiler: profiler),
+      parts.decoder, parts.trained, compute,
       recomputed: settings.recomputedBlocks(of: parts.decoder.configuration.layers), dropout: settings.dropout,
       memory: parts.memory)
-    optimizer = OptimizerState(
+    let optimizer = OptimizerState(
       settings.optimizer, parts.trained.tensors, decaysMatricesOnly: settings.method.decaysMatricesOnly)
+    self.optimizer = optimizer
+    sums = ShareSums(tree, count: parts.trained.count)
+    let ranks = group.map { RankedUpdates($0, tree, optimizer, dividesMoments: settings.lora == nil, compute) }
+    self.ranks = ranks
     updates = UpdateQueue(
-      settings, count: parts.count, for: parts.decoder, trunk: parts.trunk, samples: parts.samples)
+      settings, count: parts.count, for: parts.decoder, trunk: parts.trunk, ownShares: ranks?.ownShares,
+      samples: parts.samples)
     self.settings = settings
     self.profiler = profiler
   }
@@ -31,43 +45,88 @@ final class Updater {
     var metric: TrainMetric
     /// Numbers of the training records it was taken over.
     var records: [Int]
+    /// Whether any rank was asked to stop.
+    var isToStop = false
     /// Whether loss and gradient are finite; if not, no parameter has changed.
     var isFinite: Bool { metric.loss.isFinite && metric.grad_norm.isFinite }
   }
 
-  /// The 0-based update `step` with the learning rate `rate`.
-  func callAsFunction(_ step: Int, rate: Double) -> Result {
+  /// The 0-based update `step` with the learning rate `rate`. `isToStop` is what this process tells the others of itself. Throws
+  /// only in a group, where that ends.
+  func callAsFunction(_ step: Int, rate: Double, isToStop: () -> Bool = { false }) throws -> Result {
     let timing = profiler?.time(.batches)
     let update = updates.take(step)
     timing?.end()
-    let scale = 1 / Float(max(1, update.supervised))
-    pass.clearGradients()
-    var totals = CrossEntropy.Totals()
-    for (index, batch) in update.batches.enumerated() {
-      // A stream for each micro-batch of each update.
-      let stream = UInt64(step) << 20 | UInt64(index)
-      var generator = SeededGenerator(seed: settings.seed ^ 0x6472_6f70, stream: stream)
-      totals += pass.accumulate(
-        batch, scale: scale, dropoutSeed: generator.next(),
-        trunk: update.trunks.isEmpty ? nil : update.trunks[index])
-    }
+    turn?.signal()
+    // Whatever comes of it, the turn is taken back.
+    let outcome = Swift.Result { try shareOut(gradients(of: update, step), isToStop()) }
+    turn?.wait()
+    let (totals, isToStop) = try outcome.get()
     let loss = totals.loss / max(1, totals.weight)
-    let norm = loss.isFinite ? updateParameters(step, rate) : .nan
+    let norm = loss.isFinite ? try updateParameters(step, rate) : .nan
     return Result(
       metric: TrainMetric(
         step: step + 1, loss: loss, accuracy: totals.correct / max(1, totals.weight), lr: rate, grad_norm: norm,
         tokens: update.tokens, supervised_tokens: update.supervised, seconds: 0, elapsed: 0, tokens_per_second: 0),
-      records: update.records)
+      records: update.records, isToStop: isToStop)
+  }
+
+  /// Of this process's shares; their gradients are in `sums` then.
+  private func gradients(of update: UpdateQueue.Update, _ step: Int) -> [CrossEntropy.Totals] {
+    let scale = 1 / Float(max(1, update.supervised))
+    sums.clear()
+    return update.shares.map { share in
+      pass.clearGradients()
+      var totals = CrossEntropy.Totals()
+      for microBatch in share.microBatches {
+        // A stream for each micro-batch of each update.
+        let stream = UInt64(step) << 20 | UInt64(microBatch.number)
+        var generator = SeededGenerator(seed: settings.seed ^ 0x6472_6f70, stream: stream)
+        totals += pass.accumulate(
+          microBatch.batch, scale: scale, dropoutSeed: generator.next(), trunk: microBatch.trunk)
+      }
+      sums.add(
+        share.number, pass.gradients.pointer, isLast: share.number == update.shares.last?.number, pass.compute)
+      return totals
+    }
+  }
+
+  /// Over the shares of all ranks.
+  private func shareOut(
+    _ totals: [CrossEntropy.Totals], _ isToStop: Bool
+  ) throws -> (totals: CrossEntropy.Totals, isToStop: Bool) {
+    let timing = profiler?.time(.exchange)
+    defer { timing?.end() }
+    let (all, isToStop) = try ranks?.exchange(totals, isToStop) ?? (totals, isToStop)
+    return (all.reduce(into: CrossEntropy.Totals()) { $0 += $1 }, isToStop)
   }
 
   /// Returns the gradient's norm.
-  private func updateParameters(_ step: Int, _ rate: Double) -> Double {
+  private func updateParameters(_ step: Int, _ rate: Double) throws -> Double {
+    let (parameters, gradients) = (pass.trained.parameters.pointer, pass.gradients.pointer)
+    if let ranks {
+      let timing = profiler?.time(.exchange)
+      defer { timing?.end() }
+      try ranks.sum(sums.parts, into: gradients)
+    }
     let timing = profiler?.time(.optimizer)
     defer { timing?.end() }
-    return optimizer.update(
-      pass.trained.parameters.pointer, gradients: pass.gradients.pointer, settings: settings, learningRate: rate,
-      step: step + 1, pass.compute)
+    let norm =
+      try ranks?.norm(gradients)
+      ?? Elementwise.sumOfSquares(Floats(gradients), count: optimizer.count, pass.compute).squareRoot()
+    guard norm.isFinite else { return norm }
+    optimizer.update(
+      parameters, gradients: Floats(gradients), norm: norm, settings: settings, learningRate: rate, step: step + 1,
+      stretch: ranks?.ownStretch, pass.compute)
+    try ranks?.gather(parameters: parameters)
+    return norm
   }
+
+  /// Rank 0 gets the moments that others have.
+  func gatherMoments() throws { try ranks?.gatherMoments() }
+
+  /// Every rank gets parameters and moments of rank 0.
+  func broadcast() throws { try ranks?.broadcast(pass.trained.parameters.pointer) }
 }
 
 /// What is trained, and on what.

@@ -50,6 +50,7 @@ struct Failure {
             code: code, message: error.message, file: error.file, line: error.line, advice: error.advice)))
     }
     fflush(nil)
+    Ranks.end(code: code)
     Glibc.exit(code)
   }
 }

@@ -36,6 +36,13 @@ enum Interrupt {
   /// Whether Ctrl-C was pressed since this was last asked.
   static func takeNoted() -> Bool { noted.exchange(false, ordering: .relaxed) }
 
+  private static let continued = Atomic<Bool>(false)
+
+  /// From now on SIGCONT is noted: Open MPI's `mpirun` sends it a second before it asks a process to stop.
+  static func notesContinuing() { signal(SIGCONT) { _ in Interrupt.continued.store(true, ordering: .relaxed) } }
+
+  static var wasContinued: Bool { continued.load(ordering: .relaxed) }
+
   static func stopsOrderly() {
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in

@@ -49,11 +49,13 @@ package struct SFT: ParsableCommand {
     let typed = TypedArguments(arguments())
     do {
       try typed.checkVerb()
+      try Ranks.join(typed)
       let asked = try typed.withSettings()
       GivenSettings.current = asked.settings
       var command = try parseAsRoot(asked.arguments)
       if let shown = asked.shown { print(shown, terminator: "") } else { try command.run() }
       try Terminal.finish()
+      Ranks.end(code: 0)
     } catch {
       // Help, the version and the scripts for completion are no failures.
       if !(error is SFTError), exitCode(for: error) == .success { exit(withError: error) }

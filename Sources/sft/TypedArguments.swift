@@ -29,6 +29,12 @@ package struct TypedArguments {
   /// Whether errors, too, are wanted as a value on standard output.
   var wantsJSON: Bool { arguments.prefix { $0 != "--" }.contains("--json") }
 
+  /// Whether help or the version is wanted, which is the same wherever it is asked.
+  var asksForHelp: Bool {
+    arguments.first == "help" || !Set(arguments.prefix { $0 != "--" }).isDisjoint(with: ["--help", "-h", "--version"])
+      || arguments.contains("--print-config")
+  }
+
   /// "sft", "sft inspect data": the command as far as there is one of that name.
   var commandName: String { resolve().names.joined(separator: " ") }
 

@@ -26,7 +26,7 @@ enum Layers {
     "Packing": [], "SampleEncoding": ["Templating", "Tokenizing"], "Artifacts": ["CZstd"], "Weights": ["GGUF", "Hub"],
     "Kernels": ["CKernels", "COpenBLAS"],
     "Quantizing": ["Kernels", "Weights"], "Models": ["Kernels", "Quantizing", "Weights"],
-    "Training": ["Kernels", "Models", "Packing"],
+    "Distributing": ["CRankEngine"], "Training": ["Distributing", "Kernels", "Models", "Packing"],
     "Generating": ["Kernels", "Models", "Tokenizing"],
     "Evaluating": ["Generating", "Kernels", "Models", "Packing"],
     "Exporting": ["GGUF", "Models", "ONNX", "Quantizing", "Weights"], "Reporting": [], "Judging": ["HTTP"],
@@ -34,7 +34,8 @@ enum Layers {
     "make-world": ["SmallWorld"], "Embedded": ["CEmbedded"],
     // The program: verbs, flags and what people see. Stages are the pipeline's to open and run.
     "sft": [
-      "CProcess", "Pipeline", "Auditing", "Evaluating", "Exporting", "Generating", "Hub", "Kernels", "Loading",
+      "CProcess", "Pipeline", "Auditing", "Distributing", "Evaluating", "Exporting", "Generating", "Hub", "Kernels",
+      "Loading",
       "Models",
       "Quantizing", "Reporting", "SampleEncoding", "Serving", "Templating", "Tokenizing", "Training", "Weights",
       "Artifacts",
@@ -45,7 +46,8 @@ enum Layers {
   static let special: [String: Set<String>] = [
     "Core": [], "Files": ["Core", "CProcess"], "JSON": ["Core", "Files", "CJSON"], "CKernels": [], "CJSON": [],
     "COpenBLAS": [],
-    "CZlib": [], "CZstd": [], "CEmbedded": [], "CProcess": [],
+    "CZlib": [], "CZstd": [], "CEmbedded": [], "CProcess": [], "CMPI": [],
+    "CRankEngine": [], "MPIEngine": ["CMPI", "CRankEngine"],
   ]
 
   /// Every breach, in words, sorted; none where all is well.

@@ -100,10 +100,12 @@ struct Bench {
     let trainer = Trainer(
       TrainingParts(
         try weights?.decoder() ?? decoder, trained, count: samples.count, samples: { [samples] in samples[$0] }),
-      settings: settings, run: folder,
-      identity: RunIdentity(baseModel: "random", baseDigest: Digest(of: "random"), modelFolder: modelFolder),
-      saveEvery: saveEvery,
-      keptCheckpoints: keptCheckpoints, hooks: hooks)
+      settings: settings,
+      record: TrainingRecord(
+        run: folder,
+        identity: RunIdentity(baseModel: "random", baseDigest: Digest(of: "random"), modelFolder: modelFolder),
+        keptCheckpoints: keptCheckpoints),
+      saveEvery: saveEvery, hooks: hooks)
     try createDirectory(folder.path)
     if resume { _ = try trainer.resume() }
     return try trainer.train()

@@ -95,14 +95,24 @@ public enum Elementwise {
 
   /// Σ x², in double: the sums of pieces of a fixed length, added in order, so that threads change nothing.
   public static func sumOfSquares(_ x: Floats, count: Int, _ compute: Compute) -> Double {
-    let piece = 1 << 16
-    let pieces = (count + piece - 1) / piece
-    return withUnsafeTemporaryAllocation(of: Double.self, capacity: pieces) { sums in
+    sumsOfSquares(x, count: count, pieces: 0..<squarePieces(count), compute).reduce(0, +)
+  }
+
+  /// Elements of the pieces in which squares are summed.
+  public static let squarePiece = 1 << 16
+
+  /// How many pieces `count` elements have.
+  public static func squarePieces(_ count: Int) -> Int { (count + squarePiece - 1) / squarePiece }
+
+  /// Σ x² of each of some pieces of the `count` elements: what `sumOfSquares` adds.
+  public static func sumsOfSquares(_ x: Floats, count: Int, pieces: Range<Int>, _ compute: Compute) -> [Double] {
+    [Double](unsafeUninitializedCapacity: pieces.count) { sums, initialized in
       nonisolated(unsafe) let (x, sums) = (x, sums)
-      parallelFor(pieces, threads: compute.threads) { index in
-        sums[index] = sumOfSquares(x + index * piece, count: min(piece, count - index * piece))
+      parallelFor(pieces.count, threads: compute.threads) { index in
+        let first = (pieces.lowerBound + index) * squarePiece
+        sums.initializeElement(at: index, to: sumOfSquares(x + first, count: min(squarePiece, count - first)))
       }
-      return sums.reduce(0, +)
+      initialized = pieces.count
     }
   }
 

@@ -26,6 +26,8 @@ public enum ProfiledOperation: String, Sendable, Codable, CaseIterable {
   /// Computing what the frozen layers below the adapters give, once for all records.
   case trunk
   case optimizer
+  /// Sending gradients to other processes, and waiting for theirs.
+  case exchange
   /// Waiting for the next batch.
   case batches
   case validation

@@ -94,7 +94,7 @@ public struct LearningRateFinder {
       memory: PassMemory.forTraining(
         start.settings, adapter: start.trained.adapter != nil, quantized: decoder.isQuantized,
         blocks: decoder.configuration.layers))
-    let test = RangeTest(parts, settings: start.settings, range: range, progress: progress)
+    let test = try RangeTest(parts, settings: start.settings, range: range, progress: progress)
     if test.failure != nil { try start.base.checkpoint.checkFinite() }
     return RangeReport(settings, test)
   }

@@ -142,7 +142,8 @@ public struct PretrainRun: RunSource {
       identity: RunIdentity(
         baseModel: configuration.model, baseDigest: configuration.baseDigest, modelFolder: blueprint,
         tokenizerFiles: try Tokenizer.files(in: blueprint).map { blueprint + "/" + $0 }),
-      data: trainingData(windows), shouldStop: shouldStop, event: event, profile: options.profile)
+      data: trainingData(windows), shouldStop: shouldStop, event: event, profile: options.profile,
+      ranks: options.ranks.map { JobRanks($0, workspace, threads: options.threads) })
   }
 
   private func trainingData(_ windows: Windows) -> TrainingData {
@@ -161,6 +162,12 @@ public struct PretrainRun: RunSource {
     let (model, tokenizer, windows) = try open(recorded)
     try announce(Planner.Run(configuration), folder.name, model, windows)
     return try job(folder, configuration, TrainableWeights(model), tokenizer, windows)
+  }
+
+  /// A recorded run, of which nobody is told anything.
+  func work(_ recorded: RecordedRun) throws -> TrainingJob {
+    let (model, tokenizer, windows) = try open(recorded)
+    return try job(recorded.folder, recorded.configuration, TrainableWeights(model), tokenizer, windows)
   }
 
   /// What a run is made from, as its folder and its configuration have it. Throws what is gone or has changed.

@@ -9,12 +9,19 @@ extension TrainRun {
   func job(_ recorded: RecordedRun) throws -> TrainingJob {
     let (folder, configuration) = (recorded.folder, recorded.configuration)
     try announce(plan(configuration))
-    let (data, base) = try open(configuration, folder.name)
     if configuration.settings.initialAdapter != nil, try folder.checkpointSteps().isEmpty {
       throw SFTError(
         .notFound, "run \(folder.name) started from another adapter and has no checkpoint to go on from",
         advice: "Start a new run with \(OptionName.initAdapter)")
     }
+    return try work(recorded)
+  }
+
+  /// The training of a recorded run; values that it began with, where they were read, are for a checkpoint to bring, or for
+  /// another process.
+  func work(_ recorded: RecordedRun) throws -> TrainingJob {
+    let (folder, configuration) = (recorded.folder, recorded.configuration)
+    let (data, base) = try open(configuration, folder.name)
     if let lora = configuration.settings.lora {
       let adapter = try freshAdapter(lora, configuration.settings.seed, base)
       return try job(folder, configuration, data, base, base.decoder, .adapter(adapter))

@@ -134,7 +134,8 @@ public struct TrainRun: RunSource {
         tokenizerFiles: try base.tokenizerFiles),
       data: trainingData(data, base.tokenizer), shouldStop: shouldStop, event: event, profile: options.profile,
       checkModel: { try base.checkpoint.checkFinite() },
-      trunk: { profiler in try trunk(folder, configuration, data, base, profiler) })
+      trunk: { profiler in try trunk(folder, configuration, data, base, profiler) },
+      ranks: options.ranks.map { JobRanks($0, workspace, threads: options.threads) })
   }
 
   func trainingData(_ data: PreparedData, _ tokenizer: Tokenizer) -> TrainingData {

@@ -1,4 +1,5 @@
 import Core
+import Distributing
 import Evaluating
 import Files
 import FoundationEssentials
@@ -72,28 +73,26 @@ struct TrainingJob {
   var checkModel: () throws -> Void = {}
   /// Gives what is stored of the frozen blocks, if anything is; making it counts as the profiler's time.
   var trunk: (Profiler?) throws -> TrunkOutputs? = { _ in nil }
+  /// The processes that train with this one, which leads them; nil for none.
+  var ranks: JobRanks?
 
   func callAsFunction(isResuming: Bool) throws -> TrainingOutcome {
     let settings = configuration.settings
-    // Training and validation take turns.
-    let memory = PassMemory.forTraining(
-      settings, adapter: trained.adapter != nil, quantized: decoder.isQuantized,
-      blocks: decoder.configuration.layers)
-    let compute = Compute(engine: settings.engine, threads: settings.threads)
     var tensorboard: TensorBoardLog?
-    let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
     let profiler = profile ? RunProfiler(threads: settings.threads) : nil
-    let trainer = Trainer(
-      TrainingParts(
-        decoder, trained, count: data.count, samples: data.sample, memory: memory,
-        trunk: try trunk(profiler?.profiler)),
-      settings: settings, run: folder, identity: identity, saveEvery: configuration.saveEvery,
-      keptCheckpoints: configuration.keepCheckpoints,
-      hooks: hooks(inference) {
-        event(.metric($0))
-        try tensorboard?.write($0)
-      },
-      profiler: profiler?.profiler)
+    let trunk = try trunk(profiler?.profiler)
+    // What the others open too, such as quantised weights, is there by now.
+    if let ranks {
+      try ranks.begin(folder, configuration)
+      event(.note(ranks.session.words(settings)))
+    }
+    let trainer = trainer(
+      trunk, TrainingRecord(run: folder, identity: identity, keptCheckpoints: configuration.keepCheckpoints),
+      ranks?.session.group, profiler?.profiler
+    ) {
+      event(.metric($0))
+      try tensorboard?.write($0)
+    }
     let firstStep = isResuming ? try resume(trainer) : 0
     event(.started(folder, configuration, firstStep: firstStep))
     if settings.validations > 0 {
@@ -101,6 +100,8 @@ struct TrainingJob {
       event(.validations(ValidationForecast(settings, cost, records: data.validationCount)))
     }
     for remark in settings.remarks(cores: Compute.availableThreads) { event(.note(remark)) }
+    let earlySaving = ranks?.session.saveAtOnce(trainer)
+    defer { earlySaving?.end() }
     let outcome = try recordingFailure(after: firstStep) {
       tensorboard = try configuration.tensorboard.map {
         try TensorBoardLog($0, run: folder, configuration, firstStep: firstStep) { event(.note($0)) }
@@ -120,6 +121,33 @@ struct TrainingJob {
     return outcome
   }
 
+  /// Does its part of what rank 0 of a group trains.
+  func work(_ group: RankGroup) throws {
+    let trainer = trainer(try trunk(nil), nil, group, nil) { _ in }
+    do { _ = try trainer.train() } catch let error as SFTError {
+      // Where losses are not finite, rank 0 finds the same, and says so.
+      guard divergence.step != nil else { throw error }
+    }
+  }
+
+  private func trainer(
+    _ trunk: TrunkOutputs?, _ record: TrainingRecord?, _ group: RankGroup?, _ profiler: Profiler?,
+    report: @escaping (Metric) throws -> Void
+  ) -> Trainer {
+    let settings = configuration.settings
+    // Training and validation take turns.
+    let memory = PassMemory.forTraining(
+      settings, adapter: trained.adapter != nil, quantized: decoder.isQuantized,
+      blocks: decoder.configuration.layers)
+    let compute = Compute(engine: settings.engine, threads: settings.threads)
+    let inference = InferencePass(decoder, trained.adapter, compute, memory: memory)
+    return Trainer(
+      TrainingParts(
+        decoder, trained, count: data.count, samples: data.sample, memory: memory, trunk: trunk),
+      settings: settings, record: record, saveEvery: configuration.saveEvery,
+      hooks: hooks(inference, group, report: report), group: group, profiler: profiler)
+  }
+
   /// Leaves word in the run's folder where the training fails.
   private func recordingFailure(
     after firstStep: Int, _ train: () throws -> TrainingOutcome
@@ -137,7 +165,9 @@ struct TrainingJob {
     }
   }
 
-  private func hooks(_ inference: InferencePass, report: @escaping (Metric) throws -> Void) -> TrainingHooks {
+  private func hooks(
+    _ inference: InferencePass, _ group: RankGroup?, report: @escaping (Metric) throws -> Void
+  ) -> TrainingHooks {
     var hooks = TrainingHooks(
       describeRecord: data.place, report: report, notice: { event(.note($0)) },
       checkModel: checkModel,
@@ -150,11 +180,14 @@ struct TrainingJob {
       hooks.validate = {
         let result = try tokenMeans(
           inference, count: indices.count, tokenBudget: configuration.settings.validationBudget,
+          share: group.map { EvaluationShare($0) },
           progress: { event(.validating(done: $0, of: indices.count)) },
           samples: { data.validationSample(indices[$0]) })
         return (result.loss, result.accuracy)
       }
-      if configuration.settings.sampleLimit > 0 { hooks.sample = { try sampleText(inference) } }
+      if configuration.settings.sampleLimit > 0, group?.isLeader ?? true {
+        hooks.sample = { try sampleText(inference) }
+      }
     }
     return hooks
   }

@@ -26,6 +26,8 @@ struct OptimizationFlags: ParsableArguments {
 
   @Option(.gradientAccumulation) var gradientAccumulation: Int?
 
+  @Option(.shares) var shares: Int?
+
   @Option(.optimizer) var optimizer: Optimizer?
 
   @Option(.betas) var betas: String?
@@ -62,6 +64,7 @@ struct OptimizationFlags: ParsableArguments {
     options.batchSize = batchSize
     options.batchTokens = batchTokens
     options.gradientAccumulation = gradientAccumulation
+    options.shares = shares
     options.optimizer = optimizer
     options.betas = try parsedBetas()
     options.weightDecay = weightDecay

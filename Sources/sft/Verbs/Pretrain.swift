@@ -88,6 +88,7 @@ struct Pretrain: ParsableCommand {
     try training.apply(to: &options)
     options.ignoresMemory = memory.noMemoryCheck
     options.typedSettings = GivenSettings.current
+    options.ranks = Ranks.session
     return try options.checked()
   }
 

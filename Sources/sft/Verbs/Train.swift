@@ -45,6 +45,7 @@ struct Train: ParsableCommand {
     try training.apply(to: &options)
     options.ignoresMemory = memory.noMemoryCheck
     options.typedSettings = GivenSettings.current
+    options.ranks = Ranks.session
     return try options.checked()
   }
 

@@ -77,6 +77,14 @@ extension RunOption {
     shown: [("settings.gradientAccumulation", "batches of an update")],
     recorded: { $0.settings.gradientAccumulation })
 
+  public static let shares = RunOption(
+    .shares, "N",
+    """
+    Divide an update's records into so many shares, whose gradients are summed in a fixed order: the same bits in one process \
+    as in up to so many that MPI starts (default: one a process).
+    """, given: \.shares, bounds: .whole(1...1024), role: .computing,
+    shown: [("settings.shares", "shares of an update")], recorded: { $0.settings.shareCount })
+
   public static let optimizer = RunOption(
     .optimizer, "NAME", "adamw8bit keeps its moments in 8 bits, as bitsandbytes does (default: adamw).",
     given: \.optimizer, role: .update, shown: [("settings.optimizer", "optimizer")],
@@ -114,6 +122,7 @@ extension RunOption {
 
   static let ofLearning = [
     learningRate, scheduler, minimumRate, warmupSteps, epochs, maxSteps, batchSize, batchTokens, gradientAccumulation,
+    shares,
     optimizer, betas, weightDecay, maxGradientNorm, baseDropout, noShuffle, seed,
   ]
 }

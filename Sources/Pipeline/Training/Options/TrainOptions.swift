@@ -30,6 +30,8 @@ public struct TrainOptions: Sendable {
   public var batchSize: Int?
   public var batchTokens: Int?
   public var gradientAccumulation: Int?
+  /// Shares of an update; nil for one, or one a rank.
+  public var shares: Int?
   public var learningRate: Double?
   public var scheduler: Schedule.Kind?
   public var minimumRate: Double?
@@ -62,6 +64,8 @@ public struct TrainOptions: Sendable {
   public var profile = false
   /// Folder for TensorBoard's event files, in which the run has one of its own.
   public var tensorboard: String?
+  /// The processes that train together; nil for this one alone.
+  public var ranks: RankSession?
 
   public init() {}
 }
@@ -105,6 +109,8 @@ extension TrainOptions {
       gradientCheckpointing: gradientCheckpointing ?? false, optimizer: optimizer ?? .adamw, method: method,
       dropout: baseDropout.flatMap { $0 > 0 ? $0 : nil }, batchTokens: batchTokens)
     settings.checkpointedLayers = checkpointedLayers
+    let shares = shares ?? ranks?.group.count ?? 1
+    settings.shares = shares > 1 ? shares : nil
     if accumulation > 1, settings.engine == .auto { settings.joinedRows = Self.joinedRows }
     // An update keeps more of as many rows than a validation takes for them.
     let expected = Double(batchTokens ?? 0) + Double(batch) * meanTokens

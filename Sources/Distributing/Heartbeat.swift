@@ -1,0 +1,174 @@
+import Core
+import Glibc
+import Synchronization
+
+/// Signs of life between the ranks, and the news that end a group.
+///
+/// Every rank sends one to the next in the ring twice a second, from a thread of its own, and misses the one before it when
+/// none has come for some seconds.
+final class Heartbeat: Sendable {
+  private struct State {
+    var lastHeard = ContinuousClock.now
+    var isStopped = false
+    var failure: SFTError?
+    var hasEnded = false
+    var farewells: Set<Int> = []
+    /// What is being sent, with the request; kept until it is.
+    var sending: [(bytes: UnsafeMutableRawBufferPointer, request: Int32)] = []
+  }
+
+  private static let interval: useconds_t = 500_000
+  private let engine: RankEngine
+  private let rank: Int
+  private let count: Int
+  private let patience: Duration
+  private let state = Mutex(State())
+  /// Held while the thread is at work.
+  private let running = Mutex<Void>(())
+
+  init(_ engine: RankEngine, rank: Int, count: Int, patience: Duration) {
+    (self.engine, self.rank, self.count, self.patience) = (engine, rank, count, patience)
+  }
+
+  private var before: Int { (rank + count - 1) % count }
+  private var after: Int { (rank + 1) % count }
+
+  /// `lost` is called with the number of a rank that is missed.
+  func start(lost: @escaping @Sendable (Int) -> Void) {
+    guard count > 1 else { return }
+    state.withLock { $0.lastHeard = .now }
+    let reason = startThread { self.run(lost) }
+    if reason != 0 { Shortage.ofThreads(reason) }
+  }
+
+  private func run(_ lost: @Sendable (Int) -> Void) {
+    while true {
+      let (isStopped, isMissed): (Bool, Bool) = running.withLock { _ in
+        if state.withLock(\.isStopped) { return (true, false) }
+        send([], to: after, .heartbeat)
+        // What fails here fails where values are waited for.
+        try? look()
+        return (false, state.withLock { .now - $0.lastHeard > patience })
+      }
+      if isStopped { return }
+      if isMissed { return lost(before) }
+      usleep(Self.interval)
+    }
+  }
+
+  /// Takes up the news that have come. Throws what ends the group.
+  func check() throws {
+    try look()
+    if let failure = state.withLock(\.failure) { throw failure }
+    if state.withLock(\.hasEnded) { throw RanksEnded() }
+  }
+
+  private func look() throws {
+    while let (rank, size) = try engine.arrived(.heartbeat) {
+      _ = try read(size, from: rank, .heartbeat)
+      if rank == before { state.withLock { $0.lastHeard = .now } }
+    }
+    while let (rank, size) = try engine.arrived(.control) {
+      let control = Control(try read(size, from: rank, .control))
+      state.withLock { state in
+        switch control {
+        case .end: state.hasEnded = true
+        case .farewell: state.farewells.insert(rank)
+        case .failed(let error): if state.failure == nil { state.failure = error }
+        }
+      }
+    }
+  }
+
+  /// A message that has arrived whole, or nearly so.
+  private func read(_ size: Int, from rank: Int, _ tag: MessageTag) throws -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: size)
+    try bytes.withUnsafeMutableBytes { bytes in
+      let request = try engine.receive(bytes, from: rank, tag)
+      while try !engine.isDone(request) { sched_yield() }
+    }
+    return bytes
+  }
+
+  func send(control: Control, to rank: Int) { send(control.bytes, to: rank, .control) }
+
+  /// Sends without waiting; a sign of life only where the last ones are on their way.
+  private func send(_ message: [UInt8], to rank: Int, _ tag: MessageTag) {
+    state.withLock { state in
+      forgetSent(&state)
+      guard tag != .heartbeat || state.sending.count < 16 else { return }
+      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: message.count, alignment: 1)
+      bytes.copyBytes(from: message)
+      guard let request = try? engine.send(UnsafeRawBufferPointer(bytes), to: rank, tag) else {
+        return bytes.deallocate()
+      }
+      state.sending.append((bytes, request))
+    }
+  }
+
+  private func forgetSent(_ state: inout State) {
+    state.sending.removeAll { sent in
+      guard let isDone = try? engine.isDone(sent.request), isDone else { return false }
+      sent.bytes.deallocate()
+      return true
+    }
+  }
+
+  /// Whether all these ranks have said farewell in time.
+  func waitForFarewells(from ranks: Set<Int>, _ limit: Duration) -> Bool {
+    let end = ContinuousClock.now + limit
+    while .now < end {
+      try? look()
+      if state.withLock({ $0.farewells.isSuperset(of: ranks) }) { return true }
+      usleep(1_000)
+    }
+    return false
+  }
+
+  /// Waits until what was sent is sent, and the thread is at its end.
+  func stop() {
+    for _ in 0..<2_000 {
+      let isSent = state.withLock { state in
+        forgetSent(&state)
+        return state.sending.isEmpty
+      }
+      if isSent { break }
+      usleep(1_000)
+    }
+    running.withLock { _ in state.withLock { $0.isStopped = true } }
+  }
+}
+
+/// News that end a group.
+enum Control {
+  case end
+  case farewell
+  case failed(SFTError)
+
+  /// The kind's exit code, 0 for an end and 1 for a farewell, and a failure's message, file and advice, set apart by zeros.
+  var bytes: [UInt8] {
+    switch self {
+    case .end: [0]
+    case .farewell: [1]
+    case .failed(let error):
+      [UInt8(truncatingIfNeeded: error.kind.rawValue)]
+        + [error.message, error.file ?? "", error.advice ?? ""].map { Array($0.utf8) }.joined(separator: [0])
+    }
+  }
+
+  init(_ bytes: [UInt8]) {
+    switch bytes.first {
+    case 1: self = .farewell
+    case let code? where SFTError.Kind(rawValue: Int32(code)) != nil:
+      let texts = bytes.dropFirst().split(separator: 0, omittingEmptySubsequences: false).map {
+        String(decoding: $0, as: UTF8.self)
+      }
+      func text(_ place: Int) -> String? { texts.indices.contains(place) && !texts[place].isEmpty ? texts[place] : nil }
+      self = .failed(
+        SFTError(
+          SFTError.Kind(rawValue: Int32(code)) ?? .internalError, text(0) ?? "it failed", file: text(1),
+          advice: text(2)))
+    default: self = .end
+    }
+  }
+}
