@@ -57,7 +57,7 @@ public struct Compute: Sendable {
     return copy
   }
 
-  /// Cores this process may run on: its affinity, and its control groups' CPU quota rounded up.
+  /// Physical cores this process may run on, or its control groups' CPU quota rounded up where that is less.
   public static let availableThreads = CPUAllowance.current.threads
 
   /// Gives memory that was freed back to the system: worth it after something large was parsed.

@@ -243,10 +243,22 @@ import TestSupport
       let cores = try #require(report["cores"]?.int)
       let affinity = try #require(report["affinity"]?.int)
       #expect((1...cores).contains(affinity))
+      let physical = try #require(report["affinity_physical_cores"]?.int)
+      #expect((1...affinity).contains(physical) && physical <= report["physical_cores"]?.int ?? 0)
+      let domains = try #require(report["memory_domains"]?.array)
+      #expect(domains.reduce(0) { $0 + ($1["usable_cores"]?.int ?? 0) } == physical)
+      for domain in domains {
+        #expect(domain["id"]?.int != nil && domain["cpus"]?.string?.isEmpty == false)
+        let usable = try #require(domain["usable_cores"]?.int)
+        #expect(usable >= 0 && usable <= domain["cores"]?.int ?? 0)
+        #expect((domain["memory_bytes"]?.int ?? 1) > 0)
+      }
       let remarks = (report["remarks"]?.array ?? []).compactMap(\.string)
-      let usable = min(affinity, Int((report["cpu_quota"]?.double ?? Double(affinity)).rounded(.up)))
+      let usable = min(physical, Int((report["cpu_quota"]?.double ?? Double(physical)).rounded(.up)))
       #expect(remarks.contains { $0.hasSuffix("leave --threads out for all.") } == (usable > 1))
-      #expect(try sft.succeed("doctor").output.contains("\nOpenBLAS    "))
+      let page = try sft.succeed("doctor").output
+      #expect(page.contains("\nOpenBLAS    "))
+      #expect(page.contains("\ndomains     \(domains.count) memory domain"))
       // OpenBLAS's oldest kernels, on a CPU that can do more.
       sft.environment["OPENBLAS_CORETYPE"] = "Prescott"
       let old = try sft.succeed("doctor", "--json").json()
@@ -255,7 +267,7 @@ import TestSupport
         old["linear_algebra"]?["kernels"]?.string != "portable"
       {
         #expect(
-          words.contains("OpenBLAS runs with its Prescott kernels") && words.hasSuffix("Unset OPENBLAS_CORETYPE."))
+          words.contains("OpenBLAS runs with its Prescott kernels") && words.contains("Unset OPENBLAS_CORETYPE."))
       }
     }
   }

@@ -43,13 +43,16 @@ import Testing
   }
 
   @Test func threads() {
-    func threads(_ affinity: Int, _ quota: Double?) -> Int {
-      CPUAllowance(cores: 64, affinity: affinity, quota: quota).threads
+    func threads(_ affinity: Int, _ quota: Double?, physical: Int? = nil) -> Int {
+      CPUAllowance(cores: 64, affinity: affinity, physicalCores: physical, quota: quota).threads
     }
     #expect(threads(8, nil) == 8)
     #expect(threads(8, 1.5) == 2)
     #expect(threads(1, 1.5) == 1)
     #expect(threads(8, 0.2) == 1)
+    // Hyper-threads of four cores.
+    #expect(threads(8, nil, physical: 4) == 4 && threads(8, 6, physical: 4) == 4)
+    #expect(threads(8, 3, physical: 4) == 3 && threads(2, nil, physical: 4) == 2)
     #expect(Compute.availableThreads == CPUAllowance.current.threads && Compute.availableThreads >= 1)
   }
 }

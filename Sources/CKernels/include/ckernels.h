@@ -144,8 +144,12 @@ static inline int sft_blas_reload(void) { return 0; }
 #endif
 // The x86-64 level whose kernels run: 4 (AVX-512), 3 (AVX2 and FMA), or 1; 0 elsewhere.
 int sft_cpu_level(void);
-// CPUs that this process may run on; 0 where the system does not say.
-int sft_allowed_cpus(void);
+// The numbers, ascending, of the CPUs that the calling thread may run on, as many as there is room for. Returns how many there
+// are; 0 where the system does not say.
+int sft_affinity(int *cpus, int capacity);
+// Lets every thread of this process run on those CPUs only. A thread inherits the mask of the one that starts it, so this is
+// called before there are others: those that are there already are set one by one, which is no one step. Returns 0 or errno.
+int sft_set_affinity(const int *cpus, int count);
 // Gives the free memory of the heap back to the system.
 void sft_trim_heap(void);
 

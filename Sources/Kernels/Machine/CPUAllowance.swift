@@ -1,28 +1,39 @@
-import CKernels
 import Glibc
 
 /// How much of the machine this process may use.
 public struct CPUAllowance: Sendable, Equatable {
-  /// Cores that are online.
+  /// Logical CPUs that are online: each hyper-thread counts.
   public var cores: Int
-  /// Cores that this process may run on.
+  /// Logical CPUs that this process may run on.
   public var affinity: Int
+  /// Physical cores that these are of: as many, where there are no hyper-threads or the system does not say.
+  public var physicalCores: Int
   /// CPU time a second that its control groups (v2 or v1) allow, in cores; nil without a limit.
   public var quota: Double?
 
-  package init(cores: Int, affinity: Int, quota: Double?) {
+  /// `physicalCores` is nil where it is not known.
+  package init(cores: Int, affinity: Int, physicalCores: Int? = nil, quota: Double?) {
     self.cores = cores
     self.affinity = affinity
+    self.physicalCores = min(affinity, physicalCores ?? affinity)
     self.quota = quota
   }
 
-  /// Threads that are worth having: no more than cores, nor than the quota rounded up.
-  public var threads: Int { max(1, min(affinity, quota.map { Int($0.rounded(.up)) } ?? affinity)) }
+  /// Threads that are worth having: no more than physical cores, whose hyper-threads share the vector units that the kernels
+  /// keep busy, nor than the quota rounded up.
+  public var threads: Int {
+    max(1, min(physicalCores, quota.map { Int(min($0.rounded(.up), 1e6)) } ?? physicalCores))
+  }
 
+  /// Worked out once, when it is first asked for.
   public static let current: CPUAllowance = {
     let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-    let allowed = Int(sft_allowed_cpus())
-    return CPUAllowance(cores: cores, affinity: allowed > 0 ? allowed : cores, quota: readQuota(root: ""))
+    let allowed = CPUSet.allowed()
+    return CPUAllowance(
+      cores: cores, affinity: allowed.isEmpty ? cores : allowed.count,
+      physicalCores: allowed.isEmpty
+        ? CPUTopology.current.physicalCores : CPUTopology.current.coreCount(in: allowed),
+      quota: readQuota(root: ""))
   }()
 
   /// The smallest limit among the process's control groups and those above them; `root` is put before the system's paths.

@@ -31,11 +31,11 @@ package struct ControlGroups: Sendable {
     self.folders = folders
   }
 
-  /// A small file of the system's, or nil.
-  package static func readText(_ path: String) -> String? {
+  /// A small file of the system's, up to `limit` bytes of it, or nil.
+  package static func readText(_ path: String, limit: Int = 1 << 14) -> String? {
     guard let file = fopen(path, "r") else { return nil }
     defer { fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: 1 << 14)
+    var bytes = [UInt8](repeating: 0, count: limit)
     let count = fread(&bytes, 1, bytes.count, file)
     return String(decoding: bytes.prefix(count), as: UTF8.self)
   }
