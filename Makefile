@@ -3,7 +3,8 @@
 #   make demo      install what is needed, build, and run the main job: prepare → train → compare
 #   make test      install what is needed, build, and run all tests
 #   make bench     speed and memory on this machine, in about three minutes; ARGS="--full --peer PYTHON" for more
-#   make build     build .build/release/sft
+#   make build     build .build/release/sft; with MPI=1 also what lets several processes train together, for the MPI that
+#                  MPICC (mpicc) compiles for
 #   make install   build one self-contained binary and put it into PREFIX/bin, with completion for bash;
 #                  PREFIX=/usr/local DESTDIR=
 #   make uninstall remove it from there
@@ -31,7 +32,7 @@ EMBEDDED_FLAGS = --epochs 3 --batch-size 4 --lr 2e-3 --min-lr 2e-5 --scheduler c
   --weight-decay 0.05 --val 0.01 --threads 2
 
 .DEFAULT_GOAL := menu
-.PHONY: menu dependencies build install uninstall standalone demo embedded-model test bench lint format clean
+.PHONY: menu dependencies mpi-dependencies mpi-library build install uninstall standalone demo embedded-model test bench lint format clean
 
 menu:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -50,8 +51,35 @@ dependencies:
 	    echo "apt-get failed: install these by hand and run this again: $(DEBIAN_PACKAGES)" >&2; exit 1; }; \
 	fi
 
-build: dependencies
+build: dependencies $(if $(MPI),mpi-dependencies)
 	$(SWIFT) build -c release --product sft
+	@$(if $(MPI),$(MAKE) --no-print-directory mpi-library TO=.build/release)
+
+# Open MPI is Debian's, unless there is an MPI already. It is asked for by name, or to be tested with where it can be had.
+MPICC ?= mpicc
+MPI_PACKAGES = libopenmpi-dev openmpi-bin
+mpi-dependencies:
+	@if ! command -v $(MPICC) >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ]; then as=; elif command -v sudo >/dev/null; then as=sudo; else as=none; fi; \
+	  if [ "$$as" != none ] && command -v apt-get >/dev/null; then \
+	    echo "Installing $(MPI_PACKAGES)"; \
+	    { $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(MPI_PACKAGES); } >/dev/null 2>&1; \
+	  fi; \
+	  command -v $(MPICC) >/dev/null || { \
+	    echo "There is no $(MPICC): install an MPI, such as Debian's $(MPI_PACKAGES), for several processes to train together." >&2; \
+	    [ -z "$(MPI)" ]; }; \
+	fi
+
+# The library that sft loads where an MPI started it, put into the folder TO: sft itself is the same with any MPI.
+mpi-library:
+	@mkdir -p .build-mpi '$(TO)'
+	@set -- $$($(MPICC) -show) && shift && compile= && link= && for flag; do case $$flag in \
+	  -l*|-L*|-Wl,*) link="$$link $$flag";; -I*|-D*) compile="$$compile $$flag";; esac; done && \
+	  printf 'Name: mpi-c\nDescription: what %s compiles for\nVersion: 1\nCflags:%s\nLibs:%s\n' \
+	    '$(MPICC)' "$$compile" "$$link" >.build-mpi/mpi-c.pc
+	PKG_CONFIG_PATH='$(CURDIR)/.build-mpi' $(SWIFT) build -c release --traits MPI --product sft-mpi \
+	  --scratch-path .build-mpi --static-swift-stdlib
+	@cp .build-mpi/release/libsft-mpi.so '$(TO)/sft-mpi.so.new' && mv '$(TO)/sft-mpi.so.new' '$(TO)/sft-mpi.so'
 
 # Everything but glibc is linked in: the linker looks first into a folder that holds nothing but static libraries, by
 # copies of the pkg-config files that name it. libgcc_s is what unwinds; its static half is called libgcc_eh.
@@ -84,6 +112,7 @@ install:
 	  exit 1; \
 	fi
 	@$(MAKE) --no-print-directory standalone
+	@$(if $(MPI),$(MAKE) --no-print-directory mpi-dependencies mpi-library TO='$(DESTDIR)$(PREFIX)/lib/sft')
 	@install -D -m 755 $(STANDALONE)/sft '$(BIN)/sft.new' && mv '$(BIN)/sft.new' '$(BIN)/sft'
 	@echo "installed $(BIN)/sft"
 	@extra() { \
@@ -95,6 +124,7 @@ install:
 
 uninstall:
 	@extra() { rm -f "$$2"; }; $(EXTRAS)
+	@rm -f '$(DESTDIR)$(PREFIX)/lib/sft/sft-mpi.so'
 	@if [ -e '$(BIN)/sft' ]; then rm '$(BIN)/sft' && echo "removed $(BIN)/sft"; else echo "there is no $(BIN)/sft"; fi
 
 demo: build
@@ -113,8 +143,9 @@ embedded-model: build
 	$(SFT) export --run embedded --dtype bfloat16 --to Sources/CEmbedded/model --overwrite --workspace $(EMBEDDED_WORKSPACE)
 	cp $(EMBEDDED_WORKSPACE)/world/*.jsonl datasets
 
-test: dependencies
+test: dependencies mpi-dependencies
 	$(SWIFT) build -c release --build-tests
+	@if command -v $(MPICC) >/dev/null; then $(MAKE) --no-print-directory mpi-library TO=.build/release; fi
 	$(SWIFT) test -c release --skip-build
 
 # What there is besides: python3 Tests/Benchmarks/bench.py --help
@@ -128,4 +159,4 @@ format:
 	$(SWIFT) format --in-place --recursive --parallel Package.swift Sources Tests
 
 clean:
-	rm -rf .build $(STANDALONE) $(DEMO_WORKSPACE) $(EMBEDDED_WORKSPACE)
+	rm -rf .build .build-mpi $(STANDALONE) $(DEMO_WORKSPACE) $(EMBEDDED_WORKSPACE)

@@ -173,6 +173,7 @@ let package = Package(
     tests("SampleEncoding", ["Core", "Files", "JSON", "SampleEncoding", "Templating", "TestSupport", "Tokenizing"]),
     tests("Auditing", ["Auditing", "Core"]),
     tests("Kernels", ["Core", "Files", "Kernels", "TestSupport"]),
+    tests("Distributing", ["Core", "Distributing"]),
     tests("Training", ["Core", "Files", "JSON", "Kernels", "Models", "TestSupport", "Training", "Weights"]),
     tests(
       "Generating",

@@ -140,13 +140,13 @@ final class Heartbeat: Sendable {
 }
 
 /// News that end a group.
-enum Control {
+package enum Control: Equatable {
   case end
   case farewell
   case failed(SFTError)
 
   /// The kind's exit code, 0 for an end and 1 for a farewell, and a failure's message, file and advice, set apart by zeros.
-  var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     switch self {
     case .end: [0]
     case .farewell: [1]
@@ -156,7 +156,7 @@ enum Control {
     }
   }
 
-  init(_ bytes: [UInt8]) {
+  package init(_ bytes: [UInt8]) {
     switch bytes.first {
     case 1: self = .farewell
     case let code? where SFTError.Kind(rawValue: Int32(code)) != nil:

@@ -1,6 +1,7 @@
 import CKernels
 import Core
 import Glibc
+import Synchronization
 
 /// Which code computes: the fast path, or the plain Swift reference that it is tested against.
 public enum Engine: String, Sendable, Codable, CaseIterable {
@@ -57,8 +58,14 @@ public struct Compute: Sendable {
     return copy
   }
 
-  /// Physical cores this process may run on, or its control groups' CPU quota rounded up where that is less.
-  public static let availableThreads = CPUAllowance.current.threads
+  /// Physical cores this process may run on; or its control groups' CPU quota rounded up, or what it was limited to, where that
+  /// is less.
+  public static var availableThreads: Int { min(CPUAllowance.current.threads, threadLimit.load(ordering: .relaxed)) }
+
+  private static let threadLimit = Atomic<Int>(.max)
+
+  /// Limits what `availableThreads` gives: where other processes compute on the same cores.
+  package static func limitThreads(_ count: Int) { threadLimit.store(max(1, count), ordering: .relaxed) }
 
   /// Gives memory that was freed back to the system: worth it after something large was parsed.
   public static func trimHeap() { sft_trim_heap() }

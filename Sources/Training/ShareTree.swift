@@ -1,10 +1,10 @@
 /// The order in which the gradients of an update's shares are summed: pairwise, halves first.
 ///
 /// It is one of the shares' number alone. Whichever process has which shares, and whoever adds, a sum has the same bits.
-struct ShareTree: Sendable {
-  let shares: Int
+package struct ShareTree: Sendable {
+  package let shares: Int
 
-  init(shares: Int) {
+  package init(shares: Int) {
     precondition(shares >= 1)
     self.shares = shares
   }
@@ -19,10 +19,10 @@ struct ShareTree: Sendable {
   }
 
   /// The shares of rank `rank` of `ranks`: runs as equal as may be, some empty where there are more ranks.
-  func range(of rank: Int, ranks: Int) -> Range<Int> { rank * shares / ranks..<(rank + 1) * shares / ranks }
+  package func range(of rank: Int, ranks: Int) -> Range<Int> { rank * shares / ranks..<(rank + 1) * shares / ranks }
 
   /// The largest sums that are made of the shares in `range` alone, in order.
-  func nodes(in range: Range<Int>) -> [Range<Int>] { Self.nodes(in: range, of: 0..<shares) }
+  package func nodes(in range: Range<Int>) -> [Range<Int>] { Self.nodes(in: range, of: 0..<shares) }
 
   private static func nodes(in range: Range<Int>, of node: Range<Int>) -> [Range<Int>] {
     if range.isEmpty || !range.overlaps(node) { return [] }
@@ -32,7 +32,7 @@ struct ShareTree: Sendable {
   }
 
   /// Whether two neighbouring sums, the second of which was made last, are the halves of one.
-  func areHalves(_ left: Range<Int>, _ right: Range<Int>) -> Bool {
+  package func areHalves(_ left: Range<Int>, _ right: Range<Int>) -> Bool {
     guard left.upperBound == right.lowerBound else { return false }
     var node = 0..<shares
     while node != left.lowerBound..<right.upperBound {
@@ -51,7 +51,7 @@ struct ShareTree: Sendable {
 
   /// Sums of all shares from the `parts` that are there, by `add`, which adds the second to the first: which part holds the
   /// result.
-  func sum<Part>(_ parts: [(range: Range<Int>, part: Part)], add: (Part, Part) -> Void) -> Part? {
+  package func sum<Part>(_ parts: [(range: Range<Int>, part: Part)], add: (Part, Part) -> Void) -> Part? {
     var stack: [(range: Range<Int>, part: Part)] = []
     for part in parts {
       stack.append(part)

@@ -43,7 +43,7 @@ enum Ranks {
         sleep(5)
         _exit(SFTError.Kind.inputOutput.rawValue)
       }
-      if group.isLeader { return lead(group) }
+      if group.isLeader { return try lead(group) }
       signal(SIGPIPE, SIG_IGN)
       RankWorker(group, begins: { Interrupt.stopsOrderly() }, isToStop: { Interrupt.requested })()
       exit(0)
@@ -52,13 +52,12 @@ enum Ranks {
     }
   }
 
-  private static func lead(_ group: RankGroup) {
+  private static func lead(_ group: RankGroup) throws {
     Interrupt.notesContinuing()
-    joined.withLock {
-      $0 = RankSession(
-        group, isEnding: { Interrupt.requested || Interrupt.wasContinued },
-        tell: { Terminal.write(Terminal.fitted($0) + "\n") })
-    }
+    let session = try RankSession(
+      group, isEnding: { Interrupt.requested || Interrupt.wasContinued },
+      tell: { Terminal.write(Terminal.fitted($0) + "\n") })
+    joined.withLock { $0 = session }
   }
 
   /// Ends the others, as this process ends with `code`.

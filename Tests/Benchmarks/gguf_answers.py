@@ -222,8 +222,8 @@ def summary(differences):
         return "nothing to compare"
     ordered = sorted(d for _, d in differences)
     near = [d for gap, d in differences if gap < NEAR]
-    return (f"median {ordered[len(ordered) // 2]:.2g}, largest {ordered[-1]:.2g} at {len(ordered)} places; "
-            f"{max(near, default=0):.2g} at the {len(near)} whose gap is below {NEAR:g}")
+    return (f"median {ordered[len(ordered) // 2]:.2g}, largest {ordered[-1]:.3g} at {len(ordered)} places; "
+            f"{max(near, default=0):.3g} at the {len(near)} whose gap is below {NEAR:g}")
 
 
 def compare(comparison, files, adapter, lora):

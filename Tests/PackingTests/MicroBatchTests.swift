@@ -109,4 +109,30 @@ import Testing
     let empty = [Sample](repeating: Sample(tokens: [7], promptCount: 1), count: 3)
     #expect(groups(empty, 2).flatMap { $0 } == [0, 1, 2])
   }
+
+  // MARK: - Shares
+
+  @Test(arguments: 0..<8 as Range<UInt64>, [true, false]) func sharesAreAllRecordsAndCostAboutTheSame(
+    _ seed: UInt64, _ prefixes: Bool
+  ) {
+    let samples = Self.samples(24, seed: seed)
+    for count in [1, 2, 3, 4, 6] {
+      let shares = Packer.shares(samples, count: count, sharesPrefixes: prefixes, cost: Self.cost)
+      #expect(shares.count == count && shares.flatMap { $0 }.sorted() == Array(0..<24))
+      #expect(shares.allSatisfy { $0 == $0.sorted() })
+      let costs = shares.map { Self.cost($0, samples, prefixes) }
+      let runs = Packer.microBatches(samples, count: count, sharesPrefixes: prefixes, cost: Self.cost)
+      // Never dearer than runs of the sorted records, and nearly level.
+      let dearest = costs.max() ?? 0
+      #expect(dearest <= (runs.map { Self.cost($0, samples, prefixes) }.max() ?? 0) + 0.1)
+      #expect(dearest < 1.25 * costs.reduce(0, +) / Double(count), "\(costs)")
+    }
+  }
+
+  @Test func thereMayBeMoreSharesThanRecords() {
+    let samples = Self.samples(2, seed: 1)
+    let shares = Packer.shares(samples, count: 4, sharesPrefixes: true, cost: Self.cost)
+    #expect(shares.count == 4 && shares.flatMap { $0 }.sorted() == [0, 1])
+    #expect(Packer.shares([], count: 2, sharesPrefixes: false, cost: Self.cost) == [[], []])
+  }
 }

@@ -84,6 +84,9 @@ final class Planner {
       TrainingPlan.Part(name: "token vectors", bytes: weights.embedding),
       TrainingPlan.Part(name: adapter == nil ? "trained weights" : "adapter", bytes: trained),
       TrainingPlan.Part(name: "gradients", bytes: trained), TrainingPlan.Part(name: "moments", bytes: moments),
+      // Kept at a time while shares are summed: one for each binary digit of their number but the first.
+      TrainingPlan.Part(
+        name: "sums of shares", bytes: trained * (Int.bitWidth - settings.shareCount.leadingZeroBitCount - 1)),
     ]
     parts += TrainingFootprint.Kind.allCases.map { TrainingPlan.Part(name: $0.rawValue, bytes: training[$0] ?? 0) }
     if settings.trunkLayer != nil {

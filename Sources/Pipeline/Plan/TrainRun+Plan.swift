@@ -79,9 +79,16 @@ extension TrainRun {
 }
 
 extension TrainingPlan {
-  /// Tells the plan, and throws `usage` where the run does not fit, unless that is insisted on.
+  /// Tells the plan, and throws `usage` where the run does not fit, unless that is insisted on. Ranks share
+  /// the work; what they send each other is not counted.
   func announce(_ options: TrainOptions, _ event: (TrainEvent) -> Void) throws {
-    event(.planned(self))
+    var shared = self
+    if let ranks = options.ranks?.group.count {
+      let workers = Double(min(ranks, options.shares ?? ranks))
+      shared.secondsPerUpdate /= workers
+      shared.seconds /= workers
+    }
+    event(.planned(shared))
     guard !fits, !options.ignoresMemory, let available = availableMemoryBytes else { return }
     let ways = suggestions.prefix(3).map { "\($0.flags) (\(byteCount($0.peakMemoryBytes)))" }
     throw SFTError(

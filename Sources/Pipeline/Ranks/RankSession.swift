@@ -13,11 +13,15 @@ public final class RankSession: Sendable {
   let isEnding: @Sendable () -> Bool
   /// Tells the user something, from any thread.
   let tell: @Sendable (String) -> Void
+  /// What the user may want to know of where the ranks compute.
+  let remarks: [String]
 
+  /// Takes this rank's place among the host's CPUs: before anything has asked how many threads there may be.
   public init(
     _ group: RankGroup, isEnding: @escaping @Sendable () -> Bool, tell: @escaping @Sendable (String) -> Void
-  ) {
+  ) throws {
     (self.group, self.isEnding, self.tell) = (group, isEnding, tell)
+    remarks = try RankPlacing.place(group)
   }
 
   /// The library of MPI: `$SFT_MPI_LIBRARY`, else `sft-mpi.so` beside the program, else in `../lib/sft`. nil where it is not

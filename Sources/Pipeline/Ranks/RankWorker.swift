@@ -20,6 +20,7 @@ public struct RankWorker {
   /// Returns once rank 0 ends the group.
   public func callAsFunction() {
     do {
+      _ = try RankPlacing.place(group)
       let inputs = TrainingInputs()
       while true {
         let command = try JSONDecoder().decode(RankCommand.self, from: Data(try group.note().note))

@@ -85,10 +85,16 @@ struct RunLauncher {
   private func resume(_ recorded: RecordedRun) throws -> (RunFolder, TrainingOutcome?) {
     try refuseOtherVerb(recorded)
     try refuseChanges(recorded.configuration, recorded.folder.name)
-    let outcome = try workspace.resume(recorded, tensorboard: options.tensorboard, event: source.event) {
-      try source.job(recorded)
+    var going = recorded
+    // What a rank has of its host says nothing of what this process has, or another number of ranks.
+    if options.ranks != nil || recorded.configuration.settings.shares != nil {
+      going.configuration.settings.threads = options.threads ?? Compute.availableThreads
     }
-    return (recorded.folder, outcome)
+    let run = going
+    let outcome = try workspace.resume(run, tensorboard: options.tensorboard, event: source.event) {
+      try source.job(run)
+    }
+    return (run.folder, outcome)
   }
 
   private func refuseOtherVerb(_ recorded: RecordedRun) throws {

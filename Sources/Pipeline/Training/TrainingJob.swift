@@ -85,6 +85,7 @@ struct TrainingJob {
     if let ranks {
       try ranks.begin(folder, configuration)
       event(.note(ranks.session.words(settings)))
+      for remark in ranks.session.remarks { event(.note(remark)) }
     }
     let trainer = trainer(
       trunk, TrainingRecord(run: folder, identity: identity, keptCheckpoints: configuration.keepCheckpoints),
