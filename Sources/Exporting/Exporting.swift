@@ -21,10 +21,14 @@ public enum ExportFormat: String, Sendable, CaseIterable {
 }
 
 /// Writes the model's folder as it is: configuration, weights and tokenizer byte by byte, and nothing that is not the model's; of
-/// a GGUF file a copy.
+/// a GGUF file a copy, with a `Modelfile` for Ollama beside it.
 public func exportModel(_ checkpoint: ModelCheckpoint, tokenizerFiles: [String], to folder: String) throws {
   try writeDirectoryAtomically(folder) { temporary in
-    if checkpoint.isGGUF { return try copyFiles([checkpoint.folder], to: temporary) }
+    if checkpoint.isGGUF {
+      try copyFiles([checkpoint.folder], to: temporary)
+      let modelfile = Modelfile(base: "./" + lastPathComponent(checkpoint.folder))
+      return try writeAtomically(modelfile.text, to: temporary + "/" + Modelfile.name)
+    }
     try copyFiles([checkpoint.folder + "/config.json"] + (try checkpoint.weights.paths), to: temporary)
     try copyCompanions(of: checkpoint.folder, tokenizerFiles, to: temporary)
   }

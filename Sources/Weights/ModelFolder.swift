@@ -25,6 +25,9 @@ public enum ModelFolder {
       return found
     }
     if let status = try FileStatus(nameOrPath) { throw noModel(nameOrPath, status.kind) }
+    guard !nameOrPath.lowercased().hasSuffix(".gguf") else {
+      throw SFTError(.notFound, "cannot find the model: there is no file \(quoted(nameOrPath))")
+    }
     let folder = "there is no folder \(quoted(nameOrPath))"
     guard let name else {
       throw SFTError(
@@ -49,9 +52,11 @@ public enum ModelFolder {
         .notFound, "is neither a folder with config.json and model.safetensors in it nor a GGUF file", file: path,
         advice: isWeights(path) ? "Give the folder that it is in: \(parentPath(path))" : "Give a model's folder")
     }
+    let file = try? directoryEntries(path).filter { $0.lowercased().hasSuffix(".gguf") }.min()
     return SFTError(
       .notFound, "the folder has no config.json, so it is not a model's", file: path,
-      advice: "Give a folder with config.json and model.safetensors")
+      advice: file.map { "To take a GGUF file in it, give the file: \(OptionName.model) \(path)/\($0)" }
+        ?? "Give a folder with config.json and model.safetensors")
   }
 
   private static func isWeights(_ path: String) -> Bool {

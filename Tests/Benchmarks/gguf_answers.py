@@ -1,14 +1,14 @@
-"""Answers from a GGUF file, sft's beside llama.cpp's: twenty questions through the file's own chat template, greedily, from the same
-ids. Where two answers part, the margin in both tools: by how much each prefers its own token, as a difference of logits.
+"""Answers from a GGUF file, sft's beside llama.cpp's: twenty questions through the file's own chat template, greedily, from the
+same ids. Where two answers part, the margin in both tools: by how much each prefers its own token, as a difference of logits.
 
     gguf_answers.py --sft .build/release/sft --gguf FILE --peer PYTHON [--dequantised FILE [--gguf-python PYTHON]]
                     [--adapter DIR | --adapter-run] [--threads N]
 
 --peer has llama-cpp-python. --dequantised is the same weights as float32, made there first by --gguf-python, which has gguf:
 llama.cpp rounds what it multiplies 4-bit weights with to 8 bits, which sft does not, so how far llama.cpp's answers from the two
-files lie apart is the rounding within which a parting is a near tie. With --adapter (an adapter folder of sft's) or --adapter-run
-(one trained here in a minute or two to begin every answer alike) all of it again with the adapter, exported as gguf-lora. Ends with
-1 if a parting is no near tie.
+files lie apart, at the place itself or at most, is the rounding within which a parting is a near tie. With --adapter (an adapter
+folder of sft's) or --adapter-run (one trained here in a minute or two to begin every answer alike) all of it again with the
+adapter, exported as gguf-lora. Ends with 1 if a parting is no near tie.
 """
 
 import argparse
@@ -180,7 +180,7 @@ END = "the end"
 
 
 def sequences(mine, theirs):
-    """Both answers as names of tokens; an end of generation is one."""
+    """Both answers as ids and names of tokens; an end of generation is one."""
     names = {int(i): text_of(piece) for i, piece in theirs["pieces"].items()}
     own = list(zip(mine["token_ids"], mine["names"])) + ([(None, END)] if mine["finish_reason"] == "stop" else [])
     other = [(i, names[i]) for i in theirs["ids"]]
@@ -197,7 +197,7 @@ def parting(mine, theirs):
         if a[0] == b[0]:
             continue
         names = {int(i): text_of(piece) for i, piece in theirs["pieces"].items()}
-        tops = {END if int(i) in theirs["ends"] else names[int(i)]: value for i, value in theirs["tops"][place].items()}
+        tops = likeliest(theirs, place)
         margins = [None, None]
         if place < len(mine["tops"]):
             likely = mine["tops"][place]
@@ -207,6 +207,26 @@ def parting(mine, theirs):
             margins[1] = tops[b[1]] - tops[a[1]]
         return place, a[1], b[1], margins
     return None
+
+
+def likeliest(theirs, place):
+    """llama.cpp's logits by name of token."""
+    tops = {}
+    for i, value in theirs["tops"][place].items():
+        name = END if int(i) in theirs["ends"] else text_of(theirs["pieces"][i])
+        tops[name] = max(value, tops.get(name, value))
+    return tops
+
+
+def rounded(mine, reference, apart):
+    """Whether the parting from llama.cpp's answer is that of its own two files: with float32 it writes what sft writes, by the
+    same margin."""
+    place, a, b, margins = apart
+    other = parting(mine, reference)
+    if other is not None and other[0] <= place:
+        return False
+    tops = likeliest(reference, place)
+    return margins[0] is None or b not in tops or abs(tops[a] - tops[b] - margins[0]) <= FLOAT32_LIMIT
 
 
 def gaps(tops, names):
@@ -227,7 +247,8 @@ def summary(differences):
 
 
 def compare(comparison, files, adapter, lora):
-    """The twenty answers with or without an adapter beside each file's; whether every parting is a near tie, and sft's answers."""
+    """The twenty answers with or without an adapter beside each file's: whether every parting is a near tie, and both sides'
+    answers."""
     mine = comparison.own(adapter)
     jobs = [{"prompt": prompt} for prompt in comparison.prompts]
     theirs = {name: comparison.peer(file, lora, jobs, name == "float32") for name, file in files.items()}
@@ -255,7 +276,7 @@ def compare(comparison, files, adapter, lora):
         limit = max((d for gap, d in rounding if gap < NEAR), default=0) + FLOAT32_LIMIT
     sound, lines = True, []
     for name, answers in theirs.items():
-        equal, largest = 0, [0, 0]
+        equal, exactly, largest = 0, 0, [0, 0]
         for index, (own, other) in enumerate(zip(mine, answers)):
             apart = parting(own, other)
             if apart is None:
@@ -263,10 +284,13 @@ def compare(comparison, files, adapter, lora):
                 shown = "equal"
             else:
                 place, a, b, margins = apart
-                told = [m for m in margins if m is not None]
-                bound = FLOAT32_LIMIT if name == "float32" else limit
                 # What both prefer together is how far the tools lie apart here.
-                near = bound is None or sum(told) <= bound
+                distance = sum(m for m in margins if m is not None)
+                if name == "float32":
+                    near = distance <= FLOAT32_LIMIT
+                else:
+                    near = limit is None or distance <= limit or rounded(own, theirs["float32"][index], apart)
+                    exactly += limit is not None and rounded(own, theirs["float32"][index], apart)
                 sound = sound and near
                 largest = [max(l, m or 0) for l, m in zip(largest, margins)]
                 values = ["not told" if m is None else f"{m:.4f}" for m in margins]
@@ -275,6 +299,9 @@ def compare(comparison, files, adapter, lora):
             lines.append((index, name, shown))
         lines.append((len(mine), name, f"{equal} of {len(mine)} equal; largest margin at a parting: sft {largest[0]:.4f}, "
                       f"llama.cpp {largest[1]:.4f}"))
+        if limit is not None and name != "float32":
+            lines.append((len(mine), name, f"at {exactly} of {len(mine) - equal} partings llama.cpp's own float32 file has sft's "
+                          f"token, by sft's margin to within {FLOAT32_LIMIT:g}"))
     for index, question in enumerate((*QUESTIONS, "In all")):
         print(question)
         for _, name, shown in (line for line in lines if line[0] == index):
@@ -284,7 +311,8 @@ def compare(comparison, files, adapter, lora):
         print(f"  llama.cpp's two files beside each other: {same} of {len(mine)} equal")
         print(f"Gaps of the two likeliest tokens, beside llama.cpp with float32:\n  llama.cpp, as stored: {summary(rounding)}"
               f"\n  sft: {summary(exact)}")
-        print(f"Near ties: apart by at most {limit:.4f} as stored, {FLOAT32_LIMIT:g} beside float32.")
+        print(f"Near ties: apart by at most {limit:.4f} as stored, or as llama.cpp's own files are; {FLOAT32_LIMIT:g} beside "
+              "float32.")
     return sound, mine, theirs
 
 

@@ -4,16 +4,19 @@ import JSON
 import TestSupport
 import Testing
 
-/// Several processes that train together: what they write has the bits that one writes, and they end together.
-@Suite(.serialized, .enabled(if: RankTests.areThere, "there is no Open MPI, or no sft-mpi.so: make build MPI=1"))
-struct RankTests {
+enum OpenMPI {
   static let mpirun = "/usr/bin/mpirun"
 
-  static var areThere: Bool {
+  /// Whether several processes can be tried here.
+  static var isThere: Bool {
     guard let sft = try? SFTBinary.path() else { return false }
     return (try? fileExists(mpirun)) == true && (try? fileExists(parentPath(sft) + "/sft-mpi.so")) == true
   }
+}
 
+/// Several processes that train together: what they write has the bits that one writes, and they end together.
+@Suite(.serialized, .enabled(if: OpenMPI.isThere, "there is no Open MPI, or no sft-mpi.so: make build MPI=1"))
+struct RankTests {
   /// What `mpirun` needs where it is run as root on few cores.
   private static let environment = [
     "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1",
@@ -29,7 +32,7 @@ struct RankTests {
   }
 
   private func start(_ sft: SFTBinary, _ ranks: Int, _ arguments: [String]) throws -> Running {
-    try sft.start(["-n", "\(ranks)", try SFTBinary.path()] + arguments, executable: Self.mpirun)
+    try sft.start(["-n", "\(ranks)", try SFTBinary.path()] + arguments, executable: OpenMPI.mpirun)
   }
 
   /// Trains a run in one process, or in so many ranks.
@@ -129,7 +132,7 @@ struct RankTests {
         let command = try? readFile("/proc/\(name)/cmdline")
       else { continue }
       let variables = environment.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-      guard variables.contains("HOME=\(sft.folder)"), !command.starts(with: Array(Self.mpirun.utf8)),
+      guard variables.contains("HOME=\(sft.folder)"), !command.starts(with: Array(OpenMPI.mpirun.utf8)),
         let rank = variables.first(where: { $0.hasPrefix("OMPI_COMM_WORLD_RANK=") })
       else { continue }
       found[Int(rank.dropFirst(21)) ?? -1] = pid
@@ -216,7 +219,7 @@ struct RankTests {
         cp -r one two && mkdir other && cp -r model other/model && cd other && cp -r ../one two && \
         printf '\\x01\\x02' | dd of=model/model.safetensors bs=1 seek=$(($(stat -c %s model/model.safetensors) - 4)) \
           conv=notrunc status=none && cd .. && \
-        \(Self.mpirun) -n 1 env SFT_WORKSPACE=one "$SFT" train --max-steps 2 --run r : \
+        \(OpenMPI.mpirun) -n 1 env SFT_WORKSPACE=one "$SFT" train --max-steps 2 --run r : \
           -n 1 -wdir "$PWD/other" env SFT_WORKSPACE=two "$SFT" train --max-steps 2 --run r
         """)
       #expect(outcome.code == 65, "\(outcome.errors)")
@@ -233,7 +236,7 @@ struct RankTests {
       try sft.prepare("--val", "0")
       let outcome = try sft.shell(
         """
-        \(Self.mpirun) -n 1 "$SFT" train --max-steps 2 --run r : \
+        \(OpenMPI.mpirun) -n 1 "$SFT" train --max-steps 2 --run r : \
           -n 1 env SFT_WORKSPACE="$PWD/empty" "$SFT" train --max-steps 2 --run r
         """)
       #expect(outcome.code == 66, "\(outcome.errors)")

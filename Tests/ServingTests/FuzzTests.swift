@@ -95,6 +95,7 @@ import Testing
         }
       }
     }
+    if seconds != nil { print("\(answered) answered, \(count - answered) refused") }
     #expect(answered > count / 20 && answered < count)
   }
 }

@@ -153,7 +153,7 @@ import Training
     let parts = TrainingParts(
       bench.decoder, .adapter(try bench.fresh()), count: bench.samples.count,
       samples: { [samples = bench.samples] in samples[$0] })
-    return RangeTest(parts, settings: bench.settings, range: range)
+    return try RangeTest(parts, settings: bench.settings, range: range)
   }
 
   private func bench(steps: Int) throws -> Bench {

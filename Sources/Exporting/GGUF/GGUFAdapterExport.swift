@@ -6,13 +6,13 @@ import Weights
 
 /// Writes `adapter` as llama.cpp's LoRA file: a folder with `NAME.gguf`, to be given with `--lora` beside the base's own
 /// file, and a `Modelfile` for Ollama that names `base`, the base's GGUF file or Ollama's name of it. A and B are in float32 or
-/// in 16 bits; `stops` end an answer. `folder` is created, or replaced, as a whole.
+/// in 16 bits; `stops` end an answer; `alternative` is the format advised where this one cannot say what is trained. `folder` is created, or replaced, as a whole.
 ///
 /// Throws `usage` for another `dtype`, and where the adapter trains more than linears, which such a file cannot say; `badData`,
 /// naming what it is, for a base that llama.cpp cannot compute, and for a value that `dtype` cannot hold.
 public func exportGGUFAdapter(
   _ adapter: Adapter, for decoder: Decoder, base: String, dtype: GGUFWeightType, name: String,
-  stops: [String] = [], to folder: String
+  orElse alternative: ExportFormat = .gguf, stops: [String] = [], to folder: String
 ) throws -> GGUFExportReport {
   guard [.f32, .f16, .bf16].contains(dtype) else {
     throw SFTError(
@@ -22,7 +22,8 @@ public func exportGGUFAdapter(
     throw SFTError(
       .usage,
       "the adapter trains \(quoted(end.name)) beside linears, which a LoRA file for llama.cpp cannot say",
-      advice: "Merge it: \(OptionName.format) gguf")
+      advice:
+        "\(alternative == .gguf ? "Merge it" : "Export it for PEFT"): \(OptionName.format) \(alternative.rawValue)")
   }
   let architecture = try GGUFArchitecture(decoder.configuration)
   let outputs = try adapterTensors(adapter, decoder, architecture, dtype)

@@ -102,7 +102,10 @@ public enum AdapterFolder {
   private static func readConfiguration(_ folder: String) throws -> (LoRAConfiguration, baseModel: String?) {
     let path = folder + "/" + configurationFile
     guard try fileExists(path) else {
-      throw SFTError(.notFound, "there is no adapter here: \(configurationFile) is missing", file: folder)
+      throw SFTError(
+        .notFound, "there is no adapter here: \(configurationFile) is missing", file: folder,
+        advice: folder.lowercased().hasSuffix(".gguf")
+          ? "Give a PEFT folder or a run's: adapters for llama.cpp are written, not read" : nil)
     }
     return try PEFTConfigurationReader(path: path).read()
   }

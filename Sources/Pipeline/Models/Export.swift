@@ -3,6 +3,7 @@ import Exporting
 import Files
 import Models
 import Tokenizing
+import Training
 import Weights
 
 /// What `sft export` is asked for, besides the session.
@@ -43,7 +44,9 @@ public struct ExportOutcome: Sendable {
 /// Throws `cannotCreate` where the target holds something already, unless it is an export and `replacing`; and `usage` for
 /// a report without an adapter, and for a type of weights that the format does not have.
 public func export(_ session: InferenceSession, _ options: ExportOptions) throws -> ExportOutcome {
-  try checkTarget(options.target, replacing: options.replacing, base: session.base.folder)
+  try checkTarget(
+    options.target, replacing: options.replacing,
+    sources: [session.base.folder, session.adapterFolder].compactMap(\.self))
   let format = options.format ?? session.exportFormat
   let isWhole = [.model, .gguf, .onnx].contains(format)
   guard !isWhole || options.format == .model || options.modelIsNamed || session.isTuned else {
@@ -159,8 +162,9 @@ private func checkMergeable(_ base: BaseModel) throws {
 }
 
 /// Throws `cannotCreate` where `folder` is a file or holds something already. With `replacing` it may hold an export, known
-/// by its files; never the base, nor a folder with other folders in it, such as the one that sft runs in.
-func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
+/// by its files; never one of `sources`, which is what is exported, nor the folder of one that is a file; nor a run's weights, nor
+/// a folder with other folders in it, such as the one that sft runs in.
+func checkTarget(_ folder: String, replacing: Bool, sources: [String]) throws {
   guard let status = try FileStatus(folder) else { return }
   guard status.kind == .directory else { throw SFTError(.cannotCreate, "is in the way of a folder", file: folder) }
   let names = try directoryEntries(folder)
@@ -175,8 +179,18 @@ func checkTarget(_ folder: String, replacing: Bool, base: String) throws {
       with: ["adapter_config.json", "model.safetensors", "model.safetensors.index.json", "model.onnx"])
     || names.contains("Modelfile") && names.contains { $0.hasSuffix(".gguf") }
   let hasFolders = try names.contains { try FileStatus(folder + "/" + $0)?.kind != .file }
-  guard isExport, !hasFolders, let own = canonicalPath(folder), own != canonicalPath(base), own != canonicalPath(".")
+  guard isExport, !hasFolders, !names.contains(FolderManifest.fileName), let own = canonicalPath(folder),
+    own != canonicalPath(".")
   else { throw SFTError(.cannotCreate, "is not an earlier export, so it is not replaced", file: folder) }
+  for source in sources {
+    guard let path = canonicalPath(source) else { continue }
+    let isFile = try FileStatus(path)?.kind == .file
+    guard own != path, !isFile || own != parentPath(path) else {
+      throw SFTError(
+        .cannotCreate, "\(source) is what is exported, so its folder is not replaced", file: folder,
+        advice: "Give another \(OptionName.to)")
+    }
+  }
 }
 
 private func write(

@@ -22,7 +22,7 @@ public func exportGGUFAdapter(
   let turns = try session.exportedTurns
   var report = try exportGGUFAdapter(
     try session.exportedAdapter(orWhole: .gguf), for: session.base.decoder, base: base, dtype: dtype, name: name,
-    stops: [turns?.end?.text].compactMap(\.self), to: folder)
+    orElse: session.base.checkpoint.isGGUF ? .peft : .gguf, stops: [turns?.end?.text].compactMap(\.self), to: folder)
   if turns?.template != nil {
     report.remarks.append(
       "The adapter was trained with another template than its base has, which such a file cannot say: lay conversations out "

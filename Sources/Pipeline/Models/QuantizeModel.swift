@@ -50,7 +50,7 @@ public func quantizeModel(
       .usage, "the model is a GGUF file, and folders are what is quantised", file: folder,
       advice: "Give \(OptionName.model) the folder that it was converted from")
   }
-  if let target = options.target { try checkTarget(target, replacing: options.replacing, base: folder) }
+  if let target = options.target { try checkTarget(target, replacing: options.replacing, sources: [folder]) }
   let tokenizerFiles = try options.target == nil ? [] : location.tokenizerFiles
   // What cannot be copied in the end is found out at the start.
   _ = try companions(of: folder, tokenizerFiles)

@@ -164,6 +164,11 @@ struct Export: ParsableCommand {
 
   /// What PEFT needs besides the adapter, and cannot find by the base's name.
   private static func noteBase(_ session: InferenceSession, _ format: ExportFormat, _ progress: Progress) {
+    if format == .peft, session.base.checkpoint.isGGUF {
+      progress.note(
+        "The adapter's base is a GGUF file, which transformers loads by its folder and gguf_file, not by its path alone: load it "
+          + "first, and put the adapter on it with PeftModel.from_pretrained.")
+    }
     guard format == .peft, session.base.isEmbedded else { return }
     progress.note(
       "The adapter's base is inside sft: `sft export --model \(session.base.name) --to DIR` writes it as the folder that "

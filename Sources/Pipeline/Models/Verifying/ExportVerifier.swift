@@ -26,8 +26,14 @@ public struct ExportVerifier {
   ) throws {
     self.format = format
     self.timeLimit = timeLimit
-    script = VerificationScript(format, quantized: !session.base.checkpoint.quantizedNames.isEmpty)
-    guard format != .ggufLoRA || session.base.checkpoint.quantizedNames.isEmpty else {
+    let checkpoint = session.base.checkpoint
+    script = VerificationScript(format, quantized: !checkpoint.quantizedNames.isEmpty, onGGUF: checkpoint.isGGUF)
+    guard format != .model || !checkpoint.isGGUF else {
+      throw SFTError(
+        .usage, "a GGUF file is exported as a copy, of which there is nothing to verify", file: session.base.folder,
+        advice: "Leave \(OptionName.verify) out")
+    }
+    guard format != .ggufLoRA || checkpoint.quantizedNames.isEmpty else {
       throw SFTError(
         .usage, "the base is stored in 4 bits, which llama.cpp cannot load, so its adapter cannot be verified",
         file: session.base.folder)
@@ -118,6 +124,12 @@ public struct ExportVerifier {
     defer { try? removeTree(temporary) }
     let lock = try? FileLock(temporary, .exclusive, .existing)
     return try withExtendedLifetime(lock) {
+      guard !session.base.checkpoint.isGGUF else {
+        // As sft computes with it: llama.cpp rounds what it multiplies the file's own blocks with.
+        let file = temporary + "/base.gguf"
+        try writeGGUFInFloat32(session.base.folder, to: file)
+        return try body(file)
+      }
       let decoder = session.base.quantization == nil ? session.base.decoder : try Decoder(session.base.checkpoint)
       let report = try exportGGUF(
         session.base.checkpoint, decoder, adapter: nil, tokenizer: try session.ggufTokenizer, dtype: .f32, name: "base",

@@ -8,14 +8,15 @@ struct VerificationScript {
   /// Pairs of a module and of what pip installs it by.
   let packages: JSONValue
 
-  /// `quantized`: whether the model's folder has weights in bitsandbytes' 4 bits.
-  init(_ format: ExportFormat, quantized: Bool) {
+  /// `quantized`: whether the model's folder has weights in bitsandbytes' 4 bits; `onGGUF`: whether the model is a GGUF file.
+  init(_ format: ExportFormat, quantized: Bool, onGGUF: Bool) {
     var modules = [("numpy", "numpy")]
     let script: [UInt8]
     switch format {
     case .peft, .merged, .model:
       modules += [("torch", "torch"), ("transformers", "transformers")]
       if format == .peft { modules.append(("peft", "peft")) }
+      if onGGUF { modules.append(("gguf", "gguf")) }
       if quantized { modules += [("bitsandbytes", "bitsandbytes"), ("accelerate", "accelerate")] }
       script = PackageResources.verify_transformers_py
     case .gguf, .ggufLoRA:

@@ -1,4 +1,4 @@
-# An adapter folder over its base, or a whole model's folder.
+# An adapter folder over its base, a folder or a GGUF file, or a whole model's folder.
 def in_float32(module):
     """bitsandbytes decodes its 4 bits exactly, but on some CPUs multiplies in bfloat16, whatever it is told."""
     import bitsandbytes
@@ -19,8 +19,11 @@ def load(request):
     torch.set_num_threads(request["threads"])
     version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
     adapter = request["adapter"]
+    source, options = request["model"], {}
+    if os.path.isfile(source):
+        source, options["gguf_file"] = os.path.split(os.path.abspath(source))
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        request["model"], attn_implementation="eager", use_safetensors=True,
+        source, attn_implementation="eager", use_safetensors=True, **options,
         **{"dtype" if version >= (4, 56) else "torch_dtype": torch.float32})
     for module in model.modules():
         if type(module).__name__ == "Linear4bit":
@@ -38,7 +41,7 @@ def load(request):
             return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float().numpy()
 
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(adapter or request["model"])
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source if options else adapter or source, **options)
     except Exception as error:
         print(f"no tokenizer: {error}", file=sys.stderr)
         tokenizer = None
