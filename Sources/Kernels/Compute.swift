@@ -47,6 +47,7 @@ public struct Compute: Sendable {
     self.engine = engine
     self.profiler = profiler
     self.threads = max(1, threads)
+    Self.coresAreKnown
     LinearAlgebra.prepare(threads: self.threads)
   }
 
@@ -60,17 +61,19 @@ public struct Compute: Sendable {
   /// Cores this process may run on: its affinity, and its control groups' CPU quota rounded up.
   public static let availableThreads = CPUAllowance.current.threads
 
+  /// Loops are run by no more threads than there are cores, be they cut for more.
+  private static let coresAreKnown: Void = limitThreadsAtWork(to: availableThreads)
+
   /// Gives memory that was freed back to the system: worth it after something large was parsed.
   public static func trimHeap() { sft_trim_heap() }
 
   /// Splits 0..<count into ranges of at least `grain` and runs them on the threads. The split depends on nothing but
   /// `count`, `grain` and `threads`, so results repeat.
   func overRanges(_ count: Int, grain: Int, _ body: @Sendable (Range<Int>) -> Void) {
-    let pieces = max(1, min(threads, count / max(1, grain)))
-    let size = (count + pieces - 1) / pieces
-    parallelFor(pieces, threads: threads) { piece in
+    let size = LoopCut.rangeSize(count, grain: grain, threads: threads)
+    parallelFor((count + size - 1) / size, threads: threads, cut: .ranges(count, grain: grain)) { piece in
       let start = piece * size
-      if start < count { body(start..<min(count, start + size)) }
+      body(start..<min(count, start + size))
     }
   }
 }
