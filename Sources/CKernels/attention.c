@@ -383,13 +383,16 @@ void sft_attention_backward(const float *q, size_t q_stride, size_t queries, con
           capped_gradient_tile(&d, p, ds, logs, delta, scale, form.cap);
         else
           gradient_tile(&d, p, ds, logs, delta, scale);
-        // The values' gradient takes the weights that the values were added with.
-        if (dropout) drop_tile(&d, p, dropout, dropout->first_row + q0, span->first_row + k0);
-        to_keys(level, &d, p, upstream_there, head_width, span->value_gradients + first_gradient,
-                span->gradient_stride);
-        to_keys(level, &d, ds, queries_there, head_width, span->key_gradients + first_gradient,
-                span->gradient_stride);
-        to_queries(level, &d, ds, keys, head_width, dq + q0 * dq_stride, dq_stride);
+        if (span->gradients != SFT_QUERY_GRADIENTS) {
+          // The values' gradient takes the weights that the values were added with.
+          if (dropout) drop_tile(&d, p, dropout, dropout->first_row + q0, span->first_row + k0);
+          to_keys(level, &d, p, upstream_there, head_width, span->value_gradients + first_gradient,
+                  span->gradient_stride);
+          to_keys(level, &d, ds, queries_there, head_width, span->key_gradients + first_gradient,
+                  span->gradient_stride);
+        }
+        if (span->gradients != SFT_KEY_GRADIENTS)
+          to_queries(level, &d, ds, keys, head_width, dq + q0 * dq_stride, dq_stride);
       }
     }
   }

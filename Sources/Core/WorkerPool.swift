@@ -15,19 +15,28 @@ final class WorkerPool: Sendable {
   private static let patience = 300
 
   /// As many as the state has room to count.
-  private static let mostThreads = 255
+  static let mostThreads = 255
+
+  /// Threads that may take part in a loop, whatever it asks for: no more than there are cores for. What would be the others'
+  /// is taken by those, so that nobody waits for a thread that has no core.
+  static let mostAtWork = Atomic<Int>(mostThreads)
 
   /// What the threads look at: the loop's number, how many may take part, and how many are at it.
+  ///
+  /// It is only added to and subtracted from, once by whoever comes and once by whoever goes: where many come at a time, each
+  /// has it for itself once, and nobody tries again.
   private struct State: Equatable {
     var word: UInt
-    /// Threads at work, the caller not counted.
+    /// Threads at work or about to see that they come too late, the caller not counted.
     var active: UInt { word & 0xff }
     /// Threads that may take part, the caller included; 0 once the loop is closed.
     var limit: UInt { word >> 8 & 0xff }
     var number: UInt { word >> 16 }
 
     init(word: UInt) { self.word = word }
-    init(number: UInt, limit: UInt, active: UInt) { word = number << 16 | limit << 8 | active }
+
+    static func limit(_ limit: UInt) -> UInt { limit << 8 }
+    static let nextNumber: UInt = 1 << 16
   }
 
   private let taken = Atomic<Bool>(false)
@@ -38,6 +47,9 @@ final class WorkerPool: Sendable {
   private nonisolated(unsafe) var threads = 1
   private nonisolated(unsafe) let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private nonisolated(unsafe) let condition: UnsafeMutablePointer<pthread_cond_t>
+
+  /// Whether waking some takes a call of the system.
+  var someSleep: Bool { sleepers.load(ordering: .relaxed) > 0 }
 
   private init() {
     mutex = .allocate(capacity: 1)
@@ -51,8 +63,8 @@ final class WorkerPool: Sendable {
   ///
   /// Ends the process where the threads cannot be had: going on with fewer would be slower by a factor, and unseen.
   func run(_ count: Int, _ body: @Sendable (Int) -> Void) -> Bool {
-    let count = min(count, Self.mostThreads)
-    guard !taken.exchange(true, ordering: .acquiring) else { return false }
+    let count = min(count, Self.mostAtWork.load(ordering: .relaxed))
+    guard count > 1, !taken.exchange(true, ordering: .acquiring) else { return false }
     defer { taken.store(false, ordering: .releasing) }
     while threads < count {
       start(threads)
@@ -60,28 +72,23 @@ final class WorkerPool: Sendable {
     }
     withoutActuallyEscaping(body) { body in
       self.body = body
-      let number = State(word: state.load(ordering: .relaxed)).number &+ 1
-      state.store(State(number: number, limit: UInt(count), active: 0).word, ordering: .sequentiallyConsistent)
+      state.wrappingAdd(State.nextNumber &+ State.limit(UInt(count)), ordering: .sequentiallyConsistent)
       if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
         pthread_mutex_lock(mutex)
         pthread_cond_broadcast(condition)
         pthread_mutex_unlock(mutex)
       }
       body(0)
-      close()
+      close(UInt(count))
       self.body = nil
     }
     return true
   }
 
   /// Lets nobody in any more, and waits for those who are at work.
-  private func close() {
-    var current = State(word: state.load(ordering: .relaxed))
-    while current.limit > 0 {
-      let closed = State(number: current.number, limit: 0, active: current.active)
-      let (done, now) = state.weakCompareExchange(
-        expected: current.word, desired: closed.word, ordering: .acquiringAndReleasing)
-      current = done ? closed : State(word: now)
+  private func close(_ limit: UInt) {
+    if State(word: state.wrappingSubtract(State.limit(limit), ordering: .acquiringAndReleasing).newValue).active == 0 {
+      return
     }
     while true {
       for _ in 0..<Self.looks where State(word: state.load(ordering: .acquiring)).active == 0 { return }
@@ -99,22 +106,15 @@ final class WorkerPool: Sendable {
     while true {
       let seen = next(after: done)
       done = seen.number
-      guard worker < Int(seen.limit), enter(seen.number) else { continue }
-      body?(worker)
-      state.subtract(1, ordering: .releasing)
+      guard worker < Int(seen.limit) else { continue }
+      // It may be a later loop by now, in which this thread takes part as well.
+      let entered = State(word: state.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue)
+      if worker < Int(entered.limit) {
+        done = entered.number
+        body?(worker)
+      }
+      state.wrappingSubtract(1, ordering: .releasing)
     }
-  }
-
-  /// Counts this thread among those at work, unless the loop is closed.
-  private func enter(_ number: UInt) -> Bool {
-    var current = State(word: state.load(ordering: .relaxed))
-    while current.number == number, current.limit > 0 {
-      let (entered, now) = state.weakCompareExchange(
-        expected: current.word, desired: current.word + 1, ordering: .acquiringAndReleasing)
-      if entered { return true }
-      current = State(word: now)
-    }
-    return false
   }
 
   private func next(after done: UInt) -> State {

@@ -48,6 +48,7 @@ public struct Compute: Sendable {
     self.engine = engine
     self.profiler = profiler
     self.threads = max(1, threads)
+    Self.coresAreKnown
     LinearAlgebra.prepare(threads: self.threads)
   }
 
@@ -67,17 +68,19 @@ public struct Compute: Sendable {
   /// Limits what `availableThreads` gives: where other processes compute on the same cores.
   package static func limitThreads(_ count: Int) { threadLimit.store(max(1, count), ordering: .relaxed) }
 
+  /// Loops are run by no more threads than there are cores, be they cut for more.
+  private static let coresAreKnown: Void = limitThreadsAtWork(to: availableThreads)
+
   /// Gives memory that was freed back to the system: worth it after something large was parsed.
   public static func trimHeap() { sft_trim_heap() }
 
   /// Splits 0..<count into ranges of at least `grain` and runs them on the threads. The split depends on nothing but
   /// `count`, `grain` and `threads`, so results repeat.
   func overRanges(_ count: Int, grain: Int, _ body: @Sendable (Range<Int>) -> Void) {
-    let pieces = max(1, min(threads, count / max(1, grain)))
-    let size = (count + pieces - 1) / pieces
-    parallelFor(pieces, threads: threads) { piece in
+    let size = LoopCut.rangeSize(count, grain: grain, threads: threads)
+    parallelFor((count + size - 1) / size, threads: threads, cut: .ranges(count, grain: grain)) { piece in
       let start = piece * size
-      if start < count { body(start..<min(count, start + size)) }
+      body(start..<min(count, start + size))
     }
   }
 }

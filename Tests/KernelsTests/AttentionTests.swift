@@ -61,9 +61,12 @@ import Testing
     #expect(largestError(fast.output, plain.output) < 5e-6)
     #expect(largestError(fast.logSumExp, plain.logSumExp) < 2e-6)
     #expect(largestError(fast.gradients, plain.gradients) < 1e-5)
-    let single = test.evaluate(compute(.auto, threads: 1))
-    #expect(sameBits(fast.output, single.output) && sameBits(fast.gradients, single.gradients))
-    #expect(sameBits(fast.logSumExp, single.logSumExp))
+    // Many threads cut heads too, and runs of queries.
+    for threads in [1, 5, 32, 200] {
+      let other = test.evaluate(compute(.auto, threads: threads))
+      #expect(sameBits(fast.output, other.output) && sameBits(fast.gradients, other.gradients), "\(threads)")
+      #expect(sameBits(fast.logSumExp, other.logSumExp), "\(threads)")
+    }
     // Nobody's columns are nobody's still.
     let foreign = fast.gradients.indices.filter { $0 % test.stride >= test.stride - 3 }
     #expect(foreign.allSatisfy { fast.gradients[$0] == 0.5 })

@@ -278,7 +278,8 @@ import Kernels
     let weights = Self.decoded(matrix)
     let x = [Float](repeating: .nan, count: 6 * width).changed {
       Embedding.forward(
-        words: .blockRows(matrix), places: nil, tokens: EmbeddingTests.tokens, positions: [], $0, width: width)
+        words: .blockRows(matrix), places: nil, tokens: EmbeddingTests.tokens, positions: [], $0, width: width,
+        compute(.auto))
     }
     #expect(sameBits(x, EmbeddingTests.tokens.flatMap { weights[Int($0) * width..<(Int($0) + 1) * width] }))
   }

@@ -12,7 +12,8 @@ import Testing
     func x(_ words: Embedding.Table) -> [Float] {
       [Float](repeating: .nan, count: 6 * width).changed {
         Embedding.forward(
-          words: words, places: places, tokens: Self.tokens, positions: Self.positions, $0, width: width)
+          words: words, places: places, tokens: Self.tokens, positions: Self.positions, $0, width: width,
+          compute(.auto))
       }
     }
     let expected = zip(Self.tokens, Self.positions).flatMap { token, position in

@@ -114,7 +114,7 @@ import Kernels
     for product in Self.cases(shape) {
       let check = product.checker()
       for level in Self.levels {
-        let results = [1, 2, 5].map { threads in
+        let results = [1, 2, 5, 32].map { threads in
           product.compute { sum, c, stride in
             sum.computeOnPanels(
               into: c, stride: stride, scratch: FloatBuffer(), level: level, compute(.auto, threads: threads))
@@ -135,6 +135,22 @@ import Kernels
         sum.computeByOpenBLAS(into: c, stride: stride, scratch: FloatBuffer(), compute(.auto))
       }
       product.checker()(result, "OpenBLAS")
+    }
+  }
+
+  /// A weight's gradient, in blocks on this project's threads: the same bits however many there are, with more steps than
+  /// OpenBLAS sums at a time too.
+  @Test(arguments: [(256, 256, 3), (320, 700, 449), (777, 257, 1000)])
+  func `A weight's gradient is the written-out sum, whatever the threads`(shape: (Int, Int, Int)) {
+    let product = Case(m: shape.0, n: shape.1, k: shape.2, transposeA: true, hasAddend: true)
+    let results = [1, 2, 5, 32].map { threads in
+      product.compute { sum, c, stride in
+        sum.compute(into: c, stride: stride, scratch: FloatBuffer(), compute(.auto, threads: threads))
+      }
+    }
+    product.checker()(results[0], "in blocks")
+    for result in results.dropFirst() {
+      #expect(result.elementsEqual(results[0]) { $0.bitPattern == $1.bitPattern })
     }
   }
 

@@ -20,7 +20,8 @@ import Testing
 
     func rotated(_ x: [Float], rows selected: [Int]? = nil, back: Bool = false, _ compute: Compute) -> [Float] {
       let buffer = FloatBuffer()
-      let angles = Rotary(frequencies: frequencies, amplitude: amplitude).angles(Self.positions, into: buffer)
+      let angles = Rotary(frequencies: frequencies, amplitude: amplitude).angles(
+        Self.positions, into: buffer, compute)
       defer { withExtendedLifetime(buffer) {} }
       return x.changed {
         angles.rotate(
@@ -97,7 +98,7 @@ import Testing
     let (query, key) = (noise(6, seed: 3), noise(6, seed: 4))
     func product(_ first: Int, _ second: Int) -> Float {
       let buffer = FloatBuffer()
-      let angles = rotary.angles([first, second], into: buffer)
+      let angles = rotary.angles([first, second], into: buffer, compute(.auto))
       defer { withExtendedLifetime(buffer) {} }
       let both = (query + key).changed {
         angles.rotate($0, stride: 6, heads: 1, headWidth: 6, count: 2, compute(.auto))

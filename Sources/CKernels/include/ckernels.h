@@ -86,7 +86,9 @@ typedef struct {
   size_t gradient_stride;
   int64_t causal_offset;
   uint64_t first_row;  // by which dropout counts the keys
+  int gradients;       // SFT_ALL_GRADIENTS, or which of them alone: backward only
 } sft_key_span;
+enum { SFT_ALL_GRADIENTS, SFT_QUERY_GRADIENTS, SFT_KEY_GRADIENTS };
 
 // Dropout on the attention weights of one head: weight (i, j) is kept and scaled by 1 / (1 − p), or zero, by a hash of seed,
 // first_row + i, and the key's row.

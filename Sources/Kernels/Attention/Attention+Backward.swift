@@ -28,17 +28,21 @@ extension Attention {
     nonisolated(unsafe) let (runs, buffers, upstream, gradients) = (runs, buffers, upstream, gradients)
     nonisolated(unsafe) let (scratch, partial) = (scratch, scratch + scratchCount(compute))
     let (group, shares) = (heads / keyValueHeads, shares)
-    parallelFor(keyValueHeads * shares, threads: compute.threads) { task, worker in
-      let (keyHead, share) = (task / shares, task % shares)
-      var gradients = gradients
-      if share > 0 {
-        gradients = ownGradients(gradients, partial, share, rows: rows)
-        for row in 0..<rows {
-          let place = row * gradients.stride + keyHead * headWidth
-          (gradients.keys + place).update(repeating: 0, count: headWidth)
-          (gradients.values + place).update(repeating: 0, count: headWidth)
+    let tasks = keyValueHeads * shares
+    if shares > 1 { Elementwise.clear(partial, count: partialCount(rows: rows), compute) }
+    // Whatever is written twice is written in the order of the runs by one job.
+    nonisolated(unsafe) let jobs =
+      compute.engine == .auto ? backwardJobs(runs, tasks: tasks, threads: compute.threads) : [runs]
+    func cut() -> LoopCut {
+      LoopCut { threads in
+        backwardJobs(runs, tasks: tasks, threads: threads).flatMap { job in
+          [LoopPiece](repeating: LoopPiece(share: job.reduce(0) { $0 + $1.work() }), count: tasks)
         }
       }
+    }
+    parallelFor(tasks * jobs.count, threads: compute.threads, cut: cut()) { task, worker in
+      let (keyHead, share, runs) = (task % tasks / shares, task % shares, jobs[task / tasks])
+      let gradients = share > 0 ? ownGradients(gradients, partial, share, rows: rows) : gradients
       let first = keyHead * group
       let heads = first + share * group / shares..<first + (share + 1) * group / shares
       backward(

@@ -43,9 +43,16 @@ public struct Attention: Sendable {
     defer { timing?.end() }
     nonisolated(unsafe) let (runs, buffers, scratch) = (runs, buffers, scratch)
     let group = heads / keyValueHeads
-    let cForm = form(isTiled: compute.rowKernels == .byPanel)
-    parallelFor(heads * runs.count, threads: compute.threads) { task, worker in
-      let (head, run) = (task / runs.count, runs[task % runs.count])
+    nonisolated(unsafe) let parts = forwardParts(runs, threads: compute.threads)
+    func cut() -> LoopCut {
+      LoopCut { threads in
+        let parts = forwardParts(runs, threads: threads)
+        return (0..<heads).flatMap { _ in parts.map { LoopPiece(share: $0.run.work(.queries)) } }
+      }
+    }
+    parallelFor(heads * parts.count, threads: compute.threads, cut: cut()) { task, worker in
+      let (head, (run, isTiled)) = (task / parts.count, parts[task % parts.count])
+      let cForm = form(isTiled: isTiled || compute.rowKernels == .byPanel)
       let own = scratch + worker * sft_attention_scratch(headWidth)
       withCSpans(run, head / group, gradients: nil) { spans, count in
         let q = buffers.queries + run.queryRow * buffers.queryStride + head * headWidth
@@ -63,6 +70,24 @@ public struct Attention: Sendable {
         }
       }
     }
+  }
+
+  /// The runs, long ones cut between tiles of queries where heads and runs are few for the threads. Of what was cut a single
+  /// query is still one of many.
+  private func forwardParts(_ runs: [AttentionRun], threads: Int) -> [(run: AttentionRun, isTiled: Bool)] {
+    guard heads * runs.count < Self.partsPerThread * threads else { return runs.map { ($0, false) } }
+    let most = partRows(runs, heads: heads, threads: threads)
+    return runs.flatMap { run in run.cut(most).map { ($0, run.rows > 1) } }
+  }
+
+  /// Tasks that keep a thread busy until the last one of all ends.
+  static let partsPerThread = 4
+
+  /// Rows that runs are cut to, in whole tiles, so that there are as many tasks as that.
+  func partRows(_ runs: [AttentionRun], heads: Int, threads: Int) -> Int {
+    let rows = runs.reduce(0) { $0 + $1.rows } * heads / (Self.partsPerThread * threads)
+    let tile = AttentionRun.tile
+    return max(tile, (rows + tile - 1) / tile * tile)
   }
 
   func withDropout(
@@ -86,7 +111,7 @@ public struct Attention: Sendable {
           keys: span.keys + offset, values: span.values + offset, count: span.count, stride: span.stride,
           key_gradients: gradients.map { $0.keys + place }, value_gradients: gradients.map { $0.values + place },
           gradient_stride: gradients?.stride ?? 0, causal_offset: Int64(span.causalOffset),
-          first_row: UInt64(span.firstRow))
+          first_row: UInt64(span.firstRow), gradients: span.gradients.number)
       }
       body(spans, run.spans.count)
     }

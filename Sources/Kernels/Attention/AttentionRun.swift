@@ -12,6 +12,10 @@ public struct KeySpan {
   public var causalOffset: Int
   /// Of the first key among all rows, by which dropout counts them and their gradients lie.
   public var firstRow: Int
+  /// Which gradients the backward pass takes from this span.
+  var gradients = Gradients.all
+
+  enum Gradients: Sendable { case all, queries, keys }
 
   public static let everything = Int(Int32.max)
 

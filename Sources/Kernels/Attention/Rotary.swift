@@ -24,16 +24,21 @@ public final class Rotary: Sendable {
 
   /// Cosines and sines of each row's position: [rows, half] of one, then of the other. `isLong`, of each row: whether
   /// it belongs to a long sequence.
-  public func angles(_ positions: [Int], isLong: [Bool]? = nil, into buffer: FloatBuffer) -> RotaryAngles {
+  public func angles(_ positions: [Int], isLong: [Bool]? = nil, into buffer: FloatBuffer, _ compute: Compute)
+    -> RotaryAngles
+  {
     let cosines = buffer.ensure(2 * positions.count * half)
     let sines = cosines + positions.count * half
-    for (row, position) in positions.enumerated() {
-      let frequencies = isLong?[row] == true ? long : frequencies
-      for i in 0..<half {
-        // In float32, as transformers has it.
-        let angle = Float(position) * frequencies[i]
-        cosines[row * half + i] = cosf(angle) * amplitude
-        sines[row * half + i] = sinf(angle) * amplitude
+    nonisolated(unsafe) let (cosineRows, sineRows) = (cosines, sines)
+    compute.overRanges(positions.count, grain: max(1, (1 << 9) / max(1, half))) { range in
+      for row in range {
+        let frequencies = isLong?[row] == true ? long : frequencies
+        for i in 0..<half {
+          // In float32, as transformers has it.
+          let angle = Float(positions[row]) * frequencies[i]
+          cosineRows[row * half + i] = cosf(angle) * amplitude
+          sineRows[row * half + i] = sinf(angle) * amplitude
+        }
       }
     }
     return RotaryAngles(half: half, cosines: Floats(cosines), sines: Floats(sines))

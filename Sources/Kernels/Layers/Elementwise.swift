@@ -10,6 +10,12 @@ public enum Elementwise {
     compute.overRanges(count, grain: 1 << 16) { (y + $0.lowerBound).update(repeating: 0, count: $0.count) }
   }
 
+  /// y = x, `count` elements.
+  public static func copy(_ x: Floats, into y: MutableFloats, count: Int, _ compute: Compute) {
+    nonisolated(unsafe) let (x, y) = (x, y)
+    compute.overRanges(count, grain: 1 << 15) { (y + $0.lowerBound).update(from: x + $0.lowerBound, count: $0.count) }
+  }
+
   /// y = factor · x, `count` elements; y may be x.
   public static func scale(_ x: Floats, by factor: Float, into y: MutableFloats, count: Int, _ compute: Compute) {
     nonisolated(unsafe) let (x, y) = (x, y)
@@ -76,8 +82,13 @@ public enum Elementwise {
     guard let indices else {
       return dropout(x, y, count: rows * width, p: p, seed: seed, accumulate: accumulate, compute)
     }
-    for (row, index) in indices.enumerated() {
-      sft_dropout(x + row * width, y + row * width, width, seed, UInt64(index * width), p, accumulate ? 1 : 0)
+    let timing = compute.time(.dropout)
+    defer { timing?.end() }
+    nonisolated(unsafe) let (x, y) = (x, y)
+    compute.overRanges(rows, grain: max(1, (1 << 14) / width)) { range in
+      for row in range {
+        sft_dropout(x + row * width, y + row * width, width, seed, UInt64(indices[row] * width), p, accumulate ? 1 : 0)
+      }
     }
   }
 
@@ -87,7 +98,7 @@ public enum Elementwise {
     _ x: Floats, stride: Int? = nil, into sums: MutableFloats, rows: Int, width: Int, _ compute: Compute
   ) {
     nonisolated(unsafe) let (x, sums) = (x, sums)
-    compute.overRanges(width, grain: 64) { columns in
+    compute.overRanges(width, grain: 16) { columns in
       let first = columns.lowerBound
       sft_sum_rows(x + first, sums + first, rows, stride ?? width, columns.count)
     }

@@ -18,19 +18,22 @@ public enum Embedding {
   /// them each row takes instead of its token's; negative for none.
   public static func forward(
     words: Table, places: Floats?, tokens: [Int32], positions: [Int], replaced: (vectors: Floats, rows: [Int32])? = nil,
-    scale: Float = 1, _ x: MutableFloats, width: Int
+    scale: Float = 1, _ x: MutableFloats, width: Int, _ compute: Compute
   ) {
-    for (row, token) in tokens.enumerated() {
-      let output = x + row * width
-      if let replaced, replaced.rows[row] >= 0 {
-        output.update(from: replaced.vectors + Int(replaced.rows[row]) * width, count: width)
-      } else {
-        copy(words, token, to: output, width: width)
-      }
-      if scale != 1 { for i in 0..<width { output[i] *= scale } }
-      if let places {
-        let place = places + positions[row] * width
-        for i in 0..<width { output[i] += place[i] }
+    nonisolated(unsafe) let (words, places, replaced, x) = (words, places, replaced, x)
+    compute.overRanges(tokens.count, grain: max(1, (1 << 13) / width)) { range in
+      for row in range {
+        let (token, output) = (tokens[row], x + row * width)
+        if let replaced, replaced.rows[row] >= 0 {
+          output.update(from: replaced.vectors + Int(replaced.rows[row]) * width, count: width)
+        } else {
+          copy(words, token, to: output, width: width)
+        }
+        if scale != 1 { for i in 0..<width { output[i] *= scale } }
+        if let places {
+          let place = places + positions[row] * width
+          for i in 0..<width { output[i] += place[i] }
+        }
       }
     }
   }
@@ -53,7 +56,7 @@ public enum Embedding {
     width: Int, _ compute: Compute
   ) {
     nonisolated(unsafe) let (dx, dwords, dplaces) = (dx, dwords, dplaces)
-    compute.overRanges(width, grain: 64) { columns in
+    compute.overRanges(width, grain: 16) { columns in
       for (row, token) in tokens.enumerated() {
         let upstream = dx + row * width
         if token >= 0 {

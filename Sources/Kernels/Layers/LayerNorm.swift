@@ -77,7 +77,7 @@ public enum LayerNorm {
     width: Int, _ compute: Compute
   ) {
     nonisolated(unsafe) let (x, mean, rstd, dy, dweight, dbias) = (x, mean, rstd, dy, dweight, dbias)
-    compute.overRanges(width, grain: 64) { columns in
+    compute.overRanges(width, grain: 16) { columns in
       switch compute.engine {
       case .auto:
         let first = columns.lowerBound

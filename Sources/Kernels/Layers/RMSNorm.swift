@@ -93,7 +93,7 @@ public struct RMSNorm: Sendable {
     _ compute: Compute
   ) {
     nonisolated(unsafe) let (x, rstd, dy, dweight) = (x, rstd, dy, dweight)
-    compute.overRanges(width, grain: 64) { columns in
+    compute.overRanges(width, grain: 16) { columns in
       let first = columns.lowerBound
       for group in 0..<groups {
         sft_rms_norm_backward_weight(

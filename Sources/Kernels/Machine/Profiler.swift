@@ -1,3 +1,5 @@
+import Core
+
 /// What the time of a run goes into.
 public enum ProfiledOperation: String, Sendable, Codable, CaseIterable {
   /// Products with the base's linears, which are frozen but in full fine-tuning; an adapter's last product, which is added
@@ -48,6 +50,8 @@ public final class Profiler: @unchecked Sendable {
 
   private var sums: [ProfiledOperation: Sums] = [:]
   private var isTiming = false
+  /// What an update consists of, for a model of how it would go on other numbers of cores.
+  public let updates = UpdateRecorder()
 
   public init() {}
 
@@ -57,6 +61,7 @@ public final class Profiler: @unchecked Sendable {
   public func time(_ operation: ProfiledOperation, flop: Double = 0) -> Timing? {
     if isTiming { return nil }
     isTiming = true
+    updates.begin(operation)
     return Timing(profiler: self, operation: operation, flop: flop, start: .now)
   }
 
@@ -73,6 +78,7 @@ public final class Profiler: @unchecked Sendable {
       profiler.sums[operation, default: Sums()].seconds += seconds
       profiler.sums[operation, default: Sums()].flop += flop
       profiler.isTiming = false
+      profiler.updates.end(operation, seconds: seconds)
     }
   }
 }

@@ -70,7 +70,7 @@ public enum LinearAlgebra {
   }()
 
   /// A function of the shape and of what is asked for alone, so that results repeat.
-  private static func use(_ threads: Int, for multiplications: Int) {
+  static func use(_ threads: Int, for multiplications: Int) {
     let count = multiplications < threadingThreshold ? 1 : Int32(max(1, threads))
     if openblas_get_num_threads() != count { openblas_set_num_threads(count) }
   }

@@ -44,6 +44,10 @@ extension ProductSum {
     }
     let (row, column) = (term.firstRow, term.firstColumn)
     switch term.b {
+    case .stored(let values, let ldb) where isWeightGradient && compute.engine == .auto:
+      LinearAlgebra.multiplyInBlocks(
+        m: m, n: n, k: term.k, alpha: term.scale, transposedA: term.a, lda: term.step, b: values + row * ldb + column,
+        ldb: ldb, beta: beta, c: c, ldc: stride, compute)
     case .transposed(let values, let ldb) where m == 1 && beta == 0 && term.scale == 1 && compute.engine == .auto:
       Self.multiplyRow(term.a, values + column * ldb + row, ldb: ldb, n: n, k: term.k, into: c, compute)
     case .stored(let values, let ldb):

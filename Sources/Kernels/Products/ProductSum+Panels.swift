@@ -6,19 +6,23 @@ extension ProductSum {
   package func computeOnPanels(
     into c: MutableFloats, stride: Int, scratch: FloatBuffer, level: Int32, _ compute: Compute
   ) {
-    let panels = (n + Self.panelColumns - 1) / Self.panelColumns
-    let grid = TaskGrid(panels: panels, rows: m, k: first.k, threads: compute.threads)
-    let threads = m * n * first.k < Self.threadingThreshold ? 1 : min(compute.threads, grid.count)
+    let shape = TaskGrid.Shape(rows: m, columns: n, k: first.k, setup: first.setupRows, halves: first.comesInHalves)
+    let grid = TaskGrid(shape, threads: compute.threads)
+    let isSmall = m * n * first.k < Self.threadingThreshold
+    let threads = isSmall ? 1 : min(compute.threads, grid.count)
     nonisolated(unsafe) let memory = scratch.ensure(threads * Self.scratchFloats)
     nonisolated(unsafe) let (sum, c) = (self, c)
-    parallelFor(grid.count, threads: threads) { task, worker in
+    let isRecorded = LoopRecorder.recordsSetups
+    func cut() -> LoopCut { isSmall ? .serial : LoopCut { TaskGrid(shape, threads: $0).pieces } }
+    parallelFor(grid.count, threads: threads, cut: cut()) { task, worker in
       let (panels, rows) = grid.task(task)
       let own = memory + worker * Self.scratchFloats
       var destination = PanelDestination(
         values: c + rows.lowerBound * stride, stride: stride, rows: rows,
         addend: sum.addend.map { ($0, sum.addendStride) },
-        bias: sum.bias, level: level)
-      destination.add(sum.first, sum.second, panels, columns: sum.n, own)
+        bias: sum.bias, level: level, setupSeconds: isRecorded ? 0 : nil)
+      destination.add(sum.first, sum.second, panels, edge: grid.edge, columns: sum.n, own)
+      if let seconds = destination.setupSeconds { LoopRecorder.addSetup(seconds, worker: worker) }
     }
   }
 
@@ -26,27 +30,68 @@ extension ProductSum {
   private static let threadingThreshold = 1 << 19
 }
 
-/// How a product is cut into tasks: some panels by some rows.
+/// How a product is cut into tasks: some panels, or halves of them, by some rows.
 private struct TaskGrid {
+  struct Shape {
+    var rows: Int
+    var columns: Int
+    var k: Int
+    /// Laying out a panel takes about as long as multiplying so many rows by it.
+    var setup: Int
+    /// Whether half a panel is laid out in half the time.
+    var halves: Bool
+  }
+
+  /// Columns of a panel, or of half of one.
+  let edge: Int
   let panels: Int
   let panelsPerTask: Int
   let rows: Int
   let rowsPerTask: Int
 
-  /// Where k is far longer than a panel, a task takes several panels, so that it can use whole rows of B while they are in
-  /// the cache. Where there are few panels, or few and not as many for each thread, rows are divided too.
-  init(panels: Int, rows: Int, k: Int, threads: Int) {
-    self.panels = panels
+  /// Rows of a tile for the widest vectors, twice: fewer leave registers unused.
+  private static let leastRows = 12
+
+  /// The tasks that are done the earliest, though each of them lays out its panels for itself. Where k is far longer than a
+  /// panel, a task takes several panels, so that it can use whole rows of B while they are in the cache.
+  init(_ shape: Shape, threads: Int) {
+    let (rows, least) = (shape.rows, Self.leastRows)
     self.rows = rows
-    panelsPerTask = k > 8 * ProductSum.panelSteps ? max(1, (panels + threads - 1) / threads) : 1
-    let tasks = (panels + panelsPerTask - 1) / panelsPerTask
-    let isUneven = tasks % threads != 0 && tasks < 8 * threads
-    let shares = tasks >= threads ? (isUneven ? threads : 1) : (threads + tasks - 1) / tasks
-    rowsPerTask = max(24, ((rows + shares - 1) / shares + 23) / 24 * 24)
+    let whole = ProductSum.panelColumns
+    var best = (edge: whole, rows: max(least, rows), cost: Double.infinity)
+    for edge in shape.halves && shape.columns > whole ? [whole, whole / 2] : [whole] {
+      let panels = (shape.columns + edge - 1) / edge
+      let some = Self.panelsPerTask(panels, shape.k, threads)
+      for shares in 1...max(1, min(rows / least, 4 * threads)) {
+        let part = max(least, ((rows + shares - 1) / shares + least - 1) / least * least)
+        let tasks = ((panels + some - 1) / some) * ((rows + part - 1) / part)
+        let rounds = (tasks + threads - 1) / threads
+        // Halves read A twice as often.
+        let cost = Double(rounds * some * edge * (min(part, rows) + shape.setup)) * (edge < whole ? 1.04 : 1)
+        if cost < best.cost { best = (edge, part, cost) }
+      }
+    }
+    (edge, rowsPerTask) = (best.edge, best.rows)
+    panels = (shape.columns + edge - 1) / edge
+    panelsPerTask = Self.panelsPerTask(panels, shape.k, threads)
+  }
+
+  private static func panelsPerTask(_ panels: Int, _ k: Int, _ threads: Int) -> Int {
+    k > 8 * ProductSum.panelSteps ? max(1, (panels + threads - 1) / threads) : 1
   }
 
   private var rowTasks: Int { (rows + rowsPerTask - 1) / rowsPerTask }
   var count: Int { (panels + panelsPerTask - 1) / panelsPerTask * rowTasks }
+
+  /// Each task's share of all rows of all panels; and each lays out its panels for itself.
+  var pieces: [LoopPiece] {
+    (0..<count).map { index in
+      let (some, rows) = task(index)
+      return LoopPiece(
+        share: Double(some.count * rows.count) / Double(panels * self.rows),
+        setups: Double(some.count * edge) / Double(ProductSum.panelColumns))
+    }
+  }
 
   func task(_ index: Int) -> (panels: Range<Int>, rows: Range<Int>) {
     let firstPanel = index / rowTasks * panelsPerTask
@@ -67,16 +112,31 @@ private struct PanelDestination {
   var addend: (values: Floats, stride: Int)?
   var bias: Floats?
   let level: Int32
+  /// What laying out panels took; nil where nobody wants to know.
+  var setupSeconds: Double?
+
+  /// B of some columns as `ProductTerm.panel` gives it, timed where that is asked for.
+  private mutating func panel(
+    _ term: ProductTerm, _ span: Range<Int>, column: Int, width: Int, _ scratch: MutableFloats
+  ) -> (Floats, Int) {
+    guard let seconds = setupSeconds else {
+      return term.panel(span, column: column, width: width, rows: rows.count, scratch, level: level)
+    }
+    let start = wallSeconds()
+    defer { setupSeconds = seconds + wallSeconds() - start }
+    return term.panel(span, column: column, width: width, rows: rows.count, scratch, level: level)
+  }
 
   /// The first pass over k starts from addend and bias, the later ones from what is there; the last one goes on to the
   /// second term before it leaves the registers.
   mutating func add(
-    _ first: ProductTerm, _ second: ProductTerm?, _ panels: Range<Int>, columns: Int, _ scratch: MutableFloats
+    _ first: ProductTerm, _ second: ProductTerm?, _ panels: Range<Int>, edge: Int, columns: Int,
+    _ scratch: MutableFloats
   ) {
-    let edge = ProductSum.panelColumns
     let passes = max(1, (first.k + ProductSum.panelSteps - 1) / ProductSum.panelSteps)
     // Whole panels, as what is laid out transposed comes in those.
-    let steps = ((first.k + passes - 1) / passes + edge - 1) / edge * edge
+    let whole = ProductSum.panelColumns
+    let steps = ((first.k + passes - 1) / passes + whole - 1) / whole * whole
     // One that is longer than a panel gets passes of its own.
     let joined = second.flatMap { $0.k <= ProductSum.panelSteps && $0.step == 1 ? $0 : nil }
     var from = 0
@@ -86,19 +146,20 @@ private struct PanelDestination {
         let column = panel * edge
         let width = min(edge, columns - column)
         var product = product(column: column, width: width)
-        let b = first.panel(span, column: column, width: width, rows: rows.count, scratch, level: level)
+        let b = self.panel(first, span, column: column, width: width, scratch)
         (product.a, product.a_row, product.a_step) = (first.row(rows.lowerBound, span), first.rowStride, first.step)
         (product.b, product.b_row, product.k) = (b.0, b.1, span.count)
-        if panel + 1 < panels.upperBound {
+        if edge < whole {
+          // What would be brought near are whole panels.
+        } else if panel + 1 < panels.upperBound {
           first.foresee(span, column: column + edge, &product)
         } else {
           first.foresee(
             span.upperBound..<min(span.upperBound + steps, first.k), column: panels.lowerBound * edge, &product)
         }
         if let joined, span.upperBound == first.k {
-          let b = joined.panel(
-            0..<joined.k, column: column, width: width, rows: rows.count, scratch + ProductSum.scratchFloats / 2,
-            level: level)
+          let b = self.panel(
+            joined, 0..<joined.k, column: column, width: width, scratch + ProductSum.scratchFloats / 2)
           (product.a2, product.a2_row) = (joined.row(rows.lowerBound, 0..<joined.k), joined.rowStride)
           (product.b2, product.b2_row, product.k2) = (b.0, b.1, joined.k)
         }
@@ -108,7 +169,7 @@ private struct PanelDestination {
       bias = nil
       from = span.upperBound
     } while from < first.k
-    if let second, joined == nil { add(second, nil, panels, columns: columns, scratch) }
+    if let second, joined == nil { add(second, nil, panels, edge: edge, columns: columns, scratch) }
   }
 
   /// C and what it starts from.
@@ -139,6 +200,26 @@ extension ProductTerm {
     (product.ahead_runs, product.ahead_step) = ((span.count + edge - 1) / edge, matrix.rows * edge)
   }
 
+  /// Laying out a panel of B takes about as long as multiplying so many rows by it.
+  fileprivate var setupRows: Int {
+    switch b {
+    case .panels: 0
+    case .stored: 4
+    case .transposed, .panelsTransposed, .half, .halfTransposed: 8
+    case .fourBit, .fourBitTransposed, .blocks, .blocksTransposed: 16
+    }
+  }
+
+  /// Whether half a panel of B is laid out in half the time: 4-bit weights and blocks are decoded in runs.
+  fileprivate var comesInHalves: Bool {
+    switch b {
+    case .panels, .stored, .transposed, .panelsTransposed, .half, .halfTransposed, .fourBitTransposed,
+      .blocksTransposed:
+      true
+    case .fourBit, .blocks: false
+    }
+  }
+
   /// Rows up to which reading B where it lies costs less than laying it out.
   private static let directRows = 32
 
@@ -150,13 +231,14 @@ extension ProductTerm {
     switch b {
     case .stored(let values, let stride):
       let place = values + from * stride + column
-      if rows <= Self.directRows, width == ProductSum.panelColumns, scale == 1 { return (place, stride) }
+      if rows <= Self.directRows, width % (ProductSum.panelColumns / 2) == 0, scale == 1 { return (place, stride) }
       sft_panel_pack(place, stride, width, k, scale, scratch)
     case .transposed(let values, let stride):
       sft_panel_pack_transposed(values + column * stride + from, stride, width, k, scale, scratch)
     case .panels(let matrix):
       precondition(scale == 1, "a weight laid out beforehand is taken as it is")
-      return (matrix.panel(column / ProductSum.panelColumns, row: from), ProductSum.panelColumns)
+      let place = matrix.panel(column / ProductSum.panelColumns, row: from) + column % ProductSum.panelColumns
+      return (place, ProductSum.panelColumns)
     case .panelsTransposed(let matrix):
       let edge = ProductSum.panelColumns
       for x in Swift.stride(from: 0, to: k, by: edge) {

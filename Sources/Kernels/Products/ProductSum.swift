@@ -132,7 +132,7 @@ public struct ProductSum {
   /// A transposed and large, as for a weight's gradient xᵀ · dy: a panel would read all of A across its rows, and again for
   /// each panel, where OpenBLAS lays it out once. Measured while training a GPT-2 124M: a fifth faster for the blocks'
   /// weights, nearly twice as fast for the head's.
-  private var isWeightGradient: Bool { first.step != 1 && m >= 256 && n >= 256 }
+  var isWeightGradient: Bool { first.step != 1 && m >= 256 && n >= 256 }
 
   /// Measured with `Tests/Benchmarks/products.sh`: with AVX2 and AVX-512 the panels win from two rows on; one row is a
   /// matrix-vector product, and without those instructions OpenBLAS's assembly is faster.

@@ -64,7 +64,7 @@ extension Linear {
     project(
       gathered.x, bottleneck: gathered.bottleneck, 0..<columns, output, stride: columns, rows: partial.rows.count,
       context)
-    scatter(output, to: partial.rows, of: y, width: columns, stride: stride)
+    RowMoves.scatter(output, to: partial.rows, of: y, stride: stride, width: columns, context.compute)
   }
 
   /// Some `columns` of the linear's outputs from x and drop(x) · Aᵀ: y[rows, columns], with rows of `stride`. `addend` is laid
@@ -119,8 +119,8 @@ extension Linear {
   ) -> (x: Floats, bottleneck: Floats) {
     let rank = context.rank
     return (
-      Models.gather(selected, of: x, width: inputWidth, into: context.gathered.input),
-      Models.gather(selected, of: bottleneck, width: rank, into: context.gathered.bottleneck)
+      Models.gather(selected, of: x, width: inputWidth, into: context.gathered.input, context.compute),
+      Models.gather(selected, of: bottleneck, width: rank, into: context.gathered.bottleneck, context.compute)
     )
   }
 
@@ -191,7 +191,8 @@ extension Linear {
     let part = OutputGradient(
       columns: 0..<columns, rows: partial.rows.count, x: gathered.x, bottleneck: gathered.bottleneck,
       dy: Models.gather(
-        partial.rows, of: whole.dy, width: columns, stride: whole.stride, into: context.gathered.output),
+        partial.rows, of: whole.dy, width: columns, stride: whole.stride, into: context.gathered.output,
+        context.compute),
       stride: columns)
     whole.columns = columns..<outputWidth
     whole.dy += columns
@@ -222,7 +223,7 @@ extension Linear {
       // In the place of what it is the gradient of.
       let gathered = context.gathered.bottleneck.pointer
       backwardThroughB(part, into: gathered, adapter, pair, gradients, context)
-      scatterAdd(gathered, to: selected, of: dbottleneck, width: rank)
+      RowMoves.scatterAdd(gathered, to: selected, of: dbottleneck, width: rank, context.compute)
     }
     // dA[r, in] += dhiddenᵀ · drop(x)
     let da = gradients + pair.aOffset
@@ -293,7 +294,7 @@ struct PendingInputGradient {
       // In the place of what those rows put in.
       let dinput = context.gathered.input.pointer
       linear.inputGradient(of: part, nil, dinput, accumulate: false, context)
-      scatterAdd(dinput, to: selected, of: dx, width: width)
+      RowMoves.scatterAdd(dinput, to: selected, of: dx, width: width, context.compute)
     }
     guard let masked, let through, let dropout = context.adapter?.configuration.dropout else { return }
     let unmasked = context.dropped.ensure(rows * width)

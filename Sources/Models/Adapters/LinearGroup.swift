@@ -48,10 +48,11 @@ struct LinearGroup: Sendable {
         linear.forward(
           x, y + offset, stride: stride, bottleneck: bottleneck(linear), rows: rows, partial: partial, context)
       case .all(let selected):
-        let input = gather(selected, of: x, width: linear.inputWidth, into: context.gathered.input)
+        let input = gather(selected, of: x, width: linear.inputWidth, into: context.gathered.input, context.compute)
         let output = context.gathered.output.ensure(selected.count * linear.outputWidth)
         linear.forward(input, output, bottleneck: bottleneck(linear), rows: selected.count, context)
-        scatter(output, to: selected, of: y + offset, width: linear.outputWidth, stride: stride)
+        RowMoves.scatter(
+          output, to: selected, of: y + offset, stride: stride, width: linear.outputWidth, context.compute)
       }
     }
   }
@@ -79,9 +80,10 @@ struct LinearGroup: Sendable {
         gradients(x, dy + offset, stride: stride, rows: rows, partial).map { pending.append($0) }
       case .all(let selected):
         precondition(gathered == nil, "two linears are partial as a whole")
-        let input = gather(selected, of: x, width: linear.inputWidth, into: context.gathered.input)
+        let input = gather(selected, of: x, width: linear.inputWidth, into: context.gathered.input, context.compute)
         let upstream = gather(
-          selected, of: dy + offset, width: linear.outputWidth, stride: stride, into: context.gathered.output)
+          selected, of: dy + offset, width: linear.outputWidth, stride: stride, into: context.gathered.output,
+          context.compute)
         gathered = gradients(input, upstream, stride: linear.outputWidth, rows: selected.count, nil).map {
           ($0, selected)
         }
@@ -93,7 +95,7 @@ struct LinearGroup: Sendable {
       // In the place of what those rows put in.
       let dinput = context.gathered.input.pointer
       gradient.add(to: dinput, accumulate: false, context)
-      scatterAdd(dinput, to: selected, of: dx, width: gradient.linear.inputWidth)
+      RowMoves.scatterAdd(dinput, to: selected, of: dx, width: gradient.linear.inputWidth, context.compute)
     }
   }
 }

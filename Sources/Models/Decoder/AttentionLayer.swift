@@ -61,7 +61,8 @@ struct AttentionLayer: Sendable {
     if let queryNorm, let keyNorm {
       if let selected { clearQueries(all, rows: rows, but: selected) }
       let raw = activations.projected.pointer
-      for row in 0..<rows { (raw + row * valueOffset).update(from: all + row * columns, count: valueOffset) }
+      RowMoves.gather(
+        Array(0..<rows), of: all, stride: columns, width: valueOffset, into: raw, context.compute)
       for (norm, offset, deviations) in norms(queryNorm, keyNorm, activations) {
         norm.norm.forward(
           raw + offset, stride: valueOffset, weight: norm.weight.pointer, all + offset, yStride: columns,

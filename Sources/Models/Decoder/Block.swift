@@ -98,7 +98,9 @@ struct Block: Sendable {
     let attended = attention.buffers(activations.attention, rows: outputs, scratch, context)
     attention.attend(runs(), attended, scratch, context)
     // In the place of the norm's output, which is not needed any more.
-    let input = selected.map { gather($0, of: activations.input.pointer, width: width, into: scratch.normed) }
+    let input = selected.map {
+      gather($0, of: activations.input.pointer, width: width, into: scratch.normed, context.compute)
+    }
     attentionBranch.add(
       attention.output, attended.output, to: input ?? Floats(activations.input.pointer), activations.middle.pointer,
       bottleneck: bottleneck(attention.output), rows: outputs, selected, activations.attentionBranch, scratch, context)
@@ -152,7 +154,7 @@ struct Block: Sendable {
       rows: rows,
       selected: selected, context)
     if needsInputGradient {
-      if let selected { scatter(gradient, to: selected, of: rows, width: width) }
+      if let selected { RowMoves.spread(gradient, to: selected, of: rows, width: width, compute) }
       attentionBranch.leave(
         activations.input, activations.attentionBranch, dx: dentering, gradient, rows: rows, width: width, context)
     }

@@ -73,7 +73,7 @@ struct Branch: Sendable {
       return Elementwise.add(added, times: scale, to: stream, into: y, count: count, compute)
     }
     if scale != 1 { Elementwise.scale(added, by: scale, into: added, count: count, compute) }
-    y.update(from: stream, count: count)
+    Elementwise.copy(stream, into: y, count: count, compute)
     dropout.apply(
       .output(linear), added, y, rows: rows, indices: selected, width: linear.outputWidth, accumulate: true, compute)
   }

@@ -84,13 +84,13 @@ public final class Decoder: Sendable {
   func ends(with adapter: Adapter?) -> DecoderEnds { adapter?.replacing(ends) ?? ends }
 
   /// What the rows at these positions turn by, for each of the model's rotations.
-  func angles(_ positions: [Int], isLong: [Bool]?, _ buffers: [FloatBuffer]) -> [RotaryAngles] {
-    zip(rotaries, buffers).map { $0.angles(positions, isLong: isLong, into: $1) }
+  func angles(_ positions: [Int], isLong: [Bool]?, _ buffers: [FloatBuffer], _ compute: Compute) -> [RotaryAngles] {
+    zip(rotaries, buffers).map { $0.angles(positions, isLong: isLong, into: $1, compute) }
   }
 
-  func angles(_ batch: Batch, _ buffers: [FloatBuffer]) -> [RotaryAngles] {
+  func angles(_ batch: Batch, _ buffers: [FloatBuffer], _ compute: Compute) -> [RotaryAngles] {
     precondition(batch.shortLength == configuration.shortLength, "the batch was packed for another model")
-    return angles(batch.positions, isLong: batch.areLong, buffers)
+    return angles(batch.positions, isLong: batch.areLong, buffers, compute)
   }
 
   /// For greedy decoding of one sequence, made at the first call and kept; it leaves some tokens out. nil where it does not

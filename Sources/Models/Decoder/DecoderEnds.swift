@@ -33,12 +33,12 @@ struct DecoderEnds: Sendable {
   // MARK: - Embeddings
 
   /// x[N, C] = scale · token embedding (+ position embedding).
-  func embed(_ tokens: [Int32], positions: [Int], _ x: MutableFloats) {
+  func embed(_ tokens: [Int32], positions: [Int], _ x: MutableFloats, _ compute: Compute) {
     precondition(positions.allSatisfy { $0 < configuration.contextLength }, "a position beyond the model's context")
     Embedding.forward(
       words: tokenEmbedding.table, places: positionEmbedding?.pointer, tokens: tokens, positions: positions,
       replaced: embeddingRows.map { ($0.values.pointer, $0.rows(of: tokens)) }, scale: scale, x,
-      width: configuration.width)
+      width: configuration.width, compute)
   }
 
   /// Adds the embeddings' gradients, from dx[N, C], to what of them is trained.
@@ -98,7 +98,8 @@ struct DecoderEnds: Sendable {
     let tokens = end.tokens ?? (0..<Int32(configuration.vocabularySize)).map { $0 }
     func copy(_ table: EmbeddingRows) {
       Embedding.forward(
-        words: table.table, places: nil, tokens: tokens, positions: [], values, width: configuration.width)
+        words: table.table, places: nil, tokens: tokens, positions: [], values, width: configuration.width,
+        Compute(threads: 1))
     }
     switch end.end {
     case .embedding: copy(tokenEmbedding)

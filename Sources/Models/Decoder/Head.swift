@@ -76,7 +76,7 @@ final class LossHead {
       let cap = configuration.logitCap.map { Float($0) }
       if let cap {
         Elementwise.softCap(scores, count: chunk * classes, cap: cap, compute)
-        if dnormed != nil { capped.pointer.update(from: scores, count: chunk * classes) }
+        if dnormed != nil { Elementwise.copy(scores, into: capped.pointer, count: chunk * classes, compute) }
       }
       totals += CrossEntropy.rows(
         scores, rows: chunk, classes: classes, firstRow: first, targets: targets[cursor..<end],

@@ -113,7 +113,7 @@ extension InferencePass {
     let positions = admitted.flatMap { $0.first..<$0.first + $0.tokens.count }
     let lasts = ranges.map { $0.upperBound - 1 }
     let isLong = zip(caches, ranges).flatMap { Array(repeating: $0.isLong, count: $1.count) }
-    let angles = decoder.angles(positions, isLong: isLong, memory.angles)
+    let angles = decoder.angles(positions, isLong: isLong, memory.angles, compute)
     let shares = shares(of: sequences.map(\.adapter), counts: ranges.map(\.count))
     let x = forward(
       admitted.flatMap(\.tokens), positions: positions, angles, rows: lasts, shares: shares, kernels: kernels

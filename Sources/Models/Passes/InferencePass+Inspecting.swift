@@ -12,13 +12,13 @@ extension InferencePass {
     let batch = Batch(sequence: tokens, shortLength: decoder.configuration.shortLength)
     let ends = ends
     var context = memory.context(compute, adapter)
-    context.angles = decoder.angles(batch, memory.angles)
+    context.angles = decoder.angles(batch, memory.angles, compute)
     let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
     let input = activations.input.ensure(rows * width)
     func show(_ part: DecoderPart, _ values: Floats, rows: Int, width: Int) {
       body(PartOutput(layer: nil, part: part, values: values, rows: rows, width: width, stride: width))
     }
-    ends.embed(tokens, positions: batch.positions, input)
+    ends.embed(tokens, positions: batch.positions, input, compute)
     show(.embeddings, input, rows: rows, width: width)
     for (layer, block) in decoder.blocks.enumerated() {
       activations.resize(rows: rows, outputs: rows, block, rank: adapter?.configuration.rank ?? 0)

@@ -62,9 +62,9 @@ public final class InferencePass {
     let (rows, width) = (batch.tokens.count, decoder.configuration.width)
     let (activations, output) = (memory.activations(0), memory.output.ensure(rows * width))
     let input = activations.input.ensure(rows * width)
-    ends.embed(batch.tokens, positions: batch.positions, input)
+    ends.embed(batch.tokens, positions: batch.positions, input, compute)
     var context = memory.context(compute, adapter)
-    context.angles = decoder.angles(batch, memory.angles)
+    context.angles = decoder.angles(batch, memory.angles, compute)
     for block in decoder.blocks[..<layer] {
       activations.resize(rows: rows, outputs: rows, block, rank: adapter?.configuration.rank ?? 0)
       block.forward(
@@ -77,7 +77,7 @@ public final class InferencePass {
 
   private func forward(_ batch: Batch, rows: [Int], _ observer: LinearObserver? = nil) -> Floats {
     forward(
-      batch.tokens, positions: batch.positions, decoder.angles(batch, memory.angles), rows: rows, observer
+      batch.tokens, positions: batch.positions, decoder.angles(batch, memory.angles, compute), rows: rows, observer
     ) { block, _, selected in
       block.forestRuns(batch, memory.activations(0), selected: selected)
     }
@@ -100,7 +100,7 @@ public final class InferencePass {
     let sparse = compute.engine == .auto && wanted.count < rows
     let input = activations.input.ensure(rows * width)
     for (ends, share) in ends(shares, count: rows, \.rows) {
-      ends.embed(Array(tokens[share]), positions: Array(positions[share]), input + share.lowerBound * width)
+      ends.embed(Array(tokens[share]), positions: Array(positions[share]), input + share.lowerBound * width, compute)
     }
     for (layer, block) in decoder.blocks.enumerated() {
       let isLast = layer == decoder.blocks.count - 1
@@ -112,6 +112,6 @@ public final class InferencePass {
       if !isLast { activations.input.pointer.update(from: output, count: rows * width) }
     }
     return sparse || wanted.count == rows
-      ? Floats(output) : gather(wanted, of: output, width: width, into: activations.middle)
+      ? Floats(output) : gather(wanted, of: output, width: width, into: activations.middle, compute)
   }
 }

@@ -49,7 +49,7 @@ public final class TrainingPass {
     let width = decoder.configuration.width
     let ends = decoder.ends(with: trained.adapter)
     var context = self.context(dropoutSeed)
-    context.angles = decoder.angles(batch, memory.angles)
+    context.angles = decoder.angles(batch, memory.angles, compute)
     let supervised = batch.supervisedRows
     // The plain engine takes all rows through the last block; there is nothing to select where all are supervised.
     let all = supervised.count == rows
@@ -58,12 +58,12 @@ public final class TrainingPass {
     precondition((trunk?.layer ?? 0) <= trained.adapter?.lowestLayer ?? 0, "something is trained below the trunk's end")
     precondition(trunk == nil || dropout == nil, "the base's dropout changes what the trunk gives")
     let stream = forward(batch, selected, trunk, ends, context)
-    let x = gathers ? gather(supervised, of: stream, width: width, into: streamGradient) : Floats(stream)
+    let x = gathers ? gather(supervised, of: stream, width: width, into: streamGradient, compute) : Floats(stream)
     let gradient = gathers ? stream : streamGradient.ensure(rows * width)
     let endGradients = self.endGradients
     let totals = memory.head.loss(
       ends, batch, x, gradientScale: scale, gradient: gradient, gradients: endGradients, compute)
-    if gathers { scatter(gradient, to: supervised, of: rows, width: width) }
+    if gathers { RowMoves.spread(gradient, to: supervised, of: rows, width: width, compute) }
     // Below the weights of the first block there are the embeddings.
     let lowest = trained.adapter?.lowestLayer ?? 0
     let reachesEmbeddings = trained.adapter?.trainsEmbedding ?? true
@@ -128,9 +128,9 @@ public final class TrainingPass {
     let layers = (trunk?.layer ?? 0)..<blocks.count
     for layer in layers { input(of: layer).ensure(floats) }
     if let trunk {
-      input(of: trunk.layer).pointer.update(from: trunk.values, count: floats)
+      Elementwise.copy(trunk.values, into: input(of: trunk.layer).pointer, count: floats, compute)
     } else {
-      ends.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer)
+      ends.embed(batch.tokens, positions: batch.positions, input(of: 0).pointer, compute)
       dropEmbeddings(input(of: 0).pointer, rows: rows, context)
     }
     for layer in layers {

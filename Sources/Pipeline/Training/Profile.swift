@@ -36,6 +36,8 @@ public struct Profile: Sendable, Codable, Equatable {
   public var shareOfPeak: Double
   /// What took the most time first; the seconds add up to all the time.
   public var operations: [Entry]
+  /// How an update would go on other numbers of cores; nil where none was done.
+  public var scaling: Scaling?
 }
 
 /// Takes the times of a run.
@@ -45,16 +47,19 @@ struct RunProfiler {
   private let peak: Double
   private let start: ContinuousClock.Instant
   private let startCPU: Double
+  private let loopCost: LoopCost
 
   /// Measures the machine first, and starts the clock then.
   init(threads: Int) {
     self.threads = threads
     peak = MachineSpeed.multiply(threads: threads)
+    loopCost = LoopCost.measure(cores: Compute.availableThreads)
     startCPU = MachineSpeed.processSeconds()
     start = .now
   }
 
   func finish(steps: Int) -> Profile {
+    profiler.updates.finish()
     let seconds = max((ContinuousClock.now - start) / .seconds(1), 1e-9)
     let cpu = MachineSpeed.processSeconds() - startCPU
     // Others may have used the machine at either time.
@@ -74,7 +79,8 @@ struct RunProfiler {
     return Profile(
       steps: steps, threads: threads, seconds: seconds, trainingSeconds: training, cpuSeconds: cpu,
       utilization: cpu / (seconds * Double(threads)), sgemmGflops: peak, productGflop: flop,
-      shareOfPeak: flop / training / peak, operations: entries.sorted { $0.seconds > $1.seconds })
+      shareOfPeak: flop / training / peak, operations: entries.sorted { $0.seconds > $1.seconds },
+      scaling: Scaling(profiler.updates, cost: loopCost))
   }
 }
 

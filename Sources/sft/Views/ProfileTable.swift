@@ -17,5 +17,25 @@ func profileTable(_ profile: Profile) -> String {
     "products    \(fixed(profile.productGflop / profile.trainingSeconds, 0)) GFLOP/s outside of validation and saving, "
       + "\(fixed(100 * profile.shareOfPeak, 0)) % of this machine's sgemm (\(fixed(profile.sgemmGflops, 0)) GFLOP/s)",
   ]
-  return (summary + tableLines([head] + rows).map { "  " + $0 }).joined(separator: "\n")
+  let lines = summary + tableLines([head] + rows).map { "  " + $0 }
+  return (lines + (profile.scaling.map(scalingLines) ?? [])).joined(separator: "\n")
+}
+
+/// How an update would go on other numbers of cores, and which operations would hold it up on the most.
+private func scalingLines(_ scaling: Scaling) -> [String] {
+  let head = ["cores", "seconds", "efficiency", "one thread", "loops", "starts and ends"]
+  let rows = scaling.predictions.map { prediction in
+    [
+      String(prediction.cores), fixed(prediction.seconds, 4), fixed(100 * prediction.efficiency, 0) + " %",
+      fixed(prediction.serialSeconds, 4), fixed(prediction.loopSeconds, 4), fixed(prediction.synchronizationSeconds, 4),
+    ]
+  }
+  let slowest = scaling.operations.prefix(3).map { $0.operation.replacing("_", with: " ") }
+  let cores = scaling.predictions.last?.cores ?? 1
+  return [
+    "scaling     an update took \(fixed(scaling.seconds, 3)) s, \(fixed(1e3 * scaling.serialSeconds, 2)) ms of it outside "
+      + "of \(fixed(scaling.loops, 0)) loops over threads; predicted with as many threads as cores:"
+  ] + tableLines([head] + rows).map { "  " + $0 } + [
+    "  slowest on \(cores) cores: \(slowest.joined(separator: ", "))"
+  ]
 }

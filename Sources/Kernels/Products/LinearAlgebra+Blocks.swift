@@ -1,0 +1,87 @@
+import COpenBLAS
+import Core
+
+/// How C is cut into blocks that are computed at the same time.
+private struct BlockGrid {
+  let (m, n): (Int, Int)
+  let (rows, columns): (Int, Int)
+
+  /// Edges are multiples of this, which is one of all of OpenBLAS's tiles: an element then gets the same bits in any block.
+  private static let edge = 64
+  /// Laying out A and B for a block takes about as long as so many columns and rows of it do.
+  private static let setup = 24
+
+  /// The blocks that so many threads are done with the earliest.
+  init(m: Int, n: Int, threads: Int) {
+    (self.m, self.n) = (m, n)
+    let edge = Self.edge
+    func sizes(_ count: Int) -> [Int] {
+      let least = 2 * edge
+      var sizes: [Int] = []
+      for parts in 1...max(1, min(count / least, 4 * threads)) {
+        let size = ((count + parts - 1) / parts + edge - 1) / edge * edge
+        if sizes.last != size { sizes.append(size) }
+      }
+      return sizes
+    }
+    var best = (rows: m, columns: n, cost: Int.max)
+    for rows in sizes(m) {
+      for columns in sizes(n) {
+        let blocks = ((m + rows - 1) / rows) * ((n + columns - 1) / columns)
+        let cost =
+          (blocks + threads - 1) / threads * (min(rows, m) + Self.setup) * (min(columns, n) + Self.setup)
+        if cost < best.cost { best = (rows, columns, cost) }
+      }
+    }
+    (rows, columns) = (best.rows, best.columns)
+  }
+
+  private var across: Int { (n + columns - 1) / columns }
+  var count: Int { (m + rows - 1) / rows * across }
+
+  func block(_ index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
+    let (row, column) = (index / across * rows, index % across * columns)
+    return (row..<min(row + rows, m), column..<min(column + columns, n))
+  }
+
+  var pieces: [LoopPiece] {
+    (0..<count).map { index in
+      let (rows, columns) = block(index)
+      return LoopPiece(share: Double((rows.count + Self.setup) * (columns.count + Self.setup)))
+    }
+  }
+}
+
+extension LinearAlgebra {
+  /// Steps over k that OpenBLAS sums before it adds to C, with AVX-512.
+  private static let steps = 448
+
+  /// C[m, n] = alpha · Aᵀ · B + beta · C, all row-major, A [k, m] and B [k, n] with rows of `lda` and `ldb`: in blocks of C that
+  /// this project's threads take, each by OpenBLAS on one. Its own threads would go on spinning beside those for
+  /// milliseconds, and would sum in another order than one thread does.
+  static func multiplyInBlocks(
+    m: Int, n: Int, k: Int, alpha: Float, transposedA a: Floats, lda: Int, b: Floats, ldb: Int, beta: Float,
+    c: MutableFloats, ldc: Int, _ compute: Compute
+  ) {
+    use(1, for: 0)
+    let grid = BlockGrid(m: m, n: n, threads: compute.threads)
+    nonisolated(unsafe) let (a, b, c) = (a, b, c)
+    parallelFor(
+      grid.count, threads: compute.threads, cut: LoopCut { BlockGrid(m: m, n: n, threads: $0).pieces }
+    ) { index in
+      let (rows, columns) = grid.block(index)
+      var (first, beta) = (0, beta)
+      repeat {
+        // As OpenBLAS's threads would cut it.
+        let rest = k - first
+        let count = rest >= 2 * steps ? steps : rest > steps ? (rest + 1) / 2 : rest
+        cblas_sgemm(
+          CblasRowMajor, CblasTrans, CblasNoTrans, Int32(rows.count), Int32(columns.count), Int32(count), alpha,
+          a + first * lda + rows.lowerBound, Int32(lda), b + first * ldb + columns.lowerBound, Int32(ldb), beta,
+          c + rows.lowerBound * ldc + columns.lowerBound, Int32(ldc))
+        first += count
+        beta = 1
+      } while first < k
+    }
+  }
+}
