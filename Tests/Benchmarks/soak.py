@@ -99,8 +99,10 @@ class Load:
                 self.mismatches.append((status, body, expected, answer))
 
     def leaver(self, rng):
-        """Sends a request and goes, at any moment."""
+        """Sends a request and goes, at any moment. Half the prompts are new, so that what the server keeps of them fills soon."""
         body, _ = rng.choice(self.cases)
+        if rng.random() < 0.5:
+            body = body | {"prompt": f"{rng.randrange(10**9)}. {body['prompt']}"}
         data = json.dumps(body | {"stream": rng.random() < 0.7, "max_tokens": 400}).encode()
         head = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as s:
@@ -170,9 +172,26 @@ class Load:
                 self.count(f"{what.__name__}: {type(error).__name__}")
                 time.sleep(0.2)
 
-    def resident(self):
-        text = open(f"/proc/{self.server.pid}/status").read()
-        return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) / 1024
+    def memory(self):
+        """MiB: of the server's own, and with what is mapped of files, which the system drops and reads again as it likes."""
+        with open(f"/proc/{self.server.pid}/status") as file:
+            text = file.read()
+        return [int(re.search(name + r":\s+(\d+)", text).group(1)) / 1024 for name in ("RssAnon", "VmRSS")]
+
+    def metrics(self):
+        lines = [line.split() for line in self.request("GET", "/metrics")[1].decode().splitlines() if line[0] != "#"]
+        return {line[0]: line[-1] for line in lines}
+
+    def sample(self, minutes):
+        """One line of a series: a leak goes up with the requests, caches stop where they are full."""
+        own, resident = self.memory()
+        metrics = self.metrics()
+        with self.lock:
+            requests = sum(self.counts.values())
+        print(
+            f"{minutes:6.1f} min {requests:>7} requests  {own:6.0f} MiB own  {resident:6.0f} resident  "
+            f"{metrics['sft_cache_blocks_used']:>4} cache blocks  {metrics['sft_sequences_running']:>2} running  "
+            f"{metrics['sft_http_connections']:>3} connections", flush=True)
 
 
 def main():
@@ -188,26 +207,33 @@ def main():
     for thread in threads:
         thread.start()
     memory, began = [], time.time()
+    told, interval = began, min(180, 3 * load.arguments.minutes)
     while time.time() < load.end and load.server.poll() is None:
-        time.sleep(min(10, max(0.1, load.end - time.time())))
-        if load.server.poll() is None:
-            memory.append(load.resident())
+        time.sleep(min(10, interval, max(0.1, load.end - time.time())))
+        try:
+            memory.append(load.memory()[0])
+            if time.time() >= told + interval:
+                told += interval
+                load.sample((time.time() - began) / 60)
+        except (OSError, http.client.HTTPException, AttributeError):
+            # It has died in the meantime.
+            pass
     for thread in threads:
         thread.join()
     died = load.server.poll()
     if died is None:
-        metrics = load.request("GET", "/metrics")[1].decode()
+        metrics = load.metrics()
         load.server.send_signal(signal.SIGTERM)
         died = None if load.server.wait() == 0 else load.server.returncode
     for what, count in sorted(load.counts.items()):
         print(f"{count:>7}  {what}")
     tenth = max(1, len(memory) // 10)
-    # After a warm-up of a fifth of the time, in which the cache fills.
-    early, late = max(memory[2 * tenth : 4 * tenth] or memory), max(memory[-2 * tenth :])
-    print(f"{(time.time() - began) / 60:.1f} minutes; resident memory {early:.0f} MiB early, {late:.0f} MiB at the end")
-    for line in metrics.splitlines() if died is None else []:
-        if line.startswith(("sft_generated_tokens_total", "sft_cached_prompt_tokens_total", "sft_prompt_tokens_total")):
-            print(line)
+    # After a warm-up of a fifth of the time, in which what is kept of prompts fills and the widest batches come.
+    early, late = max(memory[2 * tenth : 4 * tenth] or memory or [0]), max(memory[-2 * tenth :] or [0])
+    print(f"{(time.time() - began) / 60:.1f} minutes; {early:.0f} MiB of its own early, {late:.0f} MiB at the end")
+    for name in ("sft_generated_tokens_total", "sft_cached_prompt_tokens_total", "sft_prompt_tokens_total"):
+        if died is None:
+            print(name, metrics[name])
     print(f"{len(load.mismatches)} answers differ from sft generate's")
     for mismatch in load.mismatches[:3]:
         print(mismatch)
