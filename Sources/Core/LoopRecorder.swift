@@ -31,7 +31,8 @@ public final class LoopRecorder: @unchecked Sendable {
   public private(set) var inside = 0.0
 
   private let owner = pthread_self()
-  private let clockSeconds = LoopRecorder.secondsOfClock()
+  /// What reading a thread's clock takes.
+  public let clockSeconds = LoopRecorder.secondsOfClock()
   private var isInLoop = false
   /// One a thread, a cache line apart.
   private var setups: UnsafeMutablePointer<Double>

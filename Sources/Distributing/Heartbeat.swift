@@ -23,6 +23,8 @@ final class Heartbeat: Sendable {
   private let count: Int
   private let patience: Duration
   private let state = Mutex(State())
+  /// Held while messages are looked for and taken.
+  private let looking = Mutex<Void>(())
   /// Held while the thread is at work.
   private let running = Mutex<Void>(())
 
@@ -63,7 +65,12 @@ final class Heartbeat: Sendable {
     if state.withLock(\.hasEnded) { throw RanksEnded() }
   }
 
+  /// One thread at a time: of two that see the same message, one would wait for it in vain.
   private func look() throws {
+    _ = try looking.withLockIfAvailable { _ in try takeNews() }
+  }
+
+  private func takeNews() throws {
     while let (rank, size) = try engine.arrived(.heartbeat) {
       _ = try read(size, from: rank, .heartbeat)
       if rank == before { state.withLock { $0.lastHeard = .now } }

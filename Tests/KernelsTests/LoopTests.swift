@@ -1,4 +1,5 @@
 import Core
+import Kernels
 import Synchronization
 import Testing
 
@@ -103,7 +104,7 @@ import Testing
   /// More threads than cores are let in, and come and go as they get a core.
   @Test(arguments: [2, 3, 8, 40]) func `every index is done once, whoever comes`(_ threads: Int) {
     limitThreadsAtWork(to: threads)
-    defer { limitThreadsAtWork(to: 2) }
+    defer { limitThreadsAtWork(to: Compute.availableThreads) }
     for count in [1, 2, 7, 64, 1000] {
       for _ in 0..<200 {
         let sum = Atomic<Int>(0)

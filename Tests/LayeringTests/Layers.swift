@@ -117,7 +117,9 @@ enum Layers {
           imports[module] = min(imports[module] ?? "~", String(file.dropFirst(sources.count + 1)))
         }
       }
-      return Layer(name: name, dependencies: Set(dependencies), imports: imports)
+      // A target in C says what it stands on by its headers.
+      let isSwift = try !swiftFiles(folder).isEmpty
+      return Layer(name: name, dependencies: isSwift ? Set(dependencies) : [], imports: imports)
     }
   }
 

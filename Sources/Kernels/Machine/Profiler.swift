@@ -61,7 +61,7 @@ public final class Profiler: @unchecked Sendable {
   public func time(_ operation: ProfiledOperation, flop: Double = 0) -> Timing? {
     if isTiming { return nil }
     isTiming = true
-    updates.begin(operation)
+    updates.begin(operation, entered: threadSeconds())
     return Timing(profiler: self, operation: operation, flop: flop, start: .now)
   }
 
@@ -73,12 +73,13 @@ public final class Profiler: @unchecked Sendable {
     fileprivate let start: ContinuousClock.Instant
 
     public func end() {
+      let entered = threadSeconds()
       let seconds = (ContinuousClock.now - start) / .seconds(1)
       profiler.sums[operation, default: Sums()].calls += 1
       profiler.sums[operation, default: Sums()].seconds += seconds
       profiler.sums[operation, default: Sums()].flop += flop
       profiler.isTiming = false
-      profiler.updates.end(operation, seconds: seconds)
+      profiler.updates.end(operation, seconds: seconds, entered: entered)
     }
   }
 }

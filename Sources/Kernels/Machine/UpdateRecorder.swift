@@ -24,6 +24,8 @@ public final class UpdateRecorder {
   private var excluded = 0.0
   private var overheadBefore = 0.0
   private var excludedSerial = 0.0
+  /// CPU time that went into recording operations.
+  private var bookkeeping = 0.0
   /// What it took up to its optimiser's end.
   private var computed = (seconds: 0.0, serial: 0.0)
 
@@ -34,32 +36,40 @@ public final class UpdateRecorder {
     ProfiledOperation.allCases.indices.contains(key.label) ? ProfiledOperation.allCases[key.label] : nil
   }
 
-  func begin(_ operation: ProfiledOperation) {
+  /// `entered`: this thread's CPU time when the operation was announced. What is done here is no part of the update.
+  func begin(_ operation: ProfiledOperation, entered: Double) {
     if operation == .batches {
-      if begun > 0 { close(elapsed) }
+      if begun > 0 { close(elapsed(at: entered)) }
       if begun == 1 { clear() }
       begun += 1
       (start, excluded, overheadBefore) = (wallSeconds(), 0, loops.overhead)
-      (serialStart, excludedSerial) = (serial, 0)
+      (serialStart, excludedSerial) = (serial(at: entered), 0)
       loops.start()
     }
     if operation.isOutsideUpdates { loops.stop() }
-    loops.label = ProfiledOperation.allCases.firstIndex(of: operation) ?? -1
-    operationStart = serial
+    loops.label = Self.labels[operation] ?? -1
+    let now = threadSeconds()
+    bookkeeping += now - entered + loops.clockSeconds
+    operationStart = serial(at: now)
   }
 
-  func end(_ operation: ProfiledOperation, seconds: Double) {
+  /// `entered`: this thread's CPU time when the operation was done.
+  func end(_ operation: ProfiledOperation, seconds: Double, entered: Double) {
+    defer { bookkeeping += threadSeconds() - entered + loops.clockSeconds }
     loops.label = -1
     if begun == 0 { return }
     if operation.isOutsideUpdates {
       excluded += seconds
-      excludedSerial += serial - operationStart
+      excludedSerial += serial(at: entered) - operationStart
       loops.start()
     } else {
-      operations[operation, default: 0] += max(0, serial - operationStart)
+      operations[operation, default: 0] += max(0, serial(at: entered) - operationStart)
     }
-    if operation == .optimizer { computed = elapsed }
+    if operation == .optimizer { computed = elapsed(at: entered) }
   }
+
+  private static let labels = Dictionary(
+    uniqueKeysWithValues: ProfiledOperation.allCases.enumerated().map { ($1, $0) })
 
   /// Records no more.
   public func finish() {
@@ -68,13 +78,14 @@ public final class UpdateRecorder {
     begun = 0
   }
 
-  /// CPU time of this thread outside of recorded loops, ever.
-  private var serial: Double { threadSeconds() - loops.inside }
+  /// CPU time of this thread outside of recorded loops and of this recorder, when it has computed so long.
+  private func serial(at cpu: Double) -> Double { cpu - loops.inside - bookkeeping }
 
   /// Seconds of the update on its way.
-  private var elapsed: (seconds: Double, serial: Double) {
+  private func elapsed(at cpu: Double) -> (seconds: Double, serial: Double) {
     (
-      wallSeconds() - start - excluded - (loops.overhead - overheadBefore), serial - serialStart - excludedSerial
+      wallSeconds() - start - excluded - (loops.overhead - overheadBefore),
+      serial(at: cpu) - serialStart - excludedSerial
     )
   }
 

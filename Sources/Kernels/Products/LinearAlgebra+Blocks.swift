@@ -27,7 +27,7 @@ private struct BlockGrid {
     var best = (rows: m, columns: n, cost: Int.max)
     for rows in sizes(m) {
       for columns in sizes(n) {
-        let blocks = ((m + rows - 1) / rows) * ((n + columns - 1) / columns)
+        let blocks = Self.count(m, rows) * Self.count(n, columns)
         let cost =
           (blocks + threads - 1) / threads * (min(rows, m) + Self.setup) * (min(columns, n) + Self.setup)
         if cost < best.cost { best = (rows, columns, cost) }
@@ -36,12 +36,18 @@ private struct BlockGrid {
     (rows, columns) = (best.rows, best.columns)
   }
 
-  private var across: Int { (n + columns - 1) / columns }
-  var count: Int { (m + rows - 1) / rows * across }
+  /// What is left over is a block of its own where it is not too small for OpenBLAS's usual kernels.
+  private static func count(_ all: Int, _ size: Int) -> Int { max(1, (all + size - edge) / size) }
+
+  private static func part(_ index: Int, _ all: Int, _ size: Int) -> Range<Int> {
+    index * size..<(index + 1 == count(all, size) ? all : (index + 1) * size)
+  }
+
+  private var across: Int { Self.count(n, columns) }
+  var count: Int { Self.count(m, rows) * across }
 
   func block(_ index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
-    let (row, column) = (index / across * rows, index % across * columns)
-    return (row..<min(row + rows, m), column..<min(column + columns, n))
+    (Self.part(index / across, m, rows), Self.part(index % across, n, columns))
   }
 
   var pieces: [LoopPiece] {

@@ -10,6 +10,7 @@ func runTraining(_ common: CommonOptions, _ train: TrainingCommand) throws {
   Interrupt.stopsOrderly()
   // Whoever reads the progress may go; the run goes on.
   signal(SIGPIPE, SIG_IGN)
+  if Ranks.session == nil, let remark = domainRemark() { progress.note(remark) }
   let display = TrainDisplay(progress)
   let (folder, outcome) = try train(workspace, nil, nil) { display.show($0) }
   progress.close()

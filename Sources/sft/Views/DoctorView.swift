@@ -1,4 +1,5 @@
 import Core
+import Kernels
 import Pipeline
 
 /// A machine, for reading: a line for each thing that it offers, and the remarks.
@@ -33,8 +34,18 @@ package func doctorLines(_ report: DoctorReport) -> [String] {
 
 /// What to run where this process may use several memory domains, each with a core and its time at least; else nil.
 package func domainRemark(_ report: DoctorReport) -> String? {
-  let count = report.memoryDomains.count { $0.usableCores > 0 }
-  guard count > 1, report.cpuQuota ?? .infinity >= Double(count) else { return nil }
+  domainRemark(usable: report.memoryDomains.count { $0.usableCores > 0 }, quota: report.cpuQuota)
+}
+
+/// The same of this machine, without a look at anything else of it.
+func domainRemark() -> String? {
+  let allowed = CPUSet.allowed()
+  let usable = CPUTopology.current.domains.count { !$0.cpus.intersection(allowed).isEmpty }
+  return domainRemark(usable: usable, quota: CPUAllowance.current.quota)
+}
+
+private func domainRemark(usable count: Int, quota: Double?) -> String? {
+  guard count > 1, quota ?? .infinity >= Double(count) else { return nil }
   return "A core reaches its own domain's memory fastest. To train with a process for each domain: "
     + "`mpirun -n \(count) --map-by numa --bind-to numa sft train …`."
 }
