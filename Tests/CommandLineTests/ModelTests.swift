@@ -236,10 +236,18 @@ import TestSupport
       try sft.succeed("export", "--to", "out/peft", "--overwrite")
       // Only an export is ever replaced.
       try sft.write("mine", to: "out/notes")
-      for folder in ["out", ".", SFTBinary.model] {
+      let run = try #require(try directoryEntries(sft.path(".sft/runs")).first)
+      for folder in ["out", ".", ".sft/runs/\(run)/adapter"] {
         try sft.fail(
           73, "\(folder): is not an earlier export, so it is not replaced.", "export", "--to", folder, "--overwrite")
       }
+      // Nor is what is exported.
+      try sft.fail(
+        73, "\(SFTBinary.model): is what is exported, so it is not replaced. Give another --to.", "export", "--to",
+        SFTBinary.model, "--overwrite")
+      try sft.fail(
+        73, "out/peft: is what is exported, so it is not replaced. Give another --to.", "export", "--adapter",
+        "out/peft", "--to", "out/peft", "--overwrite")
       #expect(try sft.read("out/notes") == "mine")
       #expect(try sft.leftovers() == [])
     }

@@ -186,9 +186,9 @@ func checkTarget(_ folder: String, replacing: Bool, sources: [String]) throws {
     guard let path = canonicalPath(source) else { continue }
     let isFile = try FileStatus(path)?.kind == .file
     guard own != path, !isFile || own != parentPath(path) else {
+      let words = isFile ? "holds \(lastPathComponent(path)), which is exported" : "is what is exported"
       throw SFTError(
-        .cannotCreate, "\(source) is what is exported, so its folder is not replaced", file: folder,
-        advice: "Give another \(OptionName.to)")
+        .cannotCreate, "\(words), so it is not replaced", file: folder, advice: "Give another \(OptionName.to)")
     }
   }
 }
