@@ -3,8 +3,8 @@
     ranks.py speed --sft .build/release/sft --model DIR --data FILE [--rounds 3]
         two ranks of one thread beside one process of two threads: LoRA, QLoRA and full fine-tuning, in turns
     ranks.py hosts --sft … --model DIR --data FILE [--hosts 4] [--delay 1ms] [--rate 1gbit]
-        ranks in network namespaces of their own, joined by a bridge with that delay and rate; the same bits as alone; the time
-        of an update measured and predicted, and predicted for more hosts (as root, with iproute2)
+        ranks in network namespaces of their own, joined by a switch with that delay and rate; the same bits as alone; the time
+        of an update measured and predicted, and predicted for more hosts (as root)
     ranks.py kills --sft … [--times 20]
         a rank is killed at a random moment, and the run goes on with another number of ranks, until it is at its end: no process
         hangs, no checkpoint is lost, and the weights have the bits of a run that was never stopped (the model inside sft)
@@ -13,13 +13,18 @@ Needs `make build MPI=1` and Open MPI's mpirun.
 """
 
 import argparse
+import ctypes
+import fcntl
 import hashlib
+import heapq
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -88,22 +93,78 @@ def speed(options):
             print(f"{kind:6} median of {len(rounds)}: {statistics.median(r[0] for r in rounds):.3f}")
 
 
+class Switch:
+    """Carries frames between the hosts, each of which has a tap device: a frame leaves its host at that rate, after those before it,
+    and arrives so much later. In place of the kernel's netem, which not every kernel has."""
+
+    def __init__(self, names):
+        self.taps = [self.tap(name) for name in names]
+
+    @staticmethod
+    def tap(name):
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open("/proc/self/ns/net") as own, open(f"/run/netns/{name}") as there:
+            if libc.setns(there.fileno(), 0x40000000):
+                raise OSError(ctypes.get_errno(), "setns")
+            try:
+                tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+                fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"eth0", 0x1002))  # TUNSETIFF: a tap, frames as they are.
+            finally:
+                libc.setns(own.fileno(), 0x40000000)
+        return tap
+
+    def start(self, delay, rate):
+        """With no delay and any rate, or from now on with these."""
+        self.stop()
+        self.process = os.fork()
+        if self.process == 0:
+            try:
+                self.carry(delay, rate)
+            finally:
+                os._exit(0)
+
+    def stop(self):
+        if getattr(self, "process", None):
+            os.kill(self.process, signal.SIGKILL)
+            os.waitpid(self.process, 0)
+            self.process = None
+
+    def carry(self, delay, rate):
+        places, waiting, number = {}, [], 0
+        free = {tap: 0.0 for tap in self.taps}
+        while True:
+            until = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
+            for tap in select.select(self.taps, [], [], until)[0]:
+                frame = os.read(tap, 1 << 17)
+                places[frame[6:12]] = tap
+                free[tap] = max(free[tap], time.monotonic()) + (len(frame) / rate if rate else 0)
+                to = places.get(frame[:6])
+                number += 1
+                heapq.heappush(waiting, (free[tap] + delay, number, frame, [to] if to else [t for t in self.taps if t != tap]))
+            while waiting and waiting[0][0] <= time.monotonic():
+                _, _, frame, targets = heapq.heappop(waiting)
+                for target in targets:
+                    try:
+                        os.write(target, frame)
+                    except BlockingIOError:
+                        pass  # As a full queue drops it.
+
+
 class Hosts:
-    """Network namespaces on a bridge, with names of their own, that `mpirun` starts processes in."""
+    """Network namespaces behind a switch, with names of their own, that `mpirun` starts processes in."""
 
     def __init__(self, count, delay, rate, folder):
         self.count, self.tag = count, f"sft{os.getpid() % 10000}"
-        self.names = [f"{self.tag}h{i}" for i in range(count)]
-        self.run("ip", "link", "add", self.tag, "type", "bridge")
-        self.run("ip", "link", "set", self.tag, "up")
-        for i, name in enumerate(self.names):
-            self.run("ip", "netns", "add", name)
-            self.run("ip", "link", "add", f"{name}v", "type", "veth", "peer", "name", "eth0", "netns", name)
-            self.run("ip", "link", "set", f"{name}v", "master", self.tag, "up")
-            self.run("ip", "-n", name, "addr", "add", f"10.77.0.{i + 1}/24", "dev", "eth0")
-            self.run("ip", "-n", name, "link", "set", "eth0", "up")
-            self.run("ip", "-n", name, "link", "set", "lo", "up")
         self.delay, self.rate = delay, rate
+        self.names = [f"{self.tag}h{i}" for i in range(count)]
+        for name in self.names:
+            self.run("ip", "netns", "add", name)
+        self.switch = Switch(self.names)
+        for i, name in enumerate(self.names):
+            self.run("ip", "-n", name, "addr", "add", f"10.77.0.{i + 1}/24", "dev", "eth0")
+            self.run("ip", "-n", name, "link", "set", "eth0", "mtu", "9000", "txqueuelen", "10000", "up")
+            self.run("ip", "-n", name, "link", "set", "lo", "up")
+        self.switch.start(0, 0)
         self.agent = f"{folder}/agent"
         with open(self.agent, "w") as file:
             # Called as AGENT HOST COMMAND…, as ssh is.
@@ -118,10 +179,8 @@ class Hosts:
         subprocess.run(command, check=True)
 
     def shape(self):
-        """From now on every packet that leaves a host takes so long, and no more than so many leave."""
-        for name in self.names:
-            self.run("ip", "netns", "exec", name, "tc", "qdisc", "add", "dev", "eth0", "root", "netem", "delay", self.delay, "rate",
-                     self.rate, "limit", "100000")
+        """From now on every frame takes so long, and no more than so many leave a host."""
+        self.switch.start(seconds(self.delay), bytes_a_second(self.rate))
 
     def launcher(self):
         hosts = ",".join(f"10.77.0.{i + 1}:1" for i in range(self.count))
@@ -132,9 +191,9 @@ class Hosts:
             "--host", hosts, "-n", str(self.count)]
 
     def close(self):
+        self.switch.stop()
         for name in self.names:
             subprocess.run(["ip", "netns", "del", name])
-        subprocess.run(["ip", "link", "del", self.tag])
 
 
 def seconds(text):
