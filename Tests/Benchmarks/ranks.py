@@ -236,7 +236,8 @@ def hosts(options):
             [options.sft, "inspect", "adapter", f"{workspace}/runs/alone/adapter", "--json"], capture_output=True,
             check=True).stdout) if options.kind != "full" else None
         parameters = trained["parameters"] if trained else int(options.parameters)
-        mean = {run: statistics.mean(u["seconds"] for u in updates(workspace, run)[1:]) for run in digests}
+        # Of the second half: until then memory is asked for.
+        mean = {run: statistics.median(u["seconds"] for u in updates(workspace, run)[options.updates // 2:]) for run in digests}
         delay, rate_ = seconds(options.delay), bytes_a_second(options.rate)
         predicted = mean["near"] + exchange(options.hosts, parameters, delay, rate_)
         print(f"an update of {options.batch} records, {parameters:,} trained parameters:")
