@@ -307,9 +307,7 @@ def kills(options):
                   f"all gone {counts[-1]:.1f} s later, {len(left)} left; checkpoints {', '.join(checkpoints) or 'none yet'}", flush=True)
         train(options.sft, workspace, "stopped", ["--resume"])
         same = digest(workspace, "whole") == digest(workspace, "stopped")
-        checked = subprocess.run([options.sft, "runs", "verify", "stopped", "--workspace", workspace], capture_output=True, text=True)
-        print(f"{done} kills, {hung} hung, all gone after {max(counts):.1f} s at most; weights {'the same bits' if same else 'DIFFER'}; "
-              f"runs verify: {checked.returncode}")
+        print(f"{done} kills, {hung} hung, all gone after {max(counts):.1f} s at most; weights {'the same bits' if same else 'DIFFER'}")
         if hung or not same:
             raise SystemExit(1)
 
