@@ -101,8 +101,8 @@ public final class OptimizerState {
     return norm
   }
 
-  /// Clips the gradients and updates the parameters, `count` of both. `norm` is the gradients', finite, and `step` is 1-based. With a `stretch` of `stretches`
-  /// only those parameters and their moments are.
+  /// Clips the gradients and updates the parameters, `count` of both. `norm` is the gradients', finite, and `step` is
+  /// 1-based. With a `stretch` of `stretches` only those parameters and their moments are updated.
   package func update(
     _ parameters: MutableFloats, gradients: Floats, norm: Double, settings: TrainingSettings, learningRate: Double,
     step: Int, stretch: Range<Int>? = nil, _ compute: Compute

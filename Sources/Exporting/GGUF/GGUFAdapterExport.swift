@@ -6,7 +6,8 @@ import Weights
 
 /// Writes `adapter` as llama.cpp's LoRA file: a folder with `NAME.gguf`, to be given with `--lora` beside the base's own
 /// file, and a `Modelfile` for Ollama that names `base`, the base's GGUF file or Ollama's name of it. A and B are in float32 or
-/// in 16 bits; `stops` end an answer; `alternative` is the format advised where this one cannot say what is trained. `folder` is created, or replaced, as a whole.
+/// in 16 bits; `stops` end an answer; `alternative` is the format advised where this one cannot say what is trained. `folder` is
+/// created, or replaced, as a whole.
 ///
 /// Throws `usage` for another `dtype`, and where the adapter trains more than linears, which such a file cannot say; `badData`,
 /// naming what it is, for a base that llama.cpp cannot compute, and for a value that `dtype` cannot hold.
