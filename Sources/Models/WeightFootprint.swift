@@ -38,7 +38,7 @@ public struct WeightFootprint: Sendable, Equatable {
         let isInputMajor = tensor.orientation == .inputsByOutputs
         let (outputs, inputs) = (tensor.shape[isInputMajor ? 1 : 0], tensor.shape[isInputMajor ? 0 : 1])
         switch WeightKeeping(
-          tensor, isQuantized: quantized.contains(tensor.name), isInBlocks: info.isInBlocks, isHalf: isHalf,
+          isQuantized: quantized.contains(tensor.name), isInBlocks: info.isInBlocks, isHalf: isHalf,
           usesPanels: usesPanels)
         {
         case .quantized:
@@ -50,7 +50,7 @@ public struct WeightFootprint: Sendable, Equatable {
         case .stored: if isView { mapped += info.byteCount } else { own += 4 * info.count }
         }
       } else if tensor.role == .tokenEmbedding {
-        if isView || info.isInBlocks || (isHalf && configuration.architecture != .gpt2) {
+        if isView || info.isInBlocks || isHalf {
           embedding += Self.touched(tokens, rowBytes: info.byteCount / max(1, tensor.shape[0]), of: info.byteCount)
         } else {
           own += 4 * info.count

@@ -65,9 +65,9 @@ public final class ModelCheckpoint: Sendable {
   /// each time it is asked for. Throws `badData` where the model has no such tensor, or not in that shape.
   public func tensor(_ name: String, shape: [Int]) throws -> FloatTensor { try source.floats(name, shape: shape) }
 
-  /// A tensor's 16-bit floats, where they lie in the file unless rows change places; nil where it is stored otherwise.
-  /// Throws as `tensor`.
-  public func halves(_ name: String, shape: [Int]) throws -> HalfTensor? { try source.halves(name, shape: shape) }
+  /// A matrix's 16-bit floats as [out, in], where they lie in the file unless rows change places or it is turned; nil where
+  /// it is stored otherwise. Throws as `tensor`.
+  public func halves(_ tensor: TensorSpecification) throws -> HalfTensor? { try source.halves(tensor) }
 
   /// A matrix in ggml's quantised blocks, where they lie in the file unless rows change places; nil where it is stored
   /// otherwise. Throws `badData` where the model has no such tensor.

@@ -18,8 +18,8 @@ protocol TensorSource: Sendable {
   func info(_ name: String) throws -> StoredTensor
   /// As float32: a view of the file where it can be, else converted into memory of its own. Throws `badData` for another shape.
   func floats(_ name: String, shape: [Int]) throws -> FloatTensor
-  /// In 16 bits as stored; nil where it is stored otherwise. Throws as `floats`.
-  func halves(_ name: String, shape: [Int]) throws -> HalfTensor?
+  /// A matrix in 16 bits, [out, in]; nil where it is stored otherwise. Throws as `floats`.
+  func halves(_ tensor: TensorSpecification) throws -> HalfTensor?
   /// In blocks as stored; nil where it is stored otherwise.
   func blocks(_ name: String) throws -> BlockTensor?
   func pieces(_ name: String) throws -> TensorPieces
@@ -35,11 +35,14 @@ struct SafetensorsSource: TensorSource {
   /// Canonical name → name in the files.
   private let storedNames: [String: String]
   private let configurationIdentity: String
+  /// Canonical names of the matrices that are stored [in, out].
+  private let turned: Set<String>
 
   /// Throws `badData`, naming file and tensor, for what the configuration does not expect.
   init(_ weights: WeightFiles, _ configuration: ModelConfiguration, configurationIdentity: String) throws {
     self.weights = weights
     self.configurationIdentity = configurationIdentity
+    turned = Set(configuration.expectedTensors.filter { $0.orientation == .inputsByOutputs }.map(\.name))
     (storedNames, quantizedNames, ignored) = try Self.match(configuration, weights)
   }
 
@@ -64,10 +67,10 @@ struct SafetensorsSource: TensorSource {
   func info(_ name: String) throws -> StoredTensor {
     let info = try element(name)
     let start = info.range.lowerBound
+    let isHalf = (info.dtype == .bf16 || info.dtype == .f16) && start % 2 == 0
     return StoredTensor(
       form: .elements(info.dtype), shape: info.shape, byteCount: info.range.count,
-      isFloatView: info.dtype == .f32 && start % 4 == 0,
-      isHalf: (info.dtype == .bf16 || info.dtype == .f16) && start % 2 == 0)
+      isFloatView: info.dtype == .f32 && start % 4 == 0, isHalf: isHalf, isCopied: isHalf && turned.contains(name))
   }
 
   func floats(_ name: String, shape: [Int]) throws -> FloatTensor {
@@ -78,9 +81,14 @@ struct SafetensorsSource: TensorSource {
     return try weights.floats(try storedName(name), shape: shape)
   }
 
-  func halves(_ name: String, shape: [Int]) throws -> HalfTensor? {
-    guard !quantizedNames.contains(name) else { return nil }
-    return try weights.halves(try storedName(name), shape: shape)
+  func halves(_ tensor: TensorSpecification) throws -> HalfTensor? {
+    guard !quantizedNames.contains(tensor.name) else { return nil }
+    let name = try storedName(tensor.name)
+    guard let stored = try weights.halves(name, shape: tensor.shape) else { return nil }
+    guard tensor.orientation == .inputsByOutputs else { return stored }
+    let turned = stored.turned()
+    adviseMapped(try weights.bytes(of: name), .dontNeed)
+    return turned
   }
 
   func blocks(_ name: String) throws -> BlockTensor? { nil }

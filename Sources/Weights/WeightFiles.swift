@@ -55,7 +55,7 @@ public final class WeightFiles: Sendable {
   }
 
   /// As `SafetensorsFile.halves`.
-  public func halves(_ name: String, shape: [Int]) throws -> HalfTensor? {
+  func halves(_ name: String, shape: [Int]) throws -> HalfTensor? {
     try owner(name).halves(name, shape: shape)
   }
 

@@ -96,6 +96,85 @@ import Weights
     }
   }
 
+  @Test func `Linears that are stored turned are merged as the model's files have them`() throws {
+    let reference = try ReferenceCase("gpt2-tiny")
+    let checkpoint = try ModelCheckpoint(folder: reference.model)
+    let (matrices, outputs) = try Self.quantize(checkpoint)
+    try withTemporaryFolder { folder in
+      try writeAtomically(try readFile(reference.model + "/config.json"), to: folder + "/config.json")
+      try writeSafetensors(outputs, to: folder + "/model.safetensors")
+      let decoded = try ModelCheckpoint(folder: folder)
+      try Self.expectMerging(Decoder(checkpoint, blocks: matrices), isThatOf: Decoder(decoded), reference)
+      let quantized = try decoded.quantizedLinears()
+      let inFourBits = try Decoder(decoded, quantized: quantized)
+      let shapes = inFourBits.linears.map { [$0.inputWidth, $0.outputWidth] }
+      let adapter = try AdapterFolder.read(reference.adapter, for: inFourBits)
+      #expect(
+        inFourBits.linears.indices.map { inFourBits.mergedWeight(of: $0, with: adapter, threads: 2).shape } == shapes)
+    }
+  }
+
+  private static func expectMerging(
+    _ decoder: Decoder, isThatOf expected: Decoder, _ reference: ReferenceCase
+  ) throws {
+    let adapter = try AdapterFolder.read(reference.adapter, for: decoder)
+    for index in decoder.linears.indices {
+      let own = decoder.mergedWeight(of: index, with: adapter, threads: 2)
+      let other = expected.mergedWeight(of: index, with: adapter, threads: 1)
+      #expect(own.shape == other.shape && sameBits(own.array, other.array), "\(decoder.linears[index].name)")
+    }
+  }
+
+  /// In 16 bits they are kept as [out, in], whichever way they are stored.
+  @Test(arguments: ["gpt2-tiny", "gpt2-odd", "llama3-tiny"], [TensorType.f16, .bf16])
+  func `Weights in 16 bits compute as the same in float32`(name: String, dtype: TensorType) throws {
+    let reference = try ReferenceCase(name)
+    let original = try ModelCheckpoint(folder: reference.model)
+    let batch = Packer.pack(Array(try reference.samples().map(\.sample).prefix(6)), sharesPrefixes: true)
+    func write(_ checkpoint: ModelCheckpoint, as dtype: TensorType, to folder: String) throws -> ModelCheckpoint {
+      try createDirectory(folder)
+      try writeAtomically(try readFile(reference.model + "/config.json"), to: folder + "/config.json")
+      try writeSafetensors(
+        checkpoint.configuration.expectedTensors.map { tensor in
+          TensorOutput(tensor.name, tensor.shape, as: dtype) {
+            try checkpoint.tensor(tensor.name, shape: tensor.shape)
+          }
+        }, to: folder + "/model.safetensors")
+      return try ModelCheckpoint(folder: folder)
+    }
+    func results(_ decoder: Decoder, _ engine: Engine) throws -> (loss: Double, gradients: [Float]) {
+      let adapter = try AdapterFolder.read(reference.adapter, for: decoder)
+      let pass = TrainingPass(decoder, .adapter(adapter), Compute(engine: engine), recomputed: 0)
+      let totals = pass.accumulate(batch, scale: 1 / Float(batch.supervisedTokens), dropoutSeed: 0)
+      return (totals.loss, Array(UnsafeBufferPointer(start: pass.gradients.pointer, count: adapter.count)))
+    }
+    try withTemporaryFolder { folder in
+      let halves = try write(original, as: dtype, to: folder + "/halves")
+      let floats = try write(halves, as: .f32, to: folder + "/floats")
+      let (own, expected) = (try Decoder(halves), try Decoder(floats))
+      let linears = halves.configuration.expectedTensors.filter(\.role.isBlockMatrix)
+      for tensor in linears {
+        let found = try #require(try halves.halves(tensor))
+        let isTurned = tensor.orientation == .inputsByOutputs
+        #expect(found.shape == (isTurned ? tensor.shape.reversed() : tensor.shape))
+        #expect(try halves.info(tensor.name).isCopied == isTurned)
+        #expect(try floats.halves(tensor) == nil)
+      }
+      let footprint = try WeightFootprint(
+        halves, quantized: [], doubleQuantization: false, usesPanels: true, tokens: [1])
+      #expect(footprint.bytes < 3 * halves.byteCount / 2)
+      try Self.expectMerging(own, isThatOf: expected, reference)
+      let base = try results(expected, .auto)
+      let largest = base.gradients.map(abs).max() ?? 0
+      #expect(largest > 0)
+      for engine in Engine.allCases {
+        let found = try results(own, engine)
+        #expect(relativeError(found.loss, base.loss) < 1e-6)
+        #expect(zip(found.gradients, base.gradients).allSatisfy { abs($0 - $1) < 1e-5 * largest })
+      }
+    }
+  }
+
   @Test func `A shape that is not the model's is refused`() throws {
     let checkpoint = try ModelCheckpoint(folder: try ReferenceCase("llama3-tiny").model)
     let name = try #require(checkpoint.configuration.linears.first?.weightName)

@@ -37,7 +37,6 @@ struct ONNXWeights {
   private func weight(_ name: String, _ shape: [Int], _ tensor: @escaping () throws -> FloatTensor) -> WeightValues {
     WeightValues(name, shape) { sink in
       let tensor = try tensor()
-      // A linear in 4 bits comes as [out, in], whichever way the model's files have it.
       guard tensor.shape == shape else {
         throw SFTError(
           .internalError, "the weight \(quoted(name)) has shape \(tensor.shape), expected \(shape)",

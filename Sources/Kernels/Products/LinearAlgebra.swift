@@ -60,6 +60,14 @@ public enum LinearAlgebra {
     munmap(room, bytes)
   }
 
+  /// y[columns, rows] = the transpose of x[rows, columns].
+  public static func transpose(_ x: Floats, rows: Int, columns: Int, into y: MutableFloats, _ compute: Compute) {
+    nonisolated(unsafe) let (x, y) = (x, y)
+    compute.overRanges(columns, grain: 64) { range in
+      sft_transpose(x + range.lowerBound, columns, rows, range.count, y + range.lowerBound * rows)
+    }
+  }
+
   /// By a product that is large enough to need it, before memory is short.
   private static let callersBufferIsTaken: Bool = {
     requireBuffers(1)

@@ -5,11 +5,11 @@ import Weights
 extension Decoder {
   /// A linear's weight with an adapter's product added, in float32 and in the orientation that the model's files have: W +
   /// s · Aᵀ · Bᵀ for [in, out], W + s · B · A for [out, in]. The base stays as it is; of a quantised base it is the decoded
-  /// weight, [out, in].
+  /// weight.
   public func mergedWeight(of linear: Int, with adapter: Adapter, threads: Int) -> FloatTensor {
     let linear = blocks.flatMap(\.linears)[linear]
-    let (weight, orientation) = linear.floats(Compute(threads: threads))
-    switch orientation {
+    let weight = linear.floats(Compute(threads: threads))
+    switch linear.orientation {
     case .inputsByOutputs: return mergedInputMajor(weight, linear, adapter, threads: threads)
     case .outputsByInputs: return mergedOutputMajor(weight, linear, adapter, threads: threads)
     }
@@ -69,8 +69,8 @@ extension Decoder {
   ) throws -> DeltaSurvival {
     let linear = blocks.flatMap(\.linears)[index]
     let compute = Compute(threads: threads)
-    let (weight, orientation) = linear.floats(compute)
-    let layout: FourBit.Layout = orientation == .inputsByOutputs ? .inputsByOutputs : .outputsByInputs
+    let weight = linear.floats(compute)
+    let layout: FourBit.Layout = linear.orientation == .inputsByOutputs ? .inputsByOutputs : .outputsByInputs
     func quantize(_ weight: FloatTensor) throws -> QuantizedMatrix {
       try QuantizedMatrix(weight, layout: layout, name: linear.name + ".weight", settings: settings, compute)
     }
@@ -109,26 +109,31 @@ extension Decoder {
 }
 
 extension Linear {
-  /// The weight in float32, and which way round it is: as the model's files have it, but [out, in] of one in 4 bits or
-  /// in blocks.
-  fileprivate func floats(_ compute: Compute) -> (FloatTensor, Orientation) {
+  /// The weight in float32, in the orientation that the model's files have.
+  fileprivate func floats(_ compute: Compute) -> FloatTensor {
     switch weight {
-    case .inputMajor(let weight): (weight, .inputsByOutputs)
-    case .outputMajor(let weight): (weight, .outputsByInputs)
-    case .quantized(let matrix): (matrix.decoded(compute), .outputsByInputs)
+    case .inputMajor(let weight), .outputMajor(let weight): weight
+    case .quantized(let matrix): oriented(matrix.decoded(compute), compute)
     case .blocks(let matrix):
-      (
+      oriented(
         FloatTensor(shape: [outputWidth, inputWidth]) { values in
           if let target = values.baseAddress { matrix.decode(rows: 0..<outputWidth, into: target, compute) }
-        }, .outputsByInputs
-      )
+        }, compute)
     case .half(let matrix):
-      (
+      oriented(
         FloatTensor(shape: [outputWidth, inputWidth]) { values in
           if let target = values.baseAddress { matrix.decode(row: 0, count: values.count, into: target) }
-        }, .outputsByInputs
-      )
-    case .panels(let matrix): (unpacked(matrix), orientation)
+        }, compute)
+    case .panels(let matrix): unpacked(matrix)
+    }
+  }
+
+  /// What is [out, in], as the model's files have it.
+  private func oriented(_ weight: FloatTensor, _ compute: Compute) -> FloatTensor {
+    guard orientation == .inputsByOutputs else { return weight }
+    return FloatTensor(shape: [inputWidth, outputWidth]) { values in
+      guard let target = values.baseAddress else { return }
+      LinearAlgebra.transpose(weight.pointer, rows: outputWidth, columns: inputWidth, into: target, compute)
     }
   }
 

@@ -33,14 +33,14 @@ extension Decoder {
         // Of a bfloat16 the upper half is what counts.
         let values = FloatBuffer.halfPattern(count, compute)
         halves[tensor.name] = HalfTensor(
-          dtype: .bf16, shape: tensor.shape,
+          dtype: .bf16, shape: tensor.orientation == .inputsByOutputs ? tensor.shape.reversed() : tensor.shape,
           pointer: UnsafeRawPointer(values.pointer).assumingMemoryBound(to: UInt16.self), keptBy: values)
       default: floats[tensor.name] = FloatTensor.pattern(tensor.shape, compute)
       }
     }
     return try Decoder(
       WeightSource(
-        configuration, quantized: quantized, panels: panels, halves: { name, _ in halves[name] }
+        configuration, quantized: quantized, panels: panels, halves: { halves[$0.name] }
       ) { name, shape in floats[name] ?? FloatTensor.pattern(shape, compute) })
   }
 }

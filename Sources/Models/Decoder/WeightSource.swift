@@ -12,7 +12,7 @@ struct WeightSource {
   private let blocks: [String: BlockMatrix]
   /// By what to lay out the linears; nil to leave them as they are stored.
   private let panels: Compute?
-  private let halves: (_ name: String, _ shape: [Int]) throws -> HalfTensor?
+  private let halves: (TensorSpecification) throws -> HalfTensor?
   private let floats: (_ name: String, _ shape: [Int]) throws -> FloatTensor
   private let specifications: [TensorKey: TensorSpecification]
 
@@ -24,7 +24,7 @@ struct WeightSource {
   init(
     _ configuration: ModelConfiguration, quantized: [String: QuantizedMatrix] = [:],
     blocks: [String: BlockMatrix] = [:], panels: Compute? = nil,
-    halves: @escaping (_ name: String, _ shape: [Int]) throws -> HalfTensor? = { _, _ in nil },
+    halves: @escaping (TensorSpecification) throws -> HalfTensor? = { _ in nil },
     _ floats: @escaping (_ name: String, _ shape: [Int]) throws -> FloatTensor
   ) {
     self.configuration = configuration
@@ -60,9 +60,9 @@ struct WeightSource {
   func weight(_ tensor: TensorSpecification) throws -> LinearWeight {
     let quantized = quantized[tensor.name]
     let blocks = try quantized == nil ? blocks(tensor) : nil
-    let half = try quantized == nil && blocks == nil ? halves(tensor.name, tensor.shape) : nil
+    let half = try quantized == nil && blocks == nil ? halves(tensor) : nil
     let keeping = WeightKeeping(
-      tensor, isQuantized: quantized != nil, isInBlocks: blocks != nil, isHalf: half != nil, usesPanels: panels != nil)
+      isQuantized: quantized != nil, isInBlocks: blocks != nil, isHalf: half != nil, usesPanels: panels != nil)
     if keeping == .quantized, let quantized { return .quantized(quantized) }
     if keeping == .blocks, let blocks { return .blocks(blocks) }
     if keeping == .half, let half { return .half(HalfMatrix(half)) }
@@ -100,9 +100,7 @@ struct WeightSource {
       throw SFTError(.internalError, "the model has no embedding table")
     }
     if let blocks = try blocks(tensor) { return .blocks(blocks) }
-    if configuration.architecture != .gpt2, let half = try halves(tensor.name, tensor.shape) {
-      return .half(HalfMatrix(half))
-    }
+    if let half = try halves(tensor) { return .half(HalfMatrix(half)) }
     return .floats(try floats(tensor.name, tensor.shape))
   }
 }
@@ -115,13 +113,12 @@ enum WeightKeeping {
   /// In float32 as it is stored.
   case stored
 
-  init(_ tensor: TensorSpecification, isQuantized: Bool, isInBlocks: Bool = false, isHalf: Bool, usesPanels: Bool) {
-    // What is stored [in, out] in 16 bits is decoded to float32.
+  init(isQuantized: Bool, isInBlocks: Bool = false, isHalf: Bool, usesPanels: Bool) {
     if isQuantized {
       self = .quantized
     } else if isInBlocks {
       self = .blocks
-    } else if isHalf, tensor.orientation == .outputsByInputs {
+    } else if isHalf {
       self = .half
     } else {
       self = usesPanels ? .panels : .stored

@@ -92,8 +92,7 @@ struct WorkEstimate {
     // Blocks are the nearest to 4 bits.
     if info?.isInBlocks == true { return (.fourBitForward, .fourBitBackward) }
     let dtype = info?.dtype
-    let isHalf = (dtype == .bf16 || dtype == .f16) && checkpoint?.configuration.architecture != .gpt2
-    return isHalf
+    return dtype == .bf16 || dtype == .f16
       ? (.halfForward, .halfBackward)
       : usesPanels ? (.packedForward, .packedBackward) : (.storedForward, .storedBackward)
   }

@@ -72,7 +72,9 @@ struct GGUFSource: TensorSource {
 
   func info(_ name: String) throws -> StoredTensor { try tensor(name).stored }
   func floats(_ name: String, shape: [Int]) throws -> FloatTensor { try tensor(name, shape: shape).floats() }
-  func halves(_ name: String, shape: [Int]) throws -> HalfTensor? { try tensor(name, shape: shape).halves() }
+  func halves(_ tensor: TensorSpecification) throws -> HalfTensor? {
+    try self.tensor(tensor.name, shape: tensor.shape).halves()
+  }
   func blocks(_ name: String) throws -> BlockTensor? { try tensor(name).blocks() }
   func pieces(_ name: String) throws -> TensorPieces { TensorPieces(try tensor(name)) }
   func place(_ name: String) throws -> (stored: String, file: String) { (try tensor(name).info.name, file.path) }

@@ -73,15 +73,15 @@ struct GGUFTensor: Sendable {
   var isHalf: Bool {
     guard [.f16, .bf16].contains(info.type), info.offset % 2 == 0 else { return false }
     switch change {
-    case .none, .interleave: return true
-    case .transpose, .addOne: return false
+    case .none, .interleave, .transpose: return true
+    case .addOne: return false
     }
   }
 
   func halves() -> HalfTensor? {
     guard isHalf, let (start, owner) = rows() else { return nil }
     return HalfTensor(
-      dtype: info.type == .bf16 ? .bf16 : .f16, shape: shape, pointer: start.assumingMemoryBound(to: UInt16.self),
+      dtype: info.type == .bf16 ? .bf16 : .f16, shape: info.shape, pointer: start.assumingMemoryBound(to: UInt16.self),
       keptBy: owner)
   }
 
@@ -120,11 +120,4 @@ struct GGUFTensor: Sendable {
       form: form, shape: shape, byteCount: info.byteCount, isFloatView: isFloatView, isHalf: isHalf,
       isCopied: isCopied)
   }
-}
-
-/// Memory, freed with its object.
-private final class OwnedBytes {
-  let start: UnsafeMutableRawPointer
-  init(_ count: Int) { start = allocateAligned(bytes: count) }
-  deinit { start.deallocate() }
 }
