@@ -99,25 +99,27 @@ SFT_LEVEL_4 static inline __m512 two_absmax(const sft_four_bit *matrix, size_t b
 TILE(tile_bw, SFT_LEVEL_4, ADD_PAIRS)
 TILE(tile_vnni, SFT_LEVEL_4_VNNI, _mm512_dpwssd_epi32)
 
-#define ROWS(tile, LEVEL, count, full)                                                                                 \
+// `full` rows at a time, where a row has more than `blocks_above` blocks.
+#define ROWS(tile, LEVEL, count, full, blocks_above)                                                                   \
   LEVEL static void tile##_##count(const sft_four_bit *matrix, const int16_t *levels, float scale, size_t row,         \
                                    size_t rows, size_t blocks, const int16_t *x, const float *scales, float *y,        \
                                    size_t y_row, int accumulate) {                                                     \
     size_t end = row + rows;                                                                                           \
-    for (; row + (full) <= end; row += (full), y += (full))                                                            \
+    for (; blocks > (blocks_above) && row + (full) <= end; row += (full), y += (full))                                 \
       tile(matrix, levels, scale, row * blocks, blocks, x, scales, full, count, y, y_row, accumulate);                 \
     for (; row < end; row++, y++)                                                                                      \
       tile(matrix, levels, scale, row * blocks, blocks, x, scales, 1, count, y, y_row, accumulate);                    \
   }
+// One x is read once for each row, unless it leaves no room for codes in the first-level cache: 24 KiB.
 #define ALL_ROWS(tile, LEVEL)                                                                                          \
-  ROWS(tile, LEVEL, 1, 1)                                                                                              \
-  ROWS(tile, LEVEL, 2, 2)                                                                                              \
-  ROWS(tile, LEVEL, 3, 2)                                                                                              \
-  ROWS(tile, LEVEL, 4, 2)                                                                                              \
-  ROWS(tile, LEVEL, 5, 2)                                                                                              \
-  ROWS(tile, LEVEL, 6, 2)                                                                                              \
-  ROWS(tile, LEVEL, 7, 2)                                                                                              \
-  ROWS(tile, LEVEL, 8, 2)
+  ROWS(tile, LEVEL, 1, 4, 192)                                                                                         \
+  ROWS(tile, LEVEL, 2, 2, 0)                                                                                           \
+  ROWS(tile, LEVEL, 3, 2, 0)                                                                                           \
+  ROWS(tile, LEVEL, 4, 2, 0)                                                                                           \
+  ROWS(tile, LEVEL, 5, 2, 0)                                                                                           \
+  ROWS(tile, LEVEL, 6, 2, 0)                                                                                           \
+  ROWS(tile, LEVEL, 7, 2, 0)                                                                                           \
+  ROWS(tile, LEVEL, 8, 2, 0)
 ALL_ROWS(tile_bw, SFT_LEVEL_4)
 ALL_ROWS(tile_vnni, SFT_LEVEL_4_VNNI)
 

@@ -49,8 +49,8 @@ void sft_four_bit_arrange(int level, const float *x, size_t x_row, size_t count,
 }
 
 #ifdef SFT_X86_VECTORS
-// Bytes ahead of what is being read.
-enum { kAhead = 2048 };
+// Bytes ahead of what is being read; blocks of an x that is read once for each row: 24 KiB.
+enum { kAhead = 2048, kMostBlocks = 96 };
 
 // Two blocks a vector, or, where `blocks` is odd, the last one in the lower half; what is above then meets zeros.
 SFT_LEVEL_4 static inline __m512i codes_512(const uint8_t *packed, int is_pair) {
@@ -176,8 +176,12 @@ TILE_512(8, 2, 4)
 
 SFT_LEVEL_4 static void rows_512_1(const sft_four_bit *matrix, size_t row, size_t rows, size_t blocks, const float *x,
                                    float *y, size_t y_row, int accumulate) {
-  (void)y_row;
-  for (size_t end = row + rows; row < end; row++, y++) {
+  size_t end = row + rows;
+  // An x that leaves no room for codes in the first-level cache is read once for some rows, which costs a short one more than
+  // it brings.
+  for (; blocks > kMostBlocks && row + 4 <= end; row += 4, y += 4)
+    tile_512(matrix, row * blocks, blocks, x, 1, 4, 1, y, y_row, accumulate);
+  for (; row < end; row++, y++) {
     float product = row_product_512(matrix, row * blocks, blocks, x);
     *y = accumulate ? *y + product : product;
   }

@@ -27,7 +27,10 @@ public func parallelFor(
 func runLoop(_ count: Int, threads: Int, _ body: @Sendable (_ index: Int, _ worker: Int) -> Void) -> Bool {
   let workers = min(threads, count)
   guard workers > 1 else {
-    for index in 0..<count { body(index, 0) }
+    for index in 0..<count {
+      Activity.tick()
+      body(index, 0)
+    }
     return false
   }
   let next = Atomic<Int>(0)
@@ -35,6 +38,7 @@ func runLoop(_ count: Int, threads: Int, _ body: @Sendable (_ index: Int, _ work
     while true {
       let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
       if index >= count { return }
+      if worker == 0 { Activity.tick() }
       body(index, worker)
     }
   }

@@ -1,11 +1,12 @@
 import Core
+import Dispatch
 import Glibc
 import Synchronization
 
 /// Signs of life between the ranks, and the news that end a group.
 ///
 /// Every rank sends one to the next in the ring twice a second, from a thread of its own, and misses the one before it when
-/// none has come for some seconds.
+/// none has come for some seconds. The thread also sees when its own process stands still where it should compute.
 final class Heartbeat: Sendable {
   private struct State {
     var lastHeard = ContinuousClock.now
@@ -17,16 +18,25 @@ final class Heartbeat: Sendable {
     var sending: [(bytes: UnsafeMutableRawBufferPointer, request: Int32)] = []
   }
 
-  private static let interval: useconds_t = 500_000
+  private static let interval: Duration = .milliseconds(500)
+  /// Between two looks while messages are carried on: in it a network of 1 Gbit/s brings what its buffers hold easily.
+  private static let step: useconds_t = 500
   private let engine: RankEngine
   private let rank: Int
   private let count: Int
   private let patience: Duration
+  /// Signs of life in a row without any activity after which the process is said to stand still. Time in which it was
+  /// stopped as a whole does not count.
+  private static let stillBeats = 60
+  static let stillSeconds = stillBeats / 2
   private let state = Mutex(State())
   /// Held while messages are looked for and taken.
   private let looking = Mutex<Void>(())
   /// Held while the thread is at work.
   private let running = Mutex<Void>(())
+  private let isMoving = Atomic<Bool>(false)
+  private let isWatching = Atomic<Bool>(false)
+  private let wake = DispatchSemaphore(value: 0)
 
   init(_ engine: RankEngine, rank: Int, count: Int, patience: Duration) {
     (self.engine, self.rank, self.count, self.patience) = (engine, rank, count, patience)
@@ -35,15 +45,17 @@ final class Heartbeat: Sendable {
   private var before: Int { (rank + count - 1) % count }
   private var after: Int { (rank + 1) % count }
 
-  /// `lost` is called with the number of a rank that is missed.
-  func start(lost: @escaping @Sendable (Int) -> Void) {
+  /// `missed` is called with the number of a rank that is missed, `stood` when this process stands still; one of them, once.
+  func start(missed: @escaping @Sendable (Int) -> Void, stood: @escaping @Sendable () -> Void) {
     guard count > 1 else { return }
     state.withLock { $0.lastHeard = .now }
-    let reason = startThread { self.run(lost) }
+    let reason = startThread { self.run(missed, stood) }
     if reason != 0 { Shortage.ofThreads(reason) }
   }
 
-  private func run(_ lost: @Sendable (Int) -> Void) {
+  private func run(_ missed: @Sendable (Int) -> Void, _ stood: @Sendable () -> Void) {
+    var (seen, still) = (Activity.count, 0)
+    var hasStood = false
     while true {
       let (isStopped, isMissed): (Bool, Bool) = running.withLock { _ in
         if state.withLock(\.isStopped) { return (true, false) }
@@ -53,13 +65,42 @@ final class Heartbeat: Sendable {
         return (false, state.withLock { .now - $0.lastHeard > patience })
       }
       if isStopped { return }
-      if isMissed { return lost(before) }
-      usleep(Self.interval)
+      if isMissed { return missed(before) }
+      let activity = Activity.count
+      still = activity == seen && isWatching.load(ordering: .relaxed) ? still + 1 : 0
+      seen = activity
+      if still >= Self.stillBeats, !hasStood {
+        hasStood = true
+        stood()
+      }
+      rest()
     }
   }
 
+  /// Until the next sign of life is due: asleep, or carrying on messages.
+  private func rest() {
+    let end = ContinuousClock.now + Self.interval
+    while .now < end {
+      if isMoving.load(ordering: .relaxed) {
+        running.withLock { _ in if !state.withLock(\.isStopped) { engine.progress() } }
+        usleep(Self.step)
+      } else if wake.wait(timeout: .now() + 0.5) == .timedOut {
+        return
+      }
+    }
+  }
+
+  /// Whether the thread carries on what is being sent and received.
+  func keepsMoving(_ isMoving: Bool) {
+    if self.isMoving.exchange(isMoving, ordering: .relaxed) != isMoving, isMoving { wake.signal() }
+  }
+
+  /// Whether this process should compute, or wait for others, so that it is seen where it does neither.
+  func watches(_ isWatching: Bool) { self.isWatching.store(isWatching, ordering: .relaxed) }
+
   /// Takes up the news that have come. Throws what ends the group.
   func check() throws {
+    Activity.tick()
     try look()
     if let failure = state.withLock(\.failure) { throw failure }
     if state.withLock(\.hasEnded) { throw RanksEnded() }

@@ -59,6 +59,9 @@ final class RankEngine: Sendable {
     return answer == 1 ? (Int(rank), size) : nil
   }
 
+  /// Lets the library carry on what it has begun.
+  func progress() { _ = try? arrived(.control) }
+
   private static let failed = SFTError(.inputOutput, "MPI does not carry a message between the ranks")
 
   private static func text(_ message: [CChar]) -> String {
@@ -76,4 +79,6 @@ enum MessageTag: Int32 {
   case control
   /// That the sender is there.
   case heartbeat
+  /// As `data`, with an order of their own.
+  case gradients
 }

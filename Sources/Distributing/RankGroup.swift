@@ -17,13 +17,14 @@ public final class RankGroup: Sendable {
   public var isLeader: Bool { rank == 0 }
   public var others: [Int] { (0..<count).filter { $0 != rank } }
 
-  /// Loads the library at `path` and joins the processes that `launch` tells of. `lost` is called, on any thread, when a rank
-  /// has not been heard of for some seconds; it is to end the process, by `abort`.
+  /// Loads the library at `path` and joins the processes that `launch` tells of. `lost` is called, on any thread, with a rank that
+  /// has not been heard of for some seconds, or where this is rank 0 and stands still, and with what is to be said of it; it is
+  /// to end the process, by `abort`.
   ///
   /// Throws `usage` where there is no such library, or it finds other processes than the launcher started.
   public init(
     library path: String, _ launch: Launch, patience: Duration = .seconds(10),
-    lost: @escaping @Sendable (RankGroup, _ rank: Int) -> Void
+    lost: @escaping @Sendable (RankGroup, _ what: String) -> Void
   ) throws {
     let engine = try RankEngine(path: path)
     let (rank, count) = try engine.start()
@@ -35,7 +36,15 @@ public final class RankGroup: Sendable {
     (self.rank, self.count, self.engine) = (rank, count, engine)
     life = Heartbeat(engine, rank: rank, count: count, patience: patience)
     hosts = try Self.names(engine, life, rank, count)
-    life.start { [weak self] missing in if let self { lost(self, missing) } }
+    life.start(
+      missed: { [weak self] in if let self { lost(self, "\(name($0)) has not been heard of for some seconds") } },
+      stood: { [weak self] in
+        guard let self else { return }
+        let words = "has stood still for \(Heartbeat.stillSeconds) seconds in the middle of an update"
+        // Rank 0 is the one that ends all, if it can.
+        if isLeader { return lost(self, "\(name(0)) \(words)") }
+        fail(SFTError(.inputOutput, words), isSentence: true)
+      })
   }
 
   private static func names(_ engine: RankEngine, _ life: Heartbeat, _ rank: Int, _ count: Int) throws -> [String] {
@@ -56,14 +65,27 @@ public final class RankGroup: Sendable {
   // MARK: - Values
 
   /// Begins to send `bytes` to a rank that receives so many. They have to stay as they are until that was waited for.
-  public func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) throws -> RankRequest {
-    RankRequest(number: try engine.send(bytes, to: rank, .data))
+  public func send(
+    _ bytes: UnsafeRawBufferPointer, to rank: Int, _ channel: RankChannel = .values
+  ) throws -> RankRequest {
+    RankRequest(number: try engine.send(bytes, to: rank, channel.tag))
   }
 
-  /// Begins to receive so many bytes from a rank that sends them.
-  public func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int) throws -> RankRequest {
-    RankRequest(number: try engine.receive(bytes, from: rank, .data))
+  /// Begins to receive so many bytes from a rank that sends them in the same channel.
+  public func receive(
+    _ bytes: UnsafeMutableRawBufferPointer, from rank: Int, _ channel: RankChannel = .values
+  ) throws -> RankRequest {
+    RankRequest(number: try engine.receive(bytes, from: rank, channel.tag))
   }
+
+  /// Those of some requests that are not done yet. The others are forgotten.
+  public func unfinished(_ requests: [RankRequest]) throws -> [RankRequest] {
+    try requests.filter { try !engine.isDone($0.number) }
+  }
+
+  /// Whether a thread carries on what was begun while this one computes: MPI itself moves large messages only where it is
+  /// called. On one host it does not: there it would be a copy, made beside the computing by a core that computes.
+  public func keepsMoving(_ isMoving: Bool) { if Set(hosts).count > 1 { life.keepsMoving(isMoving) } }
 
   /// Waits until all are done. Throws what ends the group meanwhile.
   public func wait(for requests: [RankRequest]) throws {
@@ -84,6 +106,16 @@ public final class RankGroup: Sendable {
   /// Every rank's bytes, of which rank r has `sizes[r]`.
   public func exchange(_ sizes: [Int], _ own: [UInt8]) throws -> [[UInt8]] {
     try Self.exchange(engine, life, rank, sizes, own)
+  }
+
+  /// Every rank's numbers, of which rank r has `counts[r]`.
+  public func exchange(_ counts: [Int], _ own: [Double]) throws -> [[Double]] {
+    let size = MemoryLayout<Double>.size
+    return try exchange(counts.map { size * $0 }, own.withUnsafeBytes { Array($0) }).map { bytes in
+      bytes.withUnsafeBytes { bytes in
+        stride(from: 0, to: bytes.count, by: size).map { bytes.loadUnaligned(fromByteOffset: $0, as: Double.self) }
+      }
+    }
   }
 
   private static func exchange(
@@ -143,10 +175,20 @@ public final class RankGroup: Sendable {
 
   // MARK: - The end
 
+  /// While `body` runs, this process should compute, or wait for others: where it does neither for long, the group ends.
+  public func watched<Result>(_ body: () throws -> Result) rethrows -> Result {
+    life.watches(true)
+    defer { life.watches(false) }
+    return try body()
+  }
+
   /// Tells rank 0 why this rank cannot go on. It ends all.
-  public func fail(_ error: SFTError) {
+  public func fail(_ error: SFTError) { fail(error, isSentence: false) }
+
+  /// `isSentence`: whether the message goes on from the rank's name.
+  private func fail(_ error: SFTError, isSentence: Bool) {
     var error = error
-    error.message = "\(name(rank)): \(error.message)"
+    error.message = "\(name(rank))\(isSentence ? "" : ":") \(error.message)"
     life.send(control: .failed(error), to: 0)
   }
 
@@ -166,6 +208,15 @@ public final class RankGroup: Sendable {
 
   /// Ends all processes at once.
   public func abort(code: Int32) { engine.abort(code) }
+}
+
+/// Messages of one channel arrive in order; what another has on its way is no part of that.
+public enum RankChannel: Sendable {
+  case values
+  /// Of gradients, which are on their way while other values are exchanged.
+  case gradients
+
+  var tag: MessageTag { self == .values ? .data : .gradients }
 }
 
 /// Something that is being sent or received.

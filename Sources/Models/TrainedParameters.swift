@@ -49,6 +49,27 @@ public enum TrainedParameters {
     }
   }
 
+  /// For each of the decoder's blocks from where on the gradient is final once the backward pass is through with it, and after
+  /// the last from where on it is before the first of them: `count` where nothing is.
+  func finalPlaces(blocks: Int) -> [Int] {
+    // The block with which a tensor's gradient is final: `blocks` before all, -1 after all.
+    let ends: [(offset: Int, block: Int)] =
+      switch self {
+      case .adapter(let adapter):
+        adapter.pairs.map { ($0.aOffset, $0.layer) } + adapter.ends.map { ($0.tensor.offset, -1) }
+      case .weights(let weights):
+        zip(weights.tensors, weights.configuration.expectedTensors).map { tensor, expected in
+          switch expected.role {
+          case .finalNorm, .head: (tensor.offset, blocks)
+          default: (tensor.offset, expected.layer ?? -1)
+          }
+        }
+      }
+    return (0...blocks).map { block in
+      ends.reversed().prefix { $0.block >= block }.last?.offset ?? count
+    }
+  }
+
   public var adapter: Adapter? { if case .adapter(let adapter) = self { adapter } else { nil } }
   public var weights: TrainableWeights? { if case .weights(let weights) = self { weights } else { nil } }
 }

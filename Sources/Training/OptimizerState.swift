@@ -13,7 +13,7 @@ public final class OptimizerState {
     case eightBit(AdamWStep.EightBitMoments)
   }
 
-  /// The moments of a stretch of the parameters.
+  /// The moments of some of the parameters, which lie together.
   private struct Part {
     /// What their names in a file start with, and their shape there.
     var name: String
@@ -102,28 +102,25 @@ public final class OptimizerState {
   }
 
   /// Clips the gradients and updates the parameters, `count` of both. `norm` is the gradients', finite, and `step` is
-  /// 1-based. With a `stretch` of `stretches` only those parameters and their moments are updated.
+  /// 1-based. With `chunks` only the parameters of those and their moments are updated.
   package func update(
     _ parameters: MutableFloats, gradients: Floats, norm: Double, settings: TrainingSettings, learningRate: Double,
-    step: Int, stretch: Range<Int>? = nil, _ compute: Compute
+    step: Int, chunks: [Int]? = nil, _ compute: Compute
   ) {
     let limit = settings.maxGradientNorm
     let update = AdamWStep(
       gradientScale: limit > 0 ? Float(min(1, limit / (norm + 1e-6))) : 1,
       learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, weightDecay: settings.weightDecay,
       step: step)
-    let chunks = stretch.map { stretch in self.chunks.filter { stretch.contains(start(of: $0)) } } ?? self.chunks
-    apply(update, to: chunks, parameters, gradients, compute)
+    apply(update, to: chunks.map { $0.map { self.chunks[$0] } } ?? self.chunks, parameters, gradients, compute)
   }
 
-  /// The parameters in `count` stretches of nearly the same length, none of which cuts what is updated as a whole.
-  package func stretches(_ count: Int) -> [Range<Int>] {
-    let starts = chunks.map(start)
-    let bounds = (0...count).map { number in
-      let ideal = number * self.count / count
-      return number == count ? self.count : starts.first { $0 >= ideal } ?? self.count
-    }
-    return zip(bounds, bounds.dropFirst()).map { $0..<max($0, $1) }
+  /// Where the parameters may be cut without cutting what is updated as a whole, ascending from 0.
+  package var cuts: [Int] { chunks.map(start) }
+
+  /// What is updated as a whole, by number, of some ranges that were cut there.
+  package func chunks(in ranges: [Range<Int>]) -> [Int] {
+    chunks.indices.filter { chunk in ranges.contains { $0.contains(start(of: chunks[chunk])) } }
   }
 
   private func start(of chunk: Chunk) -> Int {
@@ -181,10 +178,10 @@ public final class OptimizerState {
   /// Memory of the moments of all parameters.
   package var memory: [UnsafeMutableRawBufferPointer] { tensors.map(\.memory) }
 
-  /// Memory of the moments of a stretch of `stretches`: the same pieces of the same sizes on whatever process.
-  package func memory(of stretch: Range<Int>) -> [UnsafeMutableRawBufferPointer] {
+  /// Memory of the moments of a range that was cut at `cuts`: the same pieces of the same sizes on whatever process.
+  package func memory(of range: Range<Int>) -> [UnsafeMutableRawBufferPointer] {
     parts.flatMap { part -> [UnsafeMutableRawBufferPointer] in
-      let range = stretch.clamped(to: part.offset..<part.offset + part.count)
+      let range = range.clamped(to: part.offset..<part.offset + part.count)
       guard !range.isEmpty else { return [] }
       let (first, end) = (range.lowerBound - part.offset, range.upperBound - part.offset)
       switch part.moments {

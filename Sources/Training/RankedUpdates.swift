@@ -5,7 +5,7 @@ import Kernels
 /// The parts of an update that the ranks of a group do together.
 ///
 /// An adapter's moments are everywhere, so that rank 0 can save them at any time. Those of whole models are divided, and so is
-/// the optimiser's work: each rank updates its stretch of the parameters and sends them to the others, which costs no more
+/// the optimiser's work: each rank updates its slices of the parameters and sends them to the others, which costs no more
 /// than sending the gradients would.
 final class RankedUpdates {
   private let group: RankGroup
@@ -13,9 +13,16 @@ final class RankedUpdates {
   private let optimizer: OptimizerState
   private let compute: Compute
   private let exchange: GradientExchange
+  private let division: ParameterDivision
   private let dividesMoments: Bool
-  /// The parameters, divided among the ranks.
-  private let stretches: [Range<Int>]
+  /// What this rank alone updates, by the optimiser's numbers; nil where all ranks update everything.
+  let ownChunks: [Int]?
+  /// Pieces of the norm of each rank, those that begin in its slices; and for each slice.
+  private let normPieces: [[Range<Int>]]
+  /// What of the summed gradient each rank needs: all of it, or what the last pieces of its slices have beyond these.
+  private let neededGradients: [[Range<Int>]]
+  /// All of the parameters, for each rank.
+  private let whole: [[Range<Int>]]
   /// Whether rank 0's moments are those of all.
   private var areWhole = true
 
@@ -24,19 +31,32 @@ final class RankedUpdates {
   ) {
     (self.group, self.tree, self.optimizer, self.compute) = (group, tree, optimizer, compute)
     self.dividesMoments = dividesMoments
-    exchange = GradientExchange(group, tree)
-    stretches = optimizer.stretches(group.count)
+    let division = ParameterDivision(count: optimizer.count, ranks: group.count, cuts: optimizer.cuts)
+    self.division = division
+    exchange = GradientExchange(group, tree, division)
+    ownChunks = dividesMoments ? optimizer.chunks(in: division.slices(of: group.rank)) : nil
+    let ranks = 0..<group.count
+    normPieces = ranks.map { division.slices(of: $0).map(Self.pieces) }
+    whole = ranks.map { _ in [0..<optimizer.count] }
+    neededGradients =
+      dividesMoments
+      ? ranks.map { rank in
+        division.slices(of: rank).compactMap { slice in
+          let end = min(Self.pieces(of: slice).upperBound * Elementwise.squarePiece, optimizer.count)
+          return Self.pieces(of: slice).isEmpty || end <= slice.upperBound ? nil : slice.upperBound..<end
+        }
+      } : whole
+  }
+
+  /// Pieces of the norm that begin in a slice.
+  private static func pieces(of slice: Range<Int>) -> Range<Int> {
+    func first(_ place: Int) -> Int { (place + Elementwise.squarePiece - 1) / Elementwise.squarePiece }
+    return first(slice.lowerBound)..<first(slice.upperBound)
   }
 
   var ownShares: Range<Int> { shares(of: group.rank) }
 
   private func shares(of rank: Int) -> Range<Int> { tree.range(of: rank, ranks: group.count) }
-
-  /// What this rank alone updates; nil where all ranks update everything.
-  var ownStretch: Range<Int>? { dividesMoments ? stretches[group.rank] : nil }
-
-  /// All of the parameters, for each rank.
-  private var whole: [Range<Int>] { stretches.map { _ in 0..<optimizer.count } }
 
   // MARK: - Losses
 
@@ -44,50 +64,28 @@ final class RankedUpdates {
   func exchange(
     _ totals: [CrossEntropy.Totals], _ isToStop: Bool
   ) throws -> (totals: [CrossEntropy.Totals], isToStop: Bool) {
-    let own: [Double] = totals.flatMap { totals in [totals.loss, totals.correct, totals.weight] } + [isToStop ? 1 : 0]
-    let sizes = (0..<group.count).map { (3 * shares(of: $0).count + 1) * MemoryLayout<Double>.size }
-    let all = try doubles(sizes, own)
-    let sums = all.flatMap { values -> [CrossEntropy.Totals] in
-      stride(from: 0, to: values.count - 1, by: 3).map { first in
-        var totals = CrossEntropy.Totals()
-        (totals.loss, totals.correct, totals.weight) = (values[first], values[first + 1], values[first + 2])
-        return totals
-      }
-    }
-    return (sums, all.contains { $0[$0.count - 1] != 0 })
-  }
-
-  private func doubles(_ sizes: [Int], _ own: [Double]) throws -> [[Double]] {
-    try group.exchange(sizes, own.withUnsafeBytes { Array($0) }).map { bytes in
-      bytes.withUnsafeBytes { bytes in
-        stride(from: 0, to: bytes.count, by: MemoryLayout<Double>.size).map {
-          bytes.loadUnaligned(fromByteOffset: $0, as: Double.self)
-        }
-      }
-    }
+    // The wish to stop goes along as one more sum.
+    var wish = CrossEntropy.Totals()
+    wish.weight = isToStop ? 1 : 0
+    let all = try group.exchange((0..<group.count).map { shares(of: $0).count + 1 }, totals + [wish])
+    return (all.flatMap { $0.dropLast() }, all.contains { $0.last?.weight != 0 })
   }
 
   // MARK: - Gradients
 
-  /// Puts the sum of all shares into `gradients`: all of it, or where the moments are divided what this rank needs of it.
-  func sum(_ parts: [(range: Range<Int>, values: MutableFloats)], into gradients: MutableFloats) throws {
-    try exchange.sum(parts, over: stretches, into: gradients, compute)
-    try exchange.gather(gradients, stretches, needed: dividesMoments ? tails : whole)
+  /// Begins with the sum of all shares, which goes into `gradients`; `advance` says what is final of `parts`, the sums of
+  /// this rank's.
+  func begin(_ parts: [(range: Range<Int>, values: MutableFloats)], into gradients: MutableFloats) throws {
+    try exchange.begin(parts, into: gradients)
   }
 
-  /// Pieces of the norm that begin in a rank's stretch are that rank's.
-  private func pieces(of rank: Int) -> Range<Int> {
-    func first(_ place: Int) -> Int { (place + Elementwise.squarePiece - 1) / Elementwise.squarePiece }
-    let stretch = stretches[rank]
-    return first(stretch.lowerBound)..<first(stretch.upperBound)
-  }
+  /// This rank's sums are final from the parameter `place` on.
+  func advance(to place: Int) throws { try exchange.advance(to: place, compute) }
 
-  /// What the last of each rank's pieces has beyond its stretch.
-  private var tails: [Range<Int>] {
-    stretches.indices.map { rank in
-      let (pieces, end) = (pieces(of: rank), stretches[rank].upperBound)
-      return end..<(pieces.isEmpty ? end : max(end, min(pieces.upperBound * Elementwise.squarePiece, optimizer.count)))
-    }
+  /// Waits for the sum of all shares in `gradients`: all of it, or where the moments are divided what this rank needs of it.
+  func finish(_ gradients: MutableFloats) throws {
+    try exchange.finish(compute)
+    try exchange.gather(gradients, needed: neededGradients)
   }
 
   /// The norm of the sum, of which each rank may have a part.
@@ -95,10 +93,17 @@ final class RankedUpdates {
     guard dividesMoments else {
       return Elementwise.sumOfSquares(Floats(gradients), count: optimizer.count, compute).squareRoot()
     }
-    let own = Elementwise.sumsOfSquares(
-      Floats(gradients), count: optimizer.count, pieces: pieces(of: group.rank), compute)
-    let sizes = (0..<group.count).map { pieces(of: $0).count * MemoryLayout<Double>.size }
-    return try doubles(sizes, own).joined().reduce(0, +).squareRoot()
+    let own = normPieces[group.rank].flatMap {
+      Elementwise.sumsOfSquares(Floats(gradients), count: optimizer.count, pieces: $0, compute)
+    }
+    let counts = normPieces.map { $0.reduce(0) { $0 + $1.count } }
+    let all = try group.exchange(counts, own)
+    // In the order of the pieces, as one process adds them.
+    var ordered = [Double](repeating: 0, count: Elementwise.squarePieces(optimizer.count))
+    for (ranges, squares) in zip(normPieces, all) {
+      for (piece, square) in zip(ranges.joined(), squares) { ordered[piece] = square }
+    }
+    return ordered.reduce(0, +).squareRoot()
   }
 
   // MARK: - Parameters and moments
@@ -107,7 +112,7 @@ final class RankedUpdates {
   func gather(parameters: MutableFloats) throws {
     guard dividesMoments else { return }
     areWhole = false
-    try exchange.gather(parameters, stretches, needed: whole)
+    try exchange.gather(parameters, needed: whole)
   }
 
   /// Rank 0 gets the moments that others have updated. Every rank calls it.
@@ -116,10 +121,12 @@ final class RankedUpdates {
     var requests: [RankRequest] = []
     if group.isLeader {
       for other in group.others {
-        for memory in optimizer.memory(of: stretches[other]) { requests.append(try group.receive(memory, from: other)) }
+        for memory in division.slices(of: other).flatMap(optimizer.memory) {
+          requests.append(try group.receive(memory, from: other))
+        }
       }
     } else {
-      for memory in optimizer.memory(of: stretches[group.rank]) {
+      for memory in division.slices(of: group.rank).flatMap(optimizer.memory) {
         requests.append(try group.send(UnsafeRawBufferPointer(memory), to: 0))
       }
     }

@@ -15,6 +15,7 @@ final class Updater {
   private let settings: TrainingSettings
   private let profiler: Profiler?
   private let sums: ShareSums
+  private let group: RankGroup?
   private let ranks: RankedUpdates?
   /// Held while parameters and moments change, by whoever makes updates; nil where nobody else looks at them.
   var turn: DispatchSemaphore?
@@ -31,7 +32,7 @@ final class Updater {
     self.optimizer = optimizer
     sums = ShareSums(tree, count: parts.trained.count)
     let ranks = group.map { RankedUpdates($0, tree, optimizer, dividesMoments: settings.lora == nil, compute) }
-    self.ranks = ranks
+    (self.group, self.ranks) = (group, ranks)
     updates = UpdateQueue(
       settings, count: parts.count, for: parts.decoder, trunk: parts.trunk, ownShares: ranks?.ownShares,
       samples: parts.samples)
@@ -59,11 +60,11 @@ final class Updater {
     timing?.end()
     turn?.signal()
     // Whatever comes of it, the turn is taken back.
-    let outcome = Swift.Result { try shareOut(gradients(of: update, step), isToStop()) }
+    let outcome = Swift.Result { try watched { try shareOut(gradients(of: update, step), isToStop()) } }
     turn?.wait()
     let (totals, isToStop) = try outcome.get()
     let loss = totals.loss / max(1, totals.weight)
-    let norm = loss.isFinite ? try updateParameters(step, rate) : .nan
+    let norm = loss.isFinite ? try watched { try updateParameters(step, rate) } : .nan
     return Result(
       metric: TrainMetric(
         step: step + 1, loss: loss, accuracy: totals.correct / max(1, totals.weight), lr: rate, grad_norm: norm,
@@ -71,32 +72,55 @@ final class Updater {
       records: update.records, isToStop: isToStop)
   }
 
-  /// Of this process's shares; their gradients are in `sums` then.
-  private func gradients(of update: UpdateQueue.Update, _ step: Int) -> [CrossEntropy.Totals] {
+  /// The plain engine has pieces that take too long for that.
+  private func watched<Value>(_ body: () throws -> Value) rethrows -> Value {
+    guard let group, settings.engine == .auto else { return try body() }
+    return try group.watched(body)
+  }
+
+  /// Of this process's shares; their gradients are in `sums` then, and on their way to other ranks.
+  private func gradients(of update: UpdateQueue.Update, _ step: Int) throws -> [CrossEntropy.Totals] {
     let scale = 1 / Float(max(1, update.supervised))
+    let gradients = pass.gradients.pointer
+    var end = optimizer.count
+    func complete(from place: Int) throws {
+      sums.complete(place..<end, pass.compute)
+      end = place
+      try ranks?.advance(to: place)
+    }
     sums.clear()
-    return update.shares.map { share in
+    if update.shares.isEmpty { try ranks?.begin([], into: gradients) }
+    let totals = try update.shares.map { share in
       pass.clearGradients()
+      let isLast = share.number == update.shares.last?.number
+      if isLast {
+        sums.addLast(share.number, gradients)
+        try ranks?.begin(sums.parts, into: gradients)
+      }
       var totals = CrossEntropy.Totals()
       for microBatch in share.microBatches {
         // A stream for each micro-batch of each update.
         let stream = UInt64(step) << 20 | UInt64(microBatch.number)
         var generator = SeededGenerator(seed: settings.seed ^ 0x6472_6f70, stream: stream)
-        totals += pass.accumulate(
-          microBatch.batch, scale: scale, dropoutSeed: generator.next(), trunk: microBatch.trunk)
+        let isEnd = isLast && microBatch.number == share.microBatches.last?.number
+        totals += try pass.accumulate(
+          microBatch.batch, scale: scale, dropoutSeed: generator.next(), trunk: microBatch.trunk
+        ) { place in if isEnd { try complete(from: place) } }
       }
-      sums.add(
-        share.number, pass.gradients.pointer, isLast: share.number == update.shares.last?.number, pass.compute)
+      if !isLast { sums.add(share.number, gradients, pass.compute) }
       return totals
     }
+    try complete(from: 0)
+    return totals
   }
 
-  /// Over the shares of all ranks.
+  /// Over the shares of all ranks, whose gradients are summed then.
   private func shareOut(
     _ totals: [CrossEntropy.Totals], _ isToStop: Bool
   ) throws -> (totals: CrossEntropy.Totals, isToStop: Bool) {
     let timing = profiler?.time(.exchange)
     defer { timing?.end() }
+    try ranks?.finish(pass.gradients.pointer)
     let (all, isToStop) = try ranks?.exchange(totals, isToStop) ?? (totals, isToStop)
     return (all.reduce(into: CrossEntropy.Totals()) { $0 += $1 }, isToStop)
   }
@@ -104,11 +128,6 @@ final class Updater {
   /// Returns the gradient's norm.
   private func updateParameters(_ step: Int, _ rate: Double) throws -> Double {
     let (parameters, gradients) = (pass.trained.parameters.pointer, pass.gradients.pointer)
-    if let ranks {
-      let timing = profiler?.time(.exchange)
-      defer { timing?.end() }
-      try ranks.sum(sums.parts, into: gradients)
-    }
     let timing = profiler?.time(.optimizer)
     defer { timing?.end() }
     let norm =
@@ -117,7 +136,7 @@ final class Updater {
     guard norm.isFinite else { return norm }
     optimizer.update(
       parameters, gradients: Floats(gradients), norm: norm, settings: settings, learningRate: rate, step: step + 1,
-      stretch: ranks?.ownStretch, pass.compute)
+      chunks: ranks?.ownChunks, pass.compute)
     try ranks?.gather(parameters: parameters)
     return norm
   }

@@ -35,9 +35,9 @@ enum Ranks {
           "sft was started as \(launch.count) processes, but it was built without MPI: each would train the same",
           advice: "Build it with `make build MPI=1`")
       }
-      let group = try RankGroup(library: library, launch) { group, missing in
+      let group = try RankGroup(library: library, launch) { group, what in
         Terminal.write(
-          "error: \(group.name(missing)) has not been heard of for some seconds, so the run ends. "
+          "error: \(what), so the run ends. "
             + "Go on from its last checkpoint with \(OptionName.resume).\n")
         group.abort(code: SFTError.Kind.inputOutput.rawValue)
         sleep(5)

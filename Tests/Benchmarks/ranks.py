@@ -5,9 +5,10 @@
     ranks.py hosts --sft … --model DIR --data FILE [--hosts 4] [--delay 1ms] [--rate 1gbit]
         ranks in network namespaces of their own, joined by a switch with that delay and rate; the same bits as alone; the time
         of an update measured and predicted, and predicted for more hosts (as root)
-    ranks.py kills --sft … [--times 20]
+    ranks.py kills --sft … [--times 20] [--way still]
         a rank is killed at a random moment, and the run goes on with another number of ranks, until it is at its end: no process
-        hangs, no checkpoint is lost, and the weights have the bits of a run that was never stopped (the model inside sft)
+        hangs, no checkpoint is lost, and the weights have the bits of a run that was never stopped (the model inside sft). With
+        `--way still` its main thread alone is stopped, as if it hung: the other threads go on (as root)
 
 Needs `make build MPI=1` and Open MPI's mpirun.
 """
@@ -265,7 +266,8 @@ def kills(options):
                 file.write(json.dumps({"instruction": f"What follows {i}?", "input": "", "output": f"{i + 1} follows."}) + "\n")
         subprocess.run([options.sft, "prepare", data, "--workspace", workspace, "--val", "0.1", "--quiet"], check=True,
                        stdout=subprocess.DEVNULL)
-        flags = ["--max-steps", str(options.updates), "--batch-size", "8", "--shares", "4", "--save-every", "5", "--eval-every", "50"]
+        flags = [*([] if options.kind == "LoRA" else KINDS["full"]), "--max-steps", str(options.updates), "--batch-size", "8",
+                 "--shares", "4", "--save-every", "5", "--eval-every", "50"]
         train(options.sft, workspace, "whole", flags)
         folder = f"{workspace}/runs/stopped"
         done, hung, counts, generator = 0, 0, [], random.Random(options.seed)
@@ -292,10 +294,14 @@ def kills(options):
                     raise SystemExit("the run ended before it was killed often enough: more --updates")
                 raise SystemExit(f"the run failed by itself: {process.returncode}")
             victim = generator.choice(sorted(members))
-            os.kill(members[victim], signal.SIGKILL)
             killed = time.time()
+            if options.way == "kill":
+                os.kill(members[victim], signal.SIGKILL)
+            else:
+                stop_thread(members[victim])
+            said = ""
             try:
-                process.communicate(timeout=30)
+                said = process.communicate(timeout=60)[1]
             except subprocess.TimeoutExpired:
                 hung += 1
                 process.kill()
@@ -303,13 +309,25 @@ def kills(options):
             done += 1
             counts.append(time.time() - killed)
             checkpoints = sorted(os.listdir(f"{folder}/checkpoints")) if os.path.exists(f"{folder}/checkpoints") else []
-            print(f"{done:2}: rank {victim} of {ranks} killed {killed - began:.1f} s after the start, from update {before} to {step()}; "
+            if options.way == "still":
+                print(*[line for line in said.splitlines() if line.startswith("error")], sep="\n")
+            print(f"{done:2}: rank {victim} of {ranks} {'killed' if options.way == 'kill' else 'stopped'} {killed - began:.1f} s after the start, from update {before} to {step()}; "
                   f"all gone {counts[-1]:.1f} s later, {len(left)} left; checkpoints {', '.join(checkpoints) or 'none yet'}", flush=True)
         train(options.sft, workspace, "stopped", ["--resume"])
         same = digest(workspace, "whole") == digest(workspace, "stopped")
         print(f"{done} kills, {hung} hung, all gone after {max(counts):.1f} s at most; weights {'the same bits' if same else 'DIFFER'}")
         if hung or not same:
             raise SystemExit(1)
+
+
+def stop_thread(thread):
+    """Stops one thread, and no other of its process, until this process is at its end or the thread is killed."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    seize, interrupt = 0x4206, 0x4207
+    for request in (seize, interrupt):
+        if libc.ptrace(request, thread, None, None) != 0:
+            raise SystemExit(f"the thread cannot be stopped: {os.strerror(ctypes.get_errno())}")
 
 
 def ranks_of(parent):
@@ -349,6 +367,8 @@ def main():
     verbs.choices["hosts"].add_argument("--kind", choices=KINDS, default="LoRA")
     verbs.choices["hosts"].add_argument("--parameters", help="of the model, for full", default="124439808")
     verbs.choices["kills"].add_argument("--times", type=int, default=20)
+    verbs.choices["kills"].add_argument("--way", choices=["kill", "still"], default="kill")
+    verbs.choices["kills"].add_argument("--kind", choices=["LoRA", "full"], default="LoRA")
     verbs.choices["kills"].add_argument("--seed", type=int, default=1)
     verbs.choices["kills"].add_argument("--longest", type=float, default=4)
     options = parser.parse_args()

@@ -50,6 +50,43 @@ import Weights
     }
   }
 
+  /// What a pass calls final it does not touch again, and it calls nearly all of it final before it comes to the embeddings.
+  @Test(arguments: [Architecture.gpt2, .llama, .gemma2, .phi3, .olmo2], [true, false])
+  func gradientsAreFinalFromTheLastBlockDown(_ family: Architecture, _ tiedHead: Bool) throws {
+    var model = RandomModel(family)
+    model.tiedHead = tiedHead
+    let weights = try model.trainable()
+    let decoder = try weights.decoder()
+    let adapter = try model.adapter(LoRAConfiguration(rank: 2, alpha: 3), for: try model.decoder())
+    let batches = [1, 2].map { Packer.pack(model.samples(6, seed: $0), sharesPrefixes: true) }
+    for (trained, decoder) in [
+      (TrainedParameters.weights(weights), decoder), (.adapter(adapter), try model.decoder()),
+    ] {
+      for engine in Engine.allCases {
+        let pass = TrainingPass(decoder, trained, Compute(engine: engine), recomputed: 1)
+        var (final, places): ([Float], [Int]) = ([], [])
+        for batch in batches {
+          (final, places) = ([Float](repeating: 0, count: trained.count), [trained.count])
+          _ = pass.accumulate(batch, scale: 0.1, dropoutSeed: 0) { place in
+            #expect(place <= places[places.count - 1])
+            for index in place..<places[places.count - 1] { final[index] = pass.gradients.pointer[index] }
+            places.append(place)
+          }
+        }
+        let lowest = places[places.count - 1]
+        let all = Array(UnsafeBufferPointer(start: pass.gradients.pointer, count: trained.count))
+        #expect(sameBits(Array(final[lowest...]), Array(all[lowest...])))
+        #expect(Set(places).count > decoder.configuration.layers)
+        if trained.adapter != nil {
+          #expect(lowest == 0)
+        } else {
+          let first = try #require(weights.tensors.first { $0.name.contains("0.") })
+          #expect(lowest == first.offset)
+        }
+      }
+    }
+  }
+
   /// One batch, with the last block's rows selected and without, kept activations and recomputed ones: one gradient.
   @Test(arguments: [nil, 0.25] as [Double?], [RandomModel(), .wide])
   func waysOfComputingAgree(_ dropout: Double?, _ model: RandomModel) throws {

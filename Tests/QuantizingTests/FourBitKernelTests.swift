@@ -72,7 +72,7 @@ struct FourBitKernelTests {
   }
 
   /// 1 to 17 x at once, of widths with whole vectors of blocks and with one block over, and of a part of the outputs.
-  @Test(arguments: [(37, 64), (26, 192), (51, 576), (29, 1024), (13, 80)])
+  @Test(arguments: [(37, 64), (26, 192), (51, 576), (29, 1024), (13, 80), (11, 6272)])
   func `A few rows at once are the plain ones to rounding, whatever the threads`(shape: (Int, Int)) throws {
     let (outputs, inputs) = shape
     let quantized = try QuantizedMatrix(noise(21, outputs * inputs), outputs, inputs)
@@ -119,7 +119,7 @@ struct FourBitKernelTests {
   /// In 16-bit integers an output errs by the rounding of x and of the levels, and depends on nothing but its row and its x: not on
   /// what else is computed, on the threads, or on the instructions.
   @Test(
-    .enabled(if: RowPrecision.int16.isAvailable), arguments: [(37, 64), (26, 192), (51, 576), (29, 1024)],
+    .enabled(if: RowPrecision.int16.isAvailable), arguments: [(37, 64), (26, 192), (51, 576), (29, 1024), (11, 12416)],
     FourBitCode.allCases)
   func `Rows in 16-bit integers are the plain ones to their rounding`(shape: (Int, Int), kind: FourBitCode) throws {
     let (outputs, inputs) = shape

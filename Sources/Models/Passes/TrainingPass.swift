@@ -14,6 +14,7 @@ public final class TrainingPass {
   private let dropout: Double?
   private let streamGradient = FloatBuffer()
   private let memory: PassMemory
+  private let finalPlaces: [Int]
 
   /// Where weights are trained, `decoder` is theirs. Of so many of the lowest blocks, or of all, only the input is kept and the
   /// rest `recomputed` on the way back: the same bits in less memory, in far less and for a third more time where it is all.
@@ -29,6 +30,7 @@ public final class TrainingPass {
     places = ActivationPlaces(recomputed: recomputed, blocks: decoder.blocks.count)
     self.dropout = dropout
     self.memory = memory
+    finalPlaces = trained.finalPlaces(blocks: decoder.blocks.count)
   }
 
   /// Floats that were asked for of all buffers but the gradients'.
@@ -41,9 +43,11 @@ public final class TrainingPass {
   /// With `scale` = 1 / supervised tokens of the effective batch, the gradient is that of its token-mean loss however it
   /// is cut into micro-batches. `dropoutSeed` differs from micro-batch to micro-batch; it matters only where there is
   /// dropout. With `trunk` the blocks below its layer, in which nothing may be trained or dropped out, are left out.
+  /// `whenFinal` is told from which parameter on nothing more will be added, whenever that has come down; at the end all is.
   public func accumulate(
-    _ batch: Batch, scale: Float, dropoutSeed: UInt64, trunk: TrunkStream? = nil
-  ) -> CrossEntropy.Totals {
+    _ batch: Batch, scale: Float, dropoutSeed: UInt64, trunk: TrunkStream? = nil,
+    whenFinal: (_ place: Int) throws -> Void
+  ) rethrows -> CrossEntropy.Totals {
     guard !batch.targets.isEmpty else { return CrossEntropy.Totals() }
     let rows = batch.tokens.count
     let width = decoder.configuration.width
@@ -64,6 +68,7 @@ public final class TrainingPass {
     let totals = memory.head.loss(
       ends, batch, x, gradientScale: scale, gradient: gradient, gradients: endGradients, compute)
     if gathers { RowMoves.spread(gradient, to: supervised, of: rows, width: width, compute) }
+    try whenFinal(finalPlaces[decoder.blocks.count])
     // Below the weights of the first block there are the embeddings.
     let lowest = trained.adapter?.lowestLayer ?? 0
     let reachesEmbeddings = trained.adapter?.trainsEmbedding ?? true
@@ -75,12 +80,20 @@ public final class TrainingPass {
         activations, gradient, rows: rows, selected: isLast(layer) ? selected : nil, scratch: memory.scratch,
         needsInputGradient: layer > lowest || reachesEmbeddings, context,
         block.forestRuns(batch, activations, selected: isLast(layer) ? selected : nil))
+      try whenFinal(finalPlaces[layer])
     }
     if reachesEmbeddings, let endGradients {
       dropEmbeddings(gradient, rows: rows, context)
       ends.embedBack(gradient, batch.tokens, positions: batch.positions, gradients: endGradients, compute)
     }
     return totals
+  }
+
+  /// As the other, with nobody to tell.
+  public func accumulate(
+    _ batch: Batch, scale: Float, dropoutSeed: UInt64, trunk: TrunkStream? = nil
+  ) -> CrossEntropy.Totals {
+    accumulate(batch, scale: scale, dropoutSeed: dropoutSeed, trunk: trunk) { _ in }
   }
 
   /// The gradients of embeddings, final norm and head; nil where nothing of them is trained.
