@@ -61,7 +61,7 @@ let package = Package(
     .target(
       name: "MPIEngine", dependencies: ["CRankEngine", .target(name: "CMPI", condition: .when(traits: ["MPI"]))],
       cSettings: [.define("SFT_MPI", .when(traits: ["MPI"])), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
-    target("Distributing", ["Core", "CRankEngine"]),
+    target("Distributing", ["Core", "CRankEngine", "Files"]),
 
     // The network, through the program curl.
     target("HTTP", ["Core"]),

@@ -1,5 +1,6 @@
 import Core
 import Dispatch
+import Files
 import Glibc
 import Synchronization
 
@@ -25,8 +26,17 @@ final class Heartbeat: Sendable {
   private let rank: Int
   private let count: Int
   private let patience: Duration
-  /// Signs of life in a row without any activity after which the process is said to stand still. Time in which it was
-  /// stopped as a whole does not count.
+  /// What is expected of this process, so that it is seen to stand still.
+  enum Watch: Int, AtomicRepresentable {
+    case nothing
+    /// To use some CPU time, if only to look for messages, or to wait for a disk.
+    case work
+    /// To go on with loops, or to wait for others: it may not spin either.
+    case loops
+  }
+
+  /// Signs of life in a row in which what is expected was not seen, after which the process is said to stand still. Time in
+  /// which it was stopped as a whole does not count.
   private static let stillBeats = 60
   static let stillSeconds = stillBeats / 2
   private let state = Mutex(State())
@@ -35,7 +45,7 @@ final class Heartbeat: Sendable {
   /// Held while the thread is at work.
   private let running = Mutex<Void>(())
   private let isMoving = Atomic<Bool>(false)
-  private let isWatching = Atomic<Bool>(false)
+  private let watch = Atomic<Watch>(.nothing)
   private let wake = DispatchSemaphore(value: 0)
 
   init(_ engine: RankEngine, rank: Int, count: Int, patience: Duration) {
@@ -54,7 +64,7 @@ final class Heartbeat: Sendable {
   }
 
   private func run(_ missed: @Sendable (Int) -> Void, _ stood: @Sendable () -> Void) {
-    var (seen, still) = (Activity.count, 0)
+    var (seen, still) = (Seen(), 0)
     var hasStood = false
     while true {
       let (isStopped, isMissed): (Bool, Bool) = running.withLock { _ in
@@ -66,9 +76,9 @@ final class Heartbeat: Sendable {
       }
       if isStopped { return }
       if isMissed { return missed(before) }
-      let activity = Activity.count
-      still = activity == seen && isWatching.load(ordering: .relaxed) ? still + 1 : 0
-      seen = activity
+      let now = Seen()
+      still = now.standsStill(since: seen, watch.load(ordering: .relaxed)) ? still + 1 : 0
+      seen = now
       if still >= Self.stillBeats, !hasStood {
         hasStood = true
         stood()
@@ -95,8 +105,9 @@ final class Heartbeat: Sendable {
     if self.isMoving.exchange(isMoving, ordering: .relaxed) != isMoving, isMoving { wake.signal() }
   }
 
-  /// Whether this process should compute, or wait for others, so that it is seen where it does neither.
-  func watches(_ isWatching: Bool) { self.isWatching.store(isWatching, ordering: .relaxed) }
+  /// From now on this is expected; gives what was until now.
+  @discardableResult
+  func expect(_ watch: Watch) -> Watch { self.watch.exchange(watch, ordering: .relaxed) }
 
   /// Takes up the news that have come. Throws what ends the group.
   func check() throws {
@@ -184,6 +195,37 @@ final class Heartbeat: Sendable {
       usleep(1_000)
     }
     running.withLock { _ in state.withLock { $0.isStopped = true } }
+  }
+}
+
+/// What this process has done so far, as the thread sees it that makes one.
+private struct Seen {
+  private let loops = Activity.count
+  /// Of all threads but this one.
+  private let seconds = Self.cpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID)
+
+  func standsStill(since before: Seen, _ watch: Heartbeat.Watch) -> Bool {
+    switch watch {
+    case .nothing: false
+    case .work: seconds - before.seconds < 2e-4 && !Self.waitsForDisk
+    case .loops: loops == before.loops
+    }
+  }
+
+  fileprivate static func cpuSeconds(_ clock: clockid_t) -> Double {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+
+  /// Whether any thread does, by what the system says of it.
+  private static var waitsForDisk: Bool {
+    let tasks = "/proc/self/task"
+    let names = (try? directoryEntries(tasks)) ?? []
+    return names.contains { name in
+      let words = (try? readPseudoFile("\(tasks)/\(name)/stat"))?.split(separator: ")").last ?? ""
+      return words.drop { $0 == " " }.first == "D"
+    }
   }
 }
 

@@ -40,7 +40,7 @@ public final class RankGroup: Sendable {
       missed: { [weak self] in if let self { lost(self, "\(name($0)) has not been heard of for some seconds") } },
       stood: { [weak self] in
         guard let self else { return }
-        let words = "has stood still for \(Heartbeat.stillSeconds) seconds in the middle of an update"
+        let words = "has stood still for \(Heartbeat.stillSeconds) seconds"
         // Rank 0 is the one that ends all, if it can.
         if isLeader { return lost(self, "\(name(0)) \(words)") }
         fail(SFTError(.inputOutput, words), isSentence: true)
@@ -175,10 +175,16 @@ public final class RankGroup: Sendable {
 
   // MARK: - The end
 
-  /// While `body` runs, this process should compute, or wait for others: where it does neither for long, the group ends.
-  public func watched<Result>(_ body: () throws -> Result) rethrows -> Result {
-    life.watches(true)
-    defer { life.watches(false) }
+  /// While `body` runs, this process should do something, if only to look for messages, or wait for a disk: where it does neither
+  /// for long, the group ends.
+  public func working<Result>(_ body: () throws -> Result) rethrows -> Result { try expecting(.work, body) }
+
+  /// While `body` runs, this process should go on with parallel loops, or wait for others.
+  public func computing<Result>(_ body: () throws -> Result) rethrows -> Result { try expecting(.loops, body) }
+
+  private func expecting<Result>(_ watch: Heartbeat.Watch, _ body: () throws -> Result) rethrows -> Result {
+    let before = life.expect(watch)
+    defer { life.expect(before) }
     return try body()
   }
 

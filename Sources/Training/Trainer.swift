@@ -104,6 +104,11 @@ public final class Trainer {
 
   /// Trains to the end, or until told to stop. The checkpoint of the last update done is on the disk when this returns.
   public func train() throws -> TrainingOutcome {
+    guard let group else { return try run() }
+    return try group.working(run)
+  }
+
+  private func run() throws -> TrainingOutcome {
     turn.wait()
     defer { turn.signal() }
     try meet()

@@ -60,11 +60,11 @@ final class Updater {
     timing?.end()
     turn?.signal()
     // Whatever comes of it, the turn is taken back.
-    let outcome = Swift.Result { try watched { try shareOut(gradients(of: update, step), isToStop()) } }
+    let outcome = Swift.Result { try computing { try shareOut(gradients(of: update, step), isToStop()) } }
     turn?.wait()
     let (totals, isToStop) = try outcome.get()
     let loss = totals.loss / max(1, totals.weight)
-    let norm = loss.isFinite ? try watched { try updateParameters(step, rate) } : .nan
+    let norm = loss.isFinite ? try computing { try updateParameters(step, rate) } : .nan
     return Result(
       metric: TrainMetric(
         step: step + 1, loss: loss, accuracy: totals.correct / max(1, totals.weight), lr: rate, grad_norm: norm,
@@ -73,9 +73,9 @@ final class Updater {
   }
 
   /// The plain engine has pieces that take too long for that.
-  private func watched<Value>(_ body: () throws -> Value) rethrows -> Value {
+  private func computing<Value>(_ body: () throws -> Value) rethrows -> Value {
     guard let group, settings.engine == .auto else { return try body() }
-    return try group.watched(body)
+    return try group.computing(body)
   }
 
   /// Of this process's shares; their gradients are in `sums` then, and on their way to other ranks.

@@ -18,7 +18,9 @@ public struct RankWorker {
   }
 
   /// Returns once rank 0 ends the group.
-  public func callAsFunction() {
+  public func callAsFunction() { group.working(work) }
+
+  private func work() {
     do {
       _ = try RankPlacing.place(group)
       let inputs = TrainingInputs()
