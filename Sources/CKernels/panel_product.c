@@ -80,6 +80,9 @@ void sft_panel_multiply(int level, const sft_panel_product *product) {
   if (whole < product->n) edge(level, product, whole);
 }
 
+// What tiles read of `n` columns.
+static size_t read_columns(size_t n) { return (n + kVector - 1) / kVector * kVector; }
+
 SFT_CLONES void sft_panel_pack(const float *restrict b, size_t b_row, size_t n, size_t k, float scale,
                                float *restrict panel) {
   for (size_t x = 0; x < k; x++, b += b_row, panel += SFT_PANEL) {
@@ -87,7 +90,7 @@ SFT_CLONES void sft_panel_pack(const float *restrict b, size_t b_row, size_t n, 
       for (size_t j = 0; j < SFT_PANEL; j++) panel[j] = scale * b[j];
     } else {
       for (size_t j = 0; j < n; j++) panel[j] = scale * b[j];
-      for (size_t j = n; j < SFT_PANEL; j++) panel[j] = 0;
+      for (size_t j = n, end = read_columns(n); j < end; j++) panel[j] = 0;
     }
   }
 }
@@ -95,6 +98,6 @@ SFT_CLONES void sft_panel_pack(const float *restrict b, size_t b_row, size_t n, 
 SFT_CLONES void sft_panel_pack_transposed(const float *restrict b, size_t b_row, size_t n, size_t k, float scale,
                                           float *restrict panel) {
   transpose(b, b_row, n, k, scale, panel, SFT_PANEL);
-  for (size_t x = 0; n < SFT_PANEL && x < k; x++)
-    for (size_t j = n; j < SFT_PANEL; j++) panel[x * SFT_PANEL + j] = 0;
+  for (size_t x = 0, end = read_columns(n); n < end && x < k; x++)
+    for (size_t j = n; j < end; j++) panel[x * SFT_PANEL + j] = 0;
 }

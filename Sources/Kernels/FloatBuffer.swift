@@ -1,3 +1,4 @@
+import CKernels
 import Core
 import Glibc
 
@@ -17,28 +18,44 @@ public final class FloatBuffer {
 
   deinit { Self.deallocate(pointer, capacity) }
 
-  /// Makes room for `count` floats; what was there is lost where it grows. Fresh memory is zero.
+  /// Makes room for `count` floats. What was there may be lost where it grows; what it grows by is zero, and not resident before
+  /// it is written to.
   @discardableResult
   public func ensure(_ count: Int) -> MutableFloats {
     requested = max(requested, count)
     if count > capacity {
-      Self.deallocate(pointer, capacity)
       // A little more than asked for, so that batches of slightly different sizes do not reallocate each time.
-      capacity = count + count / 16
-      pointer = Self.allocate(capacity)
-      if usesLargePages { adviseLargePages() }
+      grow(to: count + count / 16)
     }
     return pointer
   }
 
+  /// Pages move as they are: giving them back and having others cleared takes longer than a small product. Memory of which the
+  /// kernel was asked for large pages is more than one mapping to it, and those do not move together.
+  private func grow(to larger: Int) {
+    if usesLargePages {
+      Self.deallocate(pointer, capacity)
+      pointer = Self.allocate(larger)
+    } else {
+      guard let moved = sft_resize_mapping(pointer, Self.bytes(capacity), Self.bytes(larger)) else {
+        Shortage.ofMemory(Self.bytes(larger))
+      }
+      pointer = moved.bindMemory(to: Float.self, capacity: larger)
+    }
+    capacity = larger
+    if usesLargePages { adviseLargePages() }
+  }
+
   /// Straight from the system: zero, and not resident before it is written to.
   private static func allocate(_ count: Int) -> MutableFloats {
-    let bytes = max(count, 1) * MemoryLayout<Float>.stride
+    let bytes = bytes(count)
     guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
     else { Shortage.ofMemory(bytes) }
     return memory.bindMemory(to: Float.self, capacity: max(count, 1))
   }
+
+  private static func bytes(_ count: Int) -> Int { max(count, 1) * MemoryLayout<Float>.stride }
 
   private static let largePage = 1 << 21
 
@@ -58,6 +75,6 @@ public final class FloatBuffer {
   }
 
   private static func deallocate(_ pointer: MutableFloats, _ count: Int) {
-    munmap(pointer, max(count, 1) * MemoryLayout<Float>.stride)
+    munmap(pointer, bytes(count))
   }
 }

@@ -123,3 +123,22 @@ import Testing
     #expect(abs(cost.seconds(threads: 32) - 11e-6) < 1e-12)
   }
 }
+
+/// Memory that grows, also where the kernel was asked for large pages of some of it.
+@Suite struct FloatBufferTests {
+  @Test(arguments: [false, true]) func `Memory grows, and what it grows by is zero`(_ usesLargePages: Bool) {
+    let buffer = FloatBuffer()
+    if usesLargePages { buffer.useLargePages() }
+    var count = 1000
+    while count < 1 << 23 {
+      let before = buffer.capacity
+      let values = buffer.ensure(count)
+      #expect(buffer.capacity >= count && buffer.requested == count)
+      let last = buffer.capacity - 1
+      #expect(before > last || values[last] == 0)
+      for place in [0, count / 2, count - 1, last] { values[place] = Float(place) }
+      #expect(buffer.ensure(count / 2) == values)
+      count = count * 3 + 17
+    }
+  }
+}

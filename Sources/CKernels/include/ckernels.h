@@ -13,6 +13,10 @@
 #include "panel_product.h"
 #include "shortlist.h"
 
+// Memory from mmap, longer or shorter: it may move, and keeps what it has; NULL where there is no room. (Variadic in C, so that
+// Swift cannot call it.)
+void *sft_resize_mapping(void *memory, size_t bytes, size_t to);
+
 // y = gelu(x), tanh form. n elements.
 void sft_gelu_forward(const float *x, float *y, size_t n);
 // dx = dy · gelu'(x). dx may be dy.

@@ -36,7 +36,8 @@ typedef struct {
 // `level` as of sft_cpu_level. Each element is summed over k in one order, whatever m and n are.
 void sft_panel_multiply(int level, const sft_panel_product *product);
 
-// panel[k][SFT_PANEL] = scale · B, B(x, j) = b[x · b_row + j] for j < n; columns from n on are zero.
+// panel[k][SFT_PANEL] = scale · B, B(x, j) = b[x · b_row + j] for j < n; columns from n on are zero, up to a
+// multiple of 16: nothing beyond is read.
 void sft_panel_pack(const float *b, size_t b_row, size_t n, size_t k, float scale, float *panel);
 // The same of a B stored transposed: B(x, j) = b[j · b_row + x].
 void sft_panel_pack_transposed(const float *b, size_t b_row, size_t n, size_t k, float scale, float *panel);

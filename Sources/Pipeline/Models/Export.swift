@@ -157,7 +157,8 @@ private func checkMergeable(_ base: BaseModel) throws {
       .usage,
       "the model is a GGUF file, of which an adapter alone is exported: nothing is merged into it, nor is it written as a folder",
       file: base.folder,
-      advice: "Export with \(OptionName.format) gguf-lora, which llama.cpp and Ollama load beside the file, or peft")
+      advice: "Export with \(OptionName.format) gguf-lora, which llama.cpp and Ollama load beside the file, or peft; "
+        + "\(OptionName.format) model copies the file as it is")
   }
 }
 
@@ -224,7 +225,10 @@ private func write(
       session, dtype: options.dtype?.inGGUF ?? session.storedTypeInGGUF, name: session.exportedName, to: folder)
   case .ggufLoRA:
     return try exportGGUFAdapter(
-      session, base: options.ggufBase ?? "./" + ggufFileName(session.shortBaseName),
+      session,
+      base: options.ggufBase
+        ?? (session.base.checkpoint.isGGUF
+          ? canonicalPath(session.base.folder) ?? session.base.folder : "./" + ggufFileName(session.shortBaseName)),
       dtype: options.dtype?.inGGUF ?? .f32,
       name: session.exportedName + "-lora", to: folder)
   }

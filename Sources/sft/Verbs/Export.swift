@@ -43,7 +43,9 @@ struct Export: ParsableCommand {
     @Option(
       name: .long,
       help: .takes(
-        "FILE|NAME", "With \(OptionName.format) gguf-lora: what the Modelfile calls the base (default: ./BASE.gguf)."))
+        "FILE|NAME",
+        "With \(OptionName.format) gguf-lora: what the Modelfile calls the base (default: the GGUF file that it is, else ./BASE.gguf)."
+      ))
     var ggufBase: String?
 
     @Flag(name: .long, help: "Replace an earlier export in \(OptionName.to).")
