@@ -29,7 +29,7 @@ final class Heartbeat: Sendable {
   /// What is expected of this process, so that it is seen to stand still.
   enum Watch: Int, AtomicRepresentable {
     case nothing
-    /// To use some CPU time, if only to look for messages, or to wait for a disk.
+    /// To use some CPU time, if only to look for messages, or to wait for what is not its own.
     case work
     /// To go on with loops, or to wait for others: it may not spin either.
     case loops
@@ -207,7 +207,7 @@ private struct Seen {
   func standsStill(since before: Seen, _ watch: Heartbeat.Watch) -> Bool {
     switch watch {
     case .nothing: false
-    case .work: seconds - before.seconds < 2e-4 && !Self.waitsForDisk
+    case .work: seconds - before.seconds < 2e-4 && !Self.waitsOutside
     case .loops: loops == before.loops
     }
   }
@@ -218,14 +218,25 @@ private struct Seen {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 
-  /// Whether any thread does, by what the system says of it.
-  private static var waitsForDisk: Bool {
+  /// Whether any thread waits for a disk, or for somebody to read what it writes, by what the system says of it: a stopped
+  /// terminal is no fault.
+  private static var waitsOutside: Bool {
     let tasks = "/proc/self/task"
     let names = (try? directoryEntries(tasks)) ?? []
     return names.contains { name in
-      let words = (try? readPseudoFile("\(tasks)/\(name)/stat"))?.split(separator: ")").last ?? ""
-      return words.drop { $0 == " " }.first == "D"
+      func text(_ file: String) -> Substring { (try? readPseudoFile("\(tasks)/\(name)/\(file)"))?[...] ?? "" }
+      let state = text("stat").split(separator: ")").last?.drop { $0 == " " }.first
+      return state == "D" || writes.contains(String(text("syscall").prefix { $0 != " " }))
     }
+  }
+
+  /// Numbers of the calls that write.
+  private static var writes: Set<String> {
+    #if arch(x86_64)
+      ["1", "20"]
+    #else
+      ["64", "66"]
+    #endif
   }
 }
 

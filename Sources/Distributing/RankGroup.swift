@@ -173,10 +173,10 @@ public final class RankGroup: Sendable {
     }
   }
 
-  // MARK: - The end
+  // MARK: - Standing still
 
-  /// While `body` runs, this process should do something, if only to look for messages, or wait for a disk: where it does neither
-  /// for long, the group ends.
+  /// While `body` runs, this process should do something, if only to look for messages, or wait for a disk or for a reader: where
+  /// it does neither for long, the group ends.
   public func working<Result>(_ body: () throws -> Result) rethrows -> Result { try expecting(.work, body) }
 
   /// While `body` runs, this process should go on with parallel loops, or wait for others.
@@ -187,6 +187,8 @@ public final class RankGroup: Sendable {
     defer { life.expect(before) }
     return try body()
   }
+
+  // MARK: - The end
 
   /// Tells rank 0 why this rank cannot go on. It ends all.
   public func fail(_ error: SFTError) { fail(error, isSentence: false) }
