@@ -61,8 +61,8 @@ extension Packer {
   }
 
   /// Divides `samples` into `count` shares so that the dearest costs as little as may be: numbers of samples, ascending; a share
-  /// is empty where there are too few. It is the better of two ways: runs of the sorted samples, as `microBatches` has them,
-  /// and the dearest sample to the share that costs least, one after the other. A function of the arguments alone.
+  /// is empty where there are too few. It begins with the better of two ways: runs of the sorted samples, as `microBatches`
+  /// has them, and the dearest sample to the share that costs least, one after the other. A function of the arguments alone.
   public static func shares(_ samples: [Sample], count: Int, sharesPrefixes: Bool, cost: Cost) -> [[Int]] {
     precondition(count >= 1)
     if count == 1 { return [Array(samples.indices)] }
@@ -80,22 +80,48 @@ extension Packer {
       dealt[share].append(sample)
       loads[share] += added[sample]
     }
-    func dearest(_ shares: [[Int]]) -> Int {
-      shares.map { share in
-        let members = Set(share)
-        var (sum, shared, isFirst) = (0, 0, true)
-        for (place, sample) in order.enumerated() {
-          shared = min(shared, common[place])
-          guard members.contains(sample) else { continue }
-          sum += cost.of(samples[sample], after: isFirst ? 0 : shared)
-          (shared, isFirst) = (.max, false)
-        }
-        return sum
-      }.max() ?? 0
+    func price(_ share: [Int]) -> Int {
+      let members = Set(share)
+      var (sum, shared, isFirst) = (0, 0, true)
+      for (place, sample) in order.enumerated() {
+        shared = min(shared, common[place])
+        guard members.contains(sample) else { continue }
+        sum += cost.of(samples[sample], after: isFirst ? 0 : shared)
+        (shared, isFirst) = (.max, false)
+      }
+      return sum
     }
-    let isBetter = dearest(dealt) < dearest(runs)
-    let shares = isBetter ? dealt.map { $0.sorted() } : runs
-    return shares + [[Int]](repeating: [], count: count - shares.count)
+    func dearest(_ shares: [[Int]]) -> Int { shares.map(price).max() ?? 0 }
+    var shares = dearest(dealt) < dearest(runs) ? dealt : runs
+    shares += [[Int]](repeating: [], count: count - shares.count)
+    balance(&shares, price)
+    return shares.map { $0.sorted() }
+  }
+
+  /// Moves a sample from the dearest share to the cheapest, or exchanges two of theirs, as long as that makes the dearer of the two
+  /// cheaper; of the ways that do, the one that does the most.
+  private static func balance(_ shares: inout [[Int]], _ price: ([Int]) -> Int) {
+    // Shares of many samples are as good as equal.
+    let mostPairs = 256
+    var prices = shares.map(price)
+    while let dear = prices.indices.max(by: { prices[$0] < prices[$1] }),
+      let cheap = prices.indices.min(by: { prices[$0] < prices[$1] }), prices[cheap] < prices[dear],
+      shares[dear].count * (shares[cheap].count + 1) <= mostPairs
+    {
+      var best = (price: prices[dear], dear: shares[dear], cheap: shares[cheap])
+      for given in shares[dear].indices {
+        for taken in [nil] + shares[cheap].indices.map(Optional.some) {
+          var (left, right) = (shares[dear], shares[cheap])
+          right.append(left.remove(at: given))
+          if let taken { left.append(right.remove(at: taken)) }
+          let dearer = max(price(left), price(right))
+          if dearer < best.price { best = (dearer, left, right) }
+        }
+      }
+      guard best.price < prices[dear] else { return }
+      (shares[dear], shares[cheap]) = (best.dear, best.cheap)
+      (prices[dear], prices[cheap]) = (price(best.dear), price(best.cheap))
+    }
   }
 
   /// Sample numbers by their inputs, so that those with a common prefix are neighbours.

@@ -129,6 +129,20 @@ import Testing
     }
   }
 
+  /// Eight records in two shares: as level as any division of them, or nearly so.
+  @Test(arguments: 0..<6 as Range<UInt64>, [true, false]) func fewRecordsAreDividedAboutAsWellAsCanBe(
+    _ seed: UInt64, _ prefixes: Bool
+  ) {
+    let samples = Self.samples(8, seed: seed)
+    func dearest(_ shares: [[Int]]) -> Double { shares.map { Self.cost($0, samples, prefixes) }.max() ?? 0 }
+    let all = (1..<128).map { bits in
+      [true, false].map { side in (0..<8).filter { (bits >> $0 & 1 == 1) == side } }
+    }
+    let least = all.map(dearest).min() ?? 0
+    let found = dearest(Packer.shares(samples, count: 2, sharesPrefixes: prefixes, cost: Self.cost))
+    #expect(found <= 1.03 * least, "\(found) where \(least) can be had")
+  }
+
   @Test func thereMayBeMoreSharesThanRecords() {
     let samples = Self.samples(2, seed: 1)
     let shares = Packer.shares(samples, count: 4, sharesPrefixes: true, cost: Self.cost)
