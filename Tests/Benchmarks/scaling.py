@@ -19,6 +19,7 @@ arguments.add_argument("--repeats", type=int, default=3); arguments.add_argument
 arguments.add_argument("--oversubscribe", action="store_true"); arguments.add_argument("--slow", type=int, default=4, help="loop kinds shown")
 arguments.add_argument("--sft", default=str(HERE.parent.parent / ".build/release/sft"))
 options = arguments.parse_args()
+options.sft = Path(options.sft).resolve()
 work = Path(tempfile.mkdtemp(prefix="sft-scaling-"))
 FLAGS = dict(lora=["--lora-r", 16], qlora=["--lora-r", 16, "--qlora"], full=["--full"])
 runs = 0
