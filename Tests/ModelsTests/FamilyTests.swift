@@ -166,7 +166,7 @@ import Weights
         while cache.count < 36 {
           let count = min(counts.popFirst() ?? 1, 36 - cache.count)
           let logits = Array(pass.extend(cache, with: Array(tokens[cache.count..<cache.count + count])))
-          #expect(largestError(logits, expected[cache.count - 1]) < 1e-5)
+          #expect(largestError(logits, expected[cache.count - 1]) < 2e-5)
         }
       }
     }

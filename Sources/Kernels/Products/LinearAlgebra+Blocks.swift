@@ -6,7 +6,8 @@ private struct BlockGrid {
   let (m, n): (Int, Int)
   let (rows, columns): (Int, Int)
 
-  /// Edges are multiples of this, which is one of all of OpenBLAS's tiles: an element then gets the same bits in any block.
+  /// Edges are multiples of this, which is one of all of OpenBLAS's tiles: with its kernels for AVX-512 an element then gets the
+  /// same bits in any block.
   private static let edge = 64
   /// Laying out A and B for a block takes about as long as so many columns and rows of it do.
   private static let setup = 24
@@ -59,6 +60,10 @@ private struct BlockGrid {
 }
 
 extension LinearAlgebra {
+  /// The cut that is made for any number of threads with OpenBLAS's other kernels: those for AVX2 sum what is at a block's edge in
+  /// another order than what is within. Few threads lose some per cent by it, and more than these find no more blocks.
+  private static let fixedCut = 8
+
   /// Steps over k that OpenBLAS sums before it adds to C, with AVX-512.
   private static let steps = 448
 
@@ -70,10 +75,11 @@ extension LinearAlgebra {
     c: MutableFloats, ldc: Int, _ compute: Compute
   ) {
     use(1, for: 0)
-    let grid = BlockGrid(m: m, n: n, threads: compute.threads)
+    let cut: @Sendable (Int) -> BlockGrid = { BlockGrid(m: m, n: n, threads: sumsAlikeAtEdges ? $0 : fixedCut) }
+    let grid = cut(compute.threads)
     nonisolated(unsafe) let (a, b, c) = (a, b, c)
     parallelFor(
-      grid.count, threads: compute.threads, cut: LoopCut { BlockGrid(m: m, n: n, threads: $0).pieces }
+      grid.count, threads: compute.threads, cut: LoopCut { cut($0).pieces }
     ) { index in
       let (rows, columns) = grid.block(index)
       var (first, beta) = (0, beta)

@@ -27,10 +27,17 @@ public enum LinearAlgebra {
     return true
   }()
 
+  private static let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
+
+  /// Whether OpenBLAS's kernels sum an element in the same order wherever it lies in a product.
+  static let sumsAlikeAtEdges: Bool = {
+    _ = coreTypeIsChosen
+    return wide.contains(String(cString: openblas_get_corename()))
+  }()
+
   /// Whether OpenBLAS's kernels of that name use what an x86-64 level offers.
   private static func fits(_ coreType: String, level: Int32) -> Bool {
-    let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
-    return level < 3 || wide.contains(coreType) || (level == 3 && ["Haswell", "Zen", "Excavator"].contains(coreType))
+    level < 3 || wide.contains(coreType) || (level == 3 && ["Haswell", "Zen", "Excavator"].contains(coreType))
   }
 
   /// Multiplications below which waking a second thread costs more than it brings.
