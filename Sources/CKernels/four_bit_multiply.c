@@ -1,4 +1,4 @@
-#include "four_bit_block.h"
+#include "four_bit_rows.h"
 
 // Rows of any width: decoded piece by piece into memory on the stack, then multiplied.
 enum { kPiece = 512 };
@@ -21,30 +21,38 @@ static float row_product(int level, const sft_four_bit *matrix, size_t first, si
   return sum;
 }
 
-// Whole blocks: a vector of 32-bit lanes holds eight codes a lane, and each shift by four brings the next one of every lane
-// to where the table look-up reads it; nothing else of a lane matters to it. So x is laid out to meet them: what belongs to
-// the codes at one shift stands together.
-enum { kCodes = 8 };
-
-static size_t lanes_at(int level) { return level >= 4 ? 16 : 8; }
+// Whole blocks: with vectors of 512 bits a 32-bit lane holds eight codes, and each shift by four brings the next one of every
+// lane to where the table look-up reads it; nothing else of a lane matters to it. With 256 bits a byte of the look-ups is a code.
+// x is laid out to meet them.
+enum { kCodes = 8, kLanes = 16 };
 
 size_t sft_four_bit_arranged(int level, size_t width) {
   if (level < 3 || width % SFT_FOUR_BIT_BLOCK) return 0;
-  size_t step = kCodes * lanes_at(level);
+  size_t step = level >= 4 ? kCodes * kLanes : SFT_FOUR_BIT_BLOCK;
   return (width + step - 1) / step * step;
 }
 
-int sft_four_bit_most_rows(int level) { return level >= 4 ? 8 : 1; }
+int sft_four_bit_most_rows(int level) { return level >= 3 ? 8 : 1; }
 
 void sft_four_bit_arrange(int level, const float *x, size_t x_row, size_t count, size_t width, float *arranged) {
-  size_t lanes = lanes_at(level);
-  for (size_t first = 0; first < width; first += kCodes * lanes)
-    for (size_t code = 0; code < kCodes; code++)
-      for (size_t row = 0; row < count; row++)
-        for (size_t lane = 0; lane < lanes; lane++) {
-          // The lowest four bits of a lane are the second element: of a byte the first is in the high nibble.
-          size_t place = first + kCodes * lane + (code ^ 1);
-          *arranged++ = place < width ? x[row * x_row + place] : 0;
+  if (level >= 4) {
+    for (size_t first = 0; first < width; first += kCodes * kLanes)
+      for (size_t code = 0; code < kCodes; code++)
+        for (size_t row = 0; row < count; row++)
+          for (size_t lane = 0; lane < kLanes; lane++) {
+            // The lowest four bits of a lane are the second element: of a byte the first is in the high nibble.
+            size_t place = first + kCodes * lane + (code ^ 1);
+            *arranged++ = place < width ? x[row * x_row + place] : 0;
+          }
+    return;
+  }
+  // Four bytes of each half of a vector become its floats, of the even elements first.
+  for (size_t first = 0; first < width; first += SFT_FOUR_BIT_BLOCK)
+    for (size_t row = 0; row < count; row++)
+      for (size_t part = 0; part < 8; part++)
+        for (size_t lane = 0; lane < 8; lane++) {
+          size_t byte = lane / 4 * 16 + part % 4 * 4 + lane % 4;
+          *arranged++ = x[row * x_row + first + 2 * byte + part / 4];
         }
 }
 
@@ -187,27 +195,40 @@ SFT_LEVEL_4 static void rows_512_1(const sft_four_bit *matrix, size_t row, size_
   }
 }
 
-SFT_LEVEL_3 static float row_product_256(const sft_four_bit *matrix, size_t block, size_t blocks, const float *x) {
-  const __m256 low = _mm256_loadu_ps(matrix->table), high = _mm256_loadu_ps(matrix->table + 8);
-  const uint8_t *packed = matrix->packed + block * (SFT_FOUR_BIT_BLOCK / 2);
-  __m256 total = _mm256_setzero_ps();
-  for (size_t end = block + blocks; block < end; block++, packed += 32, x += 64) {
-    __m256i codes = _mm256_loadu_si256((const __m256i *)packed);
-    _mm_prefetch((const char *)packed + kAhead, _MM_HINT_T0);
-    __m256 even = _mm256_setzero_ps(), odd = even;
+// The table's floats by their bytes, lowest first: four look-ups of 32 bytes make 32 weights, where one of eight floats takes two
+// permutations and a choice.
+SFT_LEVEL_3 static inline void tables_of_floats(const float *table, __m256i *tables) {
+  uint8_t bytes[4][16];
+  for (int byte = 0; byte < 4; byte++)
+    for (int code = 0; code < 16; code++) bytes[byte][code] = ((const uint8_t *)(table + code))[byte];
+  for (int byte = 0; byte < 4; byte++) tables[byte] = table_of_bytes(bytes[byte]);
+}
+
+SFT_LEVEL_3 static inline void float_weights(__m256i codes, const __m256i *tables, __m256i *weights) {
+  __m256i lowest = _mm256_shuffle_epi8(tables[0], codes), low = _mm256_shuffle_epi8(tables[1], codes);
+  __m256i high = _mm256_shuffle_epi8(tables[2], codes), highest = _mm256_shuffle_epi8(tables[3], codes);
+  __m256i first = _mm256_unpacklo_epi8(lowest, low), second = _mm256_unpackhi_epi8(lowest, low);
+  __m256i first_high = _mm256_unpacklo_epi8(high, highest), second_high = _mm256_unpackhi_epi8(high, highest);
+  weights[0] = _mm256_unpacklo_epi16(first, first_high);
+  weights[1] = _mm256_unpackhi_epi16(first, first_high);
+  weights[2] = _mm256_unpacklo_epi16(second, second_high);
+  weights[3] = _mm256_unpackhi_epi16(second, second_high);
+}
+
+SFT_LEVEL_3 static inline void block_of_weights(__m256i codes, const __m256i *tables, __m256i *weights) {
+  float_weights(even_codes(codes), tables, weights);
+  float_weights(odd_codes(codes), tables, weights + 4);
+}
+
+SFT_LEVEL_3 static inline __m256 dot_of_floats(const __m256i *weights, const float *x) {
+  __m256 sum = _mm256_mul_ps(_mm256_castsi256_ps(weights[0]), _mm256_loadu_ps(x));
 #pragma clang loop unroll(full)
-    for (int code = 0; code < kCodes; code += 2) {
-      __m256i shifted = _mm256_srli_epi32(codes, 4 * code), next = _mm256_srli_epi32(codes, 4 * code + 4);
-      even = _mm256_fmadd_ps(look_up_256(shifted, low, high), _mm256_loadu_ps(x + 8 * code), even);
-      odd = _mm256_fmadd_ps(look_up_256(next, low, high), _mm256_loadu_ps(x + 8 * code + 8), odd);
-    }
-    total = _mm256_fmadd_ps(_mm256_add_ps(even, odd), _mm256_set1_ps(block_absmax(matrix, block)), total);
-  }
-  float lanes[8], sum = 0;
-  _mm256_storeu_ps(lanes, total);
-  for (int i = 0; i < 8; i++) sum += lanes[i];
+  for (int part = 1; part < 8; part++)
+    sum = _mm256_fmadd_ps(_mm256_castsi256_ps(weights[part]), _mm256_loadu_ps(x + 8 * part), sum);
   return sum;
 }
+
+SFT_ROWS_256(floats_256, SFT_LEVEL_3, float, tables_of_floats, block_of_weights, dot_of_floats)
 #endif
 
 void sft_four_bit_multiply(int level, const sft_four_bit *matrix, size_t first_row, size_t rows, size_t width,
@@ -223,10 +244,9 @@ void sft_four_bit_multiply(int level, const sft_four_bit *matrix, size_t first_r
     return;
   }
   if (level == 3 && arranged) {
-    for (size_t row = 0; row < rows; row++) {
-      float product = row_product_256(matrix, (first_row + row) * blocks, blocks, arranged);
-      y[row] = accumulate ? y[row] + product : product;
-    }
+    static void (*const products[])(const sft_four_bit *, const void *, size_t, size_t, size_t, const float *, const float *,
+                                    const float *, float *, size_t, int) = SFT_ROWS_TABLE(floats_256);
+    products[count - 1](matrix, matrix->table, first_row, rows, blocks, arranged, NULL, NULL, y, y_row, accumulate);
     return;
   }
 #endif

@@ -1,6 +1,8 @@
 // Rows of 16-bit weights with one x, or with a few at once, for which each weight is then decoded once.
 #include "half_rows.h"
 
+int sft_half_most_rows(int level) { return level >= 3 ? 8 : 1; }
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define TARGET __attribute__((target("arch=x86-64-v4"), min_vector_width(512)))
@@ -45,37 +47,112 @@ TARGET_INLINE void tile(const uint16_t *w, size_t w_row, size_t width, const flo
     }
 }
 
-#define TILES(count, full)                                                                                             \
-  TARGET static void rows_##count(const uint16_t *w, size_t w_row, size_t rows, size_t width, const float *x,          \
-                                  size_t x_row, int is_bfloat16, float *y, size_t y_row, int accumulate) {            \
+// `full` rows at a time by `first` x, then by the others, where there are more than registers for: what the rows are is then in the
+// cache.
+#define TILE_OF_ALL(tile, rows, is_bfloat16, count, first)                                                             \
+  tile(w + row * w_row, w_row, width, x, x_row, rows, first, is_bfloat16, y + row, y_row, accumulate);                 \
+  if ((count) > (first))                                                                                               \
+  tile(w + row * w_row, w_row, width, x + (first) * x_row, x_row, rows, (count) - (first), is_bfloat16,                \
+       y + (first) * y_row + row, y_row, accumulate)
+#define TILES(TARGET, tile, count, full, first)                                                                        \
+  TARGET static void tile##_##count(const uint16_t *w, size_t w_row, size_t rows, size_t width, const float *x,        \
+                                    size_t x_row, int is_bfloat16, float *y, size_t y_row, int accumulate) {           \
     size_t row = 0;                                                                                                    \
     for (; row + (full) <= rows; row += (full))                                                                        \
-      if (is_bfloat16)                                                                                                 \
-        tile(w + row * w_row, w_row, width, x, x_row, full, count, 1, y + row, y_row, accumulate);                     \
-      else                                                                                                             \
-        tile(w + row * w_row, w_row, width, x, x_row, full, count, 0, y + row, y_row, accumulate);                     \
-    for (; row < rows; row++)                                                                                          \
-      tile(w + row * w_row, w_row, width, x, x_row, 1, count, is_bfloat16, y + row, y_row, accumulate);                \
+      if (is_bfloat16) {                                                                                               \
+        TILE_OF_ALL(tile, full, 1, count, first);                                                                      \
+      } else {                                                                                                         \
+        TILE_OF_ALL(tile, full, 0, count, first);                                                                      \
+      }                                                                                                                \
+    for (; row < rows; row++) { TILE_OF_ALL(tile, 1, is_bfloat16, count, first); }                                     \
   }
-TILES(1, 1)
-TILES(2, 4)
-TILES(3, 4)
-TILES(4, 4)
-TILES(5, 3)
-TILES(6, 3)
-TILES(7, 2)
-TILES(8, 2)
+TILES(TARGET, tile, 1, 1, 1)
+TILES(TARGET, tile, 2, 4, 2)
+TILES(TARGET, tile, 3, 4, 3)
+TILES(TARGET, tile, 4, 4, 4)
+TILES(TARGET, tile, 5, 3, 5)
+TILES(TARGET, tile, 6, 3, 6)
+TILES(TARGET, tile, 7, 2, 7)
+TILES(TARGET, tile, 8, 2, 8)
 
-void sft_half_few_rows(const uint16_t *w, size_t w_row, size_t rows, size_t width, int is_bfloat16, const float *x,
-                       size_t x_row, size_t count, float *y, size_t y_row, int accumulate) {
-  static void (*const products[])(const uint16_t *, size_t, size_t, size_t, const float *, size_t, int, float *, size_t,
-                                  int) = {rows_1, rows_2, rows_3, rows_4, rows_5, rows_6, rows_7, rows_8};
-  products[count - 1](w, w_row, rows, width, x, x_row, is_bfloat16, y, y_row, accumulate);
+// With vectors of 256 bits.
+#define TARGET_256 __attribute__((target("arch=x86-64-v3")))
+#define TARGET_256_INLINE TARGET_256 static inline __attribute__((always_inline))
+
+enum { kLanes256 = 8, kSums256 = 12 };
+
+// Adds the products of eight columns to the sums.
+TARGET_256_INLINE void add_columns(__m256 *sums, const uint16_t *w, size_t w_row, const float *x, size_t x_row, size_t rows,
+                                   size_t count, int is_bfloat16) {
+  __m256 some[kRows];
+#pragma clang loop unroll(full)
+  for (size_t row = 0; row < rows; row++) {
+    __m128i bits = _mm_loadu_si128((const __m128i *)(w + row * w_row));
+    some[row] = is_bfloat16 ? _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16)) : _mm256_cvtph_ps(bits);
+  }
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < count; i++) {
+    __m256 values = _mm256_loadu_ps(x + i * x_row);
+#pragma clang loop unroll(full)
+    for (size_t row = 0; row < rows; row++)
+      sums[row * count + i] = _mm256_fmadd_ps(some[row], values, sums[row * count + i]);
+  }
+}
+
+TARGET_256_INLINE void tile_256(const uint16_t *w, size_t w_row, size_t width, const float *x, size_t x_row, size_t rows,
+                                size_t count, int is_bfloat16, float *y, size_t y_row, int accumulate) {
+  __m256 sums[kSums256];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < rows * count; i++) sums[i] = _mm256_setzero_ps();
+  size_t from = 0;
+  for (; from + kLanes256 <= width; from += kLanes256) {
+#pragma clang loop unroll(full)
+    for (size_t row = 0; row < rows; row++) _mm_prefetch((const char *)(w + row * w_row + from) + kAhead, _MM_HINT_T0);
+    add_columns(sums, w + from, w_row, x + from, x_row, rows, count, is_bfloat16);
+  }
+  if (from < width) {
+    // What is left, with zeros to a vector.
+    uint16_t last_w[kRows * kLanes256] = {0};
+    float last_x[kRows * kLanes256] = {0};
+    for (size_t column = from; column < width; column++) {
+      for (size_t row = 0; row < rows; row++) last_w[row * kLanes256 + column - from] = w[row * w_row + column];
+      for (size_t i = 0; i < count; i++) last_x[i * kLanes256 + column - from] = x[i * x_row + column];
+    }
+    add_columns(sums, last_w, kLanes256, last_x, kLanes256, rows, count, is_bfloat16);
+  }
+#pragma clang loop unroll(full)
+  for (size_t row = 0; row < rows; row++)
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < count; i++) {
+      __m256 lanes = sums[row * count + i];
+      __m128 four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
+      __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+      float product = _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two))), *place = y + i * y_row + row;
+      *place = accumulate ? *place + product : product;
+    }
+}
+
+TILES(TARGET_256, tile_256, 1, 4, 1)
+TILES(TARGET_256, tile_256, 2, 4, 2)
+TILES(TARGET_256, tile_256, 3, 3, 3)
+TILES(TARGET_256, tile_256, 4, 3, 4)
+TILES(TARGET_256, tile_256, 5, 2, 5)
+TILES(TARGET_256, tile_256, 6, 2, 6)
+TILES(TARGET_256, tile_256, 7, 3, 4)
+TILES(TARGET_256, tile_256, 8, 3, 4)
+
+#define ALL(tile) {tile##_1, tile##_2, tile##_3, tile##_4, tile##_5, tile##_6, tile##_7, tile##_8}
+
+void sft_half_few_rows(int level, const uint16_t *w, size_t w_row, size_t rows, size_t width, int is_bfloat16,
+                       const float *x, size_t x_row, size_t count, float *y, size_t y_row, int accumulate) {
+  static void (*const products[2][8])(const uint16_t *, size_t, size_t, size_t, const float *, size_t, int, float *, size_t,
+                                      int) = {ALL(tile_256), ALL(tile)};
+  products[level >= 4][count - 1](w, w_row, rows, width, x, x_row, is_bfloat16, y, y_row, accumulate);
 }
 #else
-void sft_half_few_rows(const uint16_t *w, size_t w_row, size_t rows, size_t width, int is_bfloat16, const float *x,
-                       size_t x_row, size_t count, float *y, size_t y_row, int accumulate) {
-  (void)w, (void)w_row, (void)rows, (void)width, (void)is_bfloat16, (void)x, (void)x_row, (void)count;
+void sft_half_few_rows(int level, const uint16_t *w, size_t w_row, size_t rows, size_t width, int is_bfloat16,
+                       const float *x, size_t x_row, size_t count, float *y, size_t y_row, int accumulate) {
+  (void)level, (void)w, (void)w_row, (void)rows, (void)width, (void)is_bfloat16, (void)x, (void)x_row, (void)count;
   (void)y, (void)y_row, (void)accumulate;
   __builtin_trap();
 }

@@ -6,9 +6,9 @@ import Synchronization
 /// they are part of says once how its users write them.
 public enum OptionName: String, Sendable, CaseIterable, CustomStringConvertible {
   case adapter, betas, blind, checkpoint, columns, config, data, dropout, dtype, engine, epochs, force, format, full,
-    include, int16, judge, lr, model, optimizer, overlong, overwrite, prepared, profile, qlora, quant, resume, revision,
-    rslora, run, scheduler, seed, shares, steps, stride, temperature, template, tensorboard, text, threads, to,
-    tokenizer, val, verify
+    include, int16, int8, judge, lr, model, optimizer, overlong, overwrite, prepared, profile, qlora, quant, resume,
+    revision, rslora, run, scheduler, seed, shares, steps, stride, temperature, template, tensorboard, text, threads,
+    to, tokenizer, val, verify
   case batchSize = "batch-size"
   case batchTokens = "batch-tokens"
   case checkpointLayers = "checkpoint-layers"

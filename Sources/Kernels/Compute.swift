@@ -13,17 +13,26 @@ public enum Engine: String, Sendable, Codable, CaseIterable {
 public enum RowPrecision: String, Sendable, Codable, CaseIterable {
   /// The rows as they are.
   case float32
-  /// The rows rounded to 16-bit integers, 128 elements at a time, on CPUs with AVX-512; elsewhere as they are.
+  /// The rows rounded to 16-bit integers, 128 elements at a time with AVX-512 and 64 with AVX2; elsewhere as they are.
   case int16
+  /// The rows rounded to 8-bit integers, 64 elements at a time, and the code's sixteen levels to 7 bits, on CPUs with AVX2;
+  /// elsewhere as they are.
+  case int8
 
   /// Whether this CPU has what it takes.
-  public var isAvailable: Bool { self == .float32 || sft_four_bit_has_integers(sft_cpu_level()) != 0 }
+  public var isAvailable: Bool {
+    switch self {
+    case .float32: true
+    case .int16: sft_four_bit_has_integers(sft_cpu_level()) != 0
+    case .int8: sft_four_bit_has_bytes(sft_cpu_level()) != 0
+    }
+  }
 }
 
 /// Which kernels multiply rows by frozen weights, and attend: the fastest for so many rows, or those that give a row the same
 /// bits whatever is computed with it, so that an answer does not depend on what else is asked.
 ///
-/// `byRow` keeps that promise with AVX-512; with AVX2 several rows are multiplied on panels, which is faster there.
+/// `byRow` keeps that promise with AVX-512, and with AVX2 for all but ggml's blocks, which are multiplied on panels there.
 public enum RowKernels: Sendable {
   /// One row, a few and many are multiplied by different kernels, which sum in different orders.
   case fastest

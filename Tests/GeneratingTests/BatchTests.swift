@@ -104,8 +104,8 @@ import Weights
     }
     let alone = try requests.map { try Self.run(try model.batch(), [[$0]])[0] }
     #expect(Set(alone.map(\.text)).count > 8 && alone.allSatisfy { $0.generation != nil && !$0.tokens.isEmpty })
-    // A model with AVX2 multiplies several rows by other kernels than one.
-    let isExact = LinearAlgebra.report(threads: 1).kernels == "AVX-512"
+    // OpenBLAS multiplies several rows by other kernels than one.
+    let isExact = LinearAlgebra.report(threads: 1).kernels != "portable"
     for (width, retention, promptRows) in [(3, Retention.nothing, 512), (24, .prompts, 512), (10, .prompts, 40)] {
       var schedule: [[GenerationRequest]] = []
       var rest = requests[...]
@@ -137,7 +137,7 @@ import Weights
       let alone = try Self.run(try model.batch(), [[request]])[0]
       // While the first of two alike runs, and after both.
       let both = try Self.run(batch, [[request], [], [request]])
-      if LinearAlgebra.report(threads: 1).kernels == "AVX-512" { #expect(both == [alone, alone], "\(turn)") }
+      if LinearAlgebra.report(threads: 1).kernels != "portable" { #expect(both == [alone, alone], "\(turn)") }
       prompt += (alone.generation?.tokenIds ?? []) + model.prompts[turn + 1].suffix(5)
     }
   }

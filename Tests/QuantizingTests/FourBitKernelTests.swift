@@ -116,14 +116,37 @@ struct FourBitKernelTests {
     }
   }
 
-  /// In 16-bit integers an output errs by the rounding of x and of the levels, and depends on nothing but its row and its x: not on
-  /// what else is computed, on the threads, or on the instructions.
-  @Test(
-    .enabled(if: RowPrecision.int16.isAvailable), arguments: [(37, 64), (26, 192), (51, 576), (29, 1024), (11, 12416)],
-    FourBitCode.allCases)
-  func `Rows in 16-bit integers are the plain ones to their rounding`(shape: (Int, Int), kind: FourBitCode) throws {
+  /// Integers that rows are rounded to, and an x86-64 level whose instructions multiply them.
+  struct Rounding: CustomTestStringConvertible {
+    var precision: RowPrecision
+    var level: Int32
+    var testDescription: String { "\(precision), level \(level)" }
+    /// Elements of x with a scale of their own.
+    var block: Int { precision == .int16 && level >= 4 ? 128 : 64 }
+    /// Half a step of the rounding of x, in parts of the largest of a block.
+    var halfStep: Double { precision == .int16 ? 0x1p-15 : 1 / 254.0 }
+    /// How far a level may be off.
+    var levelError: Double { precision == .int16 ? 3.1e-5 : 5.3e-3 }
+    /// The error of all outputs together, in parts of them.
+    var relativeError: Double { precision == .int16 ? 2e-4 : 1.5e-2 }
+    static let all = [RowPrecision.int16, .int8].flatMap { precision in
+      precision.isAvailable
+        ? FourBitKernelTests.levels.filter { $0 >= 3 }.map { Rounding(precision: precision, level: $0) } : []
+    }
+  }
+
+  /// In integers an output errs by the rounding of x and of the levels, and depends on nothing but its row and its x: not on what else
+  /// is computed, on the threads, or on the instructions.
+  @Test(arguments: [(37, 64), (26, 192), (51, 576), (29, 1024), (11, 12416), (5, 13312)], FourBitCode.allCases)
+  func `Rows in integers are the plain ones to their rounding`(shape: (Int, Int), kind: FourBitCode) throws {
     let (outputs, inputs) = shape
-    let quantized = try QuantizedMatrix(noise(31, outputs * inputs), outputs, inputs, kind: kind)
+    for double in [true, false] {
+      let quantized = try QuantizedMatrix(noise(31, outputs * inputs), outputs, inputs, kind: kind, double: double)
+      for rounding in Rounding.all { try check(rounding, quantized, outputs, inputs) }
+    }
+  }
+
+  private func check(_ rounding: Rounding, _ quantized: QuantizedMatrix, _ outputs: Int, _ inputs: Int) throws {
     let weights = quantized.decoded(Self.plain).array
     let x = noise(32, 17 * inputs)
     func integers(_ rows: Range<Int>, vnni: Bool) -> [Float] {
@@ -132,54 +155,68 @@ struct FourBitKernelTests {
         y.withUnsafeMutableBufferPointer { y in
           guard let x = x.baseAddress, let y = y.baseAddress else { return }
           FourBit.multiplyIntegers(
-            quantized.matrix, x + rows.lowerBound * inputs, count: rows.count, into: y, usesVNNI: vnni)
+            quantized.matrix, x + rows.lowerBound * inputs, count: rows.count, into: y,
+            precision: rounding.precision, level: rounding.level, usesVNNI: vnni)
         }
       }
       return y
     }
+    var (errors, squares) = (0.0, 0.0)
     for count in 1...8 {
       let all = integers(0..<count, vnni: true)
-      #expect(all == integers(0..<count, vnni: false))
+      #expect(all == integers(0..<count, vnni: false), "\(rounding)")
       for row in 0..<count {
-        #expect(Array(all[row * outputs..<(row + 1) * outputs]) == integers(row..<row + 1, vnni: true))
+        #expect(Array(all[row * outputs..<(row + 1) * outputs]) == integers(row..<row + 1, vnni: true), "\(rounding)")
         for output in 0..<outputs {
           var (sum, bound) = (0.0, 0.0)
-          for block in stride(from: 0, to: inputs, by: 128) {
-            let range = block..<min(block + 128, inputs)
-            let largest = range.map { abs(x[row * inputs + $0]) }.max() ?? 0
+          for block in stride(from: 0, to: inputs, by: rounding.block) {
+            let range = block..<min(block + rounding.block, inputs)
+            let largest = Double(range.map { abs(x[row * inputs + $0]) }.max() ?? 0)
             for i in range {
               let (weight, value) = (Double(weights[output * inputs + i]), Double(x[row * inputs + i]))
               sum += weight * value
               let absmax = Double(quantized.matrix.absmax((output * inputs + i) / 64))
-              bound += abs(weight) * Double(largest) / 32768 + absmax * abs(value) * 3.1e-5
+              bound += abs(weight) * largest * rounding.halfStep
+              bound += absmax * rounding.levelError * (abs(value) + largest * rounding.halfStep)
             }
           }
-          #expect(abs(Double(all[row * outputs + output]) - sum) <= bound + 1e-6 * abs(sum))
+          let error = Double(all[row * outputs + output]) - sum
+          #expect(abs(error) <= bound + 1e-6 * abs(sum), "\(rounding)")
+          (errors, squares) = (errors + error * error, squares + sum * sum)
         }
       }
     }
+    #expect(errors.squareRoot() < rounding.relativeError * squares.squareRoot(), "\(rounding)")
+    guard rounding.level == sft_cpu_level() else { return }
     // As generation has them: one row, and a few at once, accumulated or not, on any threads.
-    func product(_ rows: Int, threads: Int) -> [Float] {
+    func product(_ rows: Int, accumulates: Bool, threads: Int) -> [Float] {
       var (y, compute) = (noise(33, rows * outputs), Compute(engine: .auto, threads: threads))
-      compute.rowPrecision = .int16
+      compute.rowPrecision = rounding.precision
       y.withUnsafeMutableBufferPointer { y in
         x.withUnsafeBufferPointer { x in
           guard let y = y.baseAddress, let x = x.baseAddress else { return }
           let term = ProductTerm(x, rowStride: inputs, k: inputs, .fourBitTransposed(quantized.matrix))
-          ProductSum(m: rows, n: outputs, term).compute(into: y, stride: outputs, scratch: FloatBuffer(), compute)
+          ProductSum(
+            m: rows, n: outputs, term, addend: accumulates ? Floats(y) : nil, addendStride: outputs
+          ).compute(into: y, stride: outputs, scratch: FloatBuffer(), compute)
         }
       }
       return y
     }
     for rows in [1, 2, 7, 8, 9, 16] {
       let expected = (0..<rows).flatMap { integers($0..<$0 + 1, vnni: true) }
-      #expect(product(rows, threads: 1) == expected && product(rows, threads: 2) == expected, "\(rows) rows")
+      for threads in [1, 2] {
+        #expect(product(rows, accumulates: false, threads: threads) == expected, "\(rows) rows, \(rounding)")
+        #expect(
+          product(rows, accumulates: true, threads: threads) == zip(noise(33, rows * outputs), expected).map(+),
+          "\(rows) rows, \(rounding)")
+      }
     }
   }
 
   /// What is not a finite number, and what is next to zero, comes out as such.
-  @Test(.enabled(if: RowPrecision.int16.isAvailable))
-  func `Numbers that are none stay none in 16-bit integers`() throws {
+  @Test(arguments: Rounding.all)
+  func `Numbers that are none stay none in integers`(rounding: Rounding) throws {
     let quantized = try QuantizedMatrix(noise(34, 2 * 128), 2, 128)
     for (value, expectation) in [(Float.nan, Float.nan), (.infinity, .nan), (Float(bitPattern: 700), 0), (0, 0)] {
       var x = [Float](repeating: 0, count: 128)
@@ -188,7 +225,9 @@ struct FourBitKernelTests {
       x.withUnsafeBufferPointer { x in
         y.withUnsafeMutableBufferPointer { y in
           guard let x = x.baseAddress, let y = y.baseAddress else { return }
-          FourBit.multiplyIntegers(quantized.matrix, x, count: 1, into: y, usesVNNI: true)
+          FourBit.multiplyIntegers(
+            quantized.matrix, x, count: 1, into: y, precision: rounding.precision, level: rounding.level, usesVNNI: true
+          )
         }
       }
       #expect(y.allSatisfy { expectation.isNaN ? $0.isNaN : $0 == expectation }, "\(value): \(y)")

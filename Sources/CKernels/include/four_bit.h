@@ -45,21 +45,42 @@ void sft_four_bit_multiply(int level, const sft_four_bit *matrix, size_t first_r
                            const float *x, size_t x_row, const float *arranged, size_t count, float *y, size_t y_row,
                            int accumulate);
 
-// The same products in 16-bit integers: of every 128 elements of x the largest becomes 16384, and weights are `levels` times
-// `scale` times their absmax: 16 levels, twice, of at most 16383. Sums of a block are exact; rounding x and the levels
+// The same products in 16-bit integers: of every 64 or 128 elements of x the largest becomes 16384 or less, and weights are `levels`
+// times `scale` times their absmax: 16 levels, twice, of at most 16383. Sums of a block are exact; rounding x and the levels
 // errs by some 1e-5 of the largest.
 //
 // Whether a level has the instructions.
 int sft_four_bit_has_integers(int level);
-// Integers for each x, and one scale for every 128 of them.
-size_t sft_four_bit_integers(size_t width);
-// Lays out `count` x, which are `x_row` floats apart.
-void sft_four_bit_arrange_integers(const float *x, size_t x_row, size_t count, size_t width, int16_t *arranged,
-                                   float *scales);
+// Integers for each x, and scales for it.
+size_t sft_four_bit_integers(int level, size_t width);
+size_t sft_four_bit_integer_scales(int level, size_t width);
+// Lays out `count` x, which are `x_row` floats apart, for weights with a `scale`.
+void sft_four_bit_arrange_integers(int level, float scale, const float *x, size_t x_row, size_t count, size_t width,
+                                   int16_t *arranged, float *scales);
 // As sft_four_bit_multiply, of rows of whole blocks; with `uses_vnni` by its instructions where the CPU has them: the same bits.
-void sft_four_bit_multiply_integers(const sft_four_bit *matrix, const int16_t *levels, float scale, size_t first_row,
+void sft_four_bit_multiply_integers(int level, const sft_four_bit *matrix, const int16_t *levels, size_t first_row,
                                     size_t rows, size_t width, const int16_t *arranged, const float *scales,
                                     size_t count, float *y, size_t y_row, int accumulate, int uses_vnni);
+
+// The same products in 8-bit integers: of every 64 elements of x the largest becomes 127, and a weight is its level less `zero`, times
+// `scale` and its absmax. Sums of a block are exact; rounding errs by some 1e-2 of a product. The same bits on every CPU that has
+// AVX2.
+typedef struct {
+  uint8_t levels[16];  // at most 127
+  float scale, zero;
+} sft_four_bit_bytes;
+
+// Whether a level has the instructions.
+int sft_four_bit_has_bytes(int level);
+// Scales for each x, and corrections; there are `width` bytes.
+size_t sft_four_bit_byte_scales(size_t width);
+// Lays out `count` x, which are `x_row` floats apart.
+void sft_four_bit_arrange_bytes(const sft_four_bit_bytes *code, const float *x, size_t x_row, size_t count, size_t width,
+                                int8_t *arranged, float *scales, float *corrections);
+// As sft_four_bit_multiply, of rows of whole blocks; with `uses_vnni` by its instructions where the CPU has them: the same bits.
+void sft_four_bit_multiply_bytes(const sft_four_bit *matrix, const sft_four_bit_bytes *code, size_t first_row, size_t rows,
+                                 size_t width, const int8_t *arranged, const float *scales, const float *corrections,
+                                 size_t count, float *y, size_t y_row, int accumulate, int uses_vnni);
 
 // How values become codes: the number of bounds below x / absmax, looked up in `order`, sixteen nibbles, the lowest first.
 typedef struct {

@@ -19,22 +19,22 @@ public enum FourBitCode: String, Sendable, Codable, CaseIterable {
   public var values: [Float] { Array(UnsafeBufferPointer(start: table, count: 16)) }
 
   /// The values as integers, by code, twice over; times `integerScale` they are the values, to within 1.2e-5.
-  var integers: UnsafePointer<Int16> {
+  var integers: UnsafePointer<Int16> { levels.integers.table.pointer }
+
+  var integerScale: Float { levels.integers.scale }
+
+  /// The values as integers from 0 to 127; less their zero and times their scale they are the values, to within 5.3e-3.
+  var bytes: sft_four_bit_bytes { levels.bytes }
+
+  private var levels: (integers: (table: ConstantTable<Int16>, scale: Float), bytes: sft_four_bit_bytes) {
     switch self {
-    case .nf4: Self.nf4Integers.table.pointer
-    case .fp4: Self.fp4Integers.table.pointer
+    case .nf4: Self.nf4Levels
+    case .fp4: Self.fp4Levels
     }
   }
 
-  var integerScale: Float {
-    switch self {
-    case .nf4: Self.nf4Integers.scale
-    case .fp4: Self.fp4Integers.scale
-    }
-  }
-
-  private static let nf4Integers = makeIntegers(nf4Table.pointer)
-  private static let fp4Integers = makeIntegers(fp4Table.pointer)
+  private static let nf4Levels = (makeIntegers(nf4Table.pointer), makeBytes(nf4Table.pointer))
+  private static let fp4Levels = (makeIntegers(fp4Table.pointer), makeBytes(fp4Table.pointer))
 
   /// Of all scales that products in 32 bits allow, the one that rounds the values the least.
   private static func makeIntegers(_ table: Floats) -> (table: ConstantTable<Int16>, scale: Float) {
@@ -45,6 +45,30 @@ public enum FourBitCode: String, Sendable, Codable, CaseIterable {
     let largest = (8192...16383).min { error($0) < error($1) } ?? 16383
     let integers = values.map { Int16(($0 * Double(largest)).rounded()) }
     return (ConstantTable(integers + integers), Float(1 / Double(largest)))
+  }
+
+  /// Of the scales and zeros, in hundredths, that put the values between 0 and 127, those with the least sum of squared errors.
+  private static func makeBytes(_ table: Floats) -> sft_four_bit_bytes {
+    let values = (0..<16).map { Double(table[$0]) }
+    var best = (error: Double.infinity, scale: 1.0, zero: 0.0)
+    for scale in stride(from: 60, through: 63.5, by: 0.01) {
+      for zero in stride(from: 63, through: 64, by: 0.01) {
+        let levels = values.map { ($0 * scale + zero).rounded() }
+        guard levels.allSatisfy({ (0...127).contains($0) }) else { continue }
+        let error = zip(values, levels).reduce(0) { sum, pair in
+          let difference = (pair.1 - zero) / scale - pair.0
+          return sum + difference * difference
+        }
+        if error < best.error { best = (error, scale, zero) }
+      }
+    }
+    var bytes = sft_four_bit_bytes()
+    bytes.scale = Float(1 / best.scale)
+    bytes.zero = Float(best.zero)
+    withUnsafeMutableBytes(of: &bytes.levels) { levels in
+      for (code, value) in values.enumerated() { levels[code] = UInt8((value * best.scale + best.zero).rounded()) }
+    }
+    return bytes
   }
 
   /// How a value becomes a code.

@@ -33,22 +33,37 @@ extension FourBit {
     }
   }
 
-  /// y[count, R] = x · Wᵀ of all of a matrix of whole blocks, x [count, C] with at most eight rows, in 16-bit integers; with the
-  /// instructions for neural networks, or without: both give the same bits. Nothing is done where the CPU has no AVX-512.
+  /// y[count, R] = x · Wᵀ of all of a matrix of whole blocks, x [count, C] with at most eight rows, in integers, with the
+  /// instructions of an x86-64 `level`; with those for neural networks, or without: both give the same bits. Nothing is done
+  /// where the CPU has no AVX2, or in float32.
   package static func multiplyIntegers(
-    _ matrix: FourBitMatrix, _ x: Floats, count: Int, into y: MutableFloats, usesVNNI: Bool
+    _ matrix: FourBitMatrix, _ x: Floats, count: Int, into y: MutableFloats, precision: RowPrecision,
+    level: Int32 = sft_cpu_level(), usesVNNI: Bool
   ) {
-    precondition((1...8).contains(count) && matrix.inputs % FourBitMatrix.blockSize == 0)
-    guard RowPrecision.int16.isAvailable else { return }
-    let size = sft_four_bit_integers(matrix.inputs)
-    var integers = [Int16](repeating: 0, count: count * size)
-    var scales = [Float](repeating: 0, count: count * size / 128)
-    sft_four_bit_arrange_integers(x, matrix.inputs, count, matrix.inputs, &integers, &scales)
-    withUnsafePointer(to: matrix.memory) {
-      sft_four_bit_multiply_integers(
-        $0, matrix.code.integers, matrix.code.integerScale, 0, matrix.outputs, matrix.inputs, integers, scales, count,
-        y,
-        matrix.outputs, 0, usesVNNI ? 1 : 0)
+    precondition((1...8).contains(count) && matrix.inputs % FourBitMatrix.blockSize == 0 && level <= sft_cpu_level())
+    guard precision.isAvailable else { return }
+    let (inputs, outputs) = (matrix.inputs, matrix.outputs)
+    withUnsafePointer(to: matrix.memory) { memory in
+      switch precision {
+      case .float32: break
+      case .int16:
+        var integers = [Int16](repeating: 0, count: count * sft_four_bit_integers(level, inputs))
+        var scales = [Float](repeating: 0, count: count * sft_four_bit_integer_scales(level, inputs))
+        sft_four_bit_arrange_integers(
+          level, matrix.code.integerScale, x, inputs, count, inputs, &integers, &scales)
+        sft_four_bit_multiply_integers(
+          level, memory, matrix.code.integers, 0, outputs, inputs, integers, scales, count, y, outputs, 0,
+          usesVNNI ? 1 : 0)
+      case .int8:
+        var bytes = [Int8](repeating: 0, count: count * inputs)
+        var scales = [Float](repeating: 0, count: count * sft_four_bit_byte_scales(inputs))
+        var corrections = scales
+        withUnsafePointer(to: matrix.code.bytes) {
+          sft_four_bit_arrange_bytes($0, x, inputs, count, inputs, &bytes, &scales, &corrections)
+          sft_four_bit_multiply_bytes(
+            memory, $0, 0, outputs, inputs, bytes, scales, corrections, count, y, outputs, 0, usesVNNI ? 1 : 0)
+        }
+      }
     }
   }
 }

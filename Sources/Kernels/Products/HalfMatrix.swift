@@ -50,12 +50,12 @@ public struct HalfMatrix: Sendable {
   }
 
   /// y[outputs] (+)= x[columns] · Wᵀ of some rows, on the caller's thread, with the instructions of an x86-64 level. Each is
-  /// computed by itself: its bits do not depend on which others are asked for, nor, with AVX-512, on how many x there are.
+  /// computed by itself: its bits do not depend on which others are asked for, nor, from AVX2 on, on how many x there are.
   func multiply(
     _ rows: Range<Int>, _ x: Floats, into y: MutableFloats, accumulate: Bool, level: Int32 = sft_cpu_level()
   ) {
-    if level >= 4 {
-      return multiply(rows, x, stride: 0, count: 1, into: y, stride: 0, accumulate: accumulate)
+    if sft_half_most_rows(level) > 1 {
+      return multiply(rows, x, stride: 0, count: 1, into: y, stride: 0, accumulate: accumulate, level: level)
     }
     let place = values + rows.lowerBound * columns
     switch format {
@@ -64,14 +64,13 @@ public struct HalfMatrix: Sendable {
     }
   }
 
-  /// y[count, outputs] (+)= x · Wᵀ of some rows, for 1 to 8 rows of x, with AVX-512 alone.
+  /// y[count, outputs] (+)= x · Wᵀ of some rows, for 1 to 8 rows of x, with the instructions of an x86-64 level from 3 on.
   func multiply(
     _ rows: Range<Int>, _ x: Floats, stride: Int, count: Int, into y: MutableFloats, stride yStride: Int,
-    accumulate: Bool
+    accumulate: Bool, level: Int32
   ) {
     sft_half_few_rows(
-      values + rows.lowerBound * columns, columns, rows.count, columns, format == .bfloat16 ? 1 : 0, x, stride, count,
-      y,
-      yStride, accumulate ? 1 : 0)
+      level, values + rows.lowerBound * columns, columns, rows.count, columns, format == .bfloat16 ? 1 : 0, x, stride,
+      count, y, yStride, accumulate ? 1 : 0)
   }
 }

@@ -23,14 +23,23 @@ struct RowProducts {
     var stride = 0
     var accumulate: Bool
 
-    /// Whether several x are multiplied with it at once: whole blocks of codes, any 16-bit weights, and ggml's
-    /// blocks.
-    func suits(_ level: Int32) -> Bool {
-      if case .fourBit(let matrix) = matrix { sft_four_bit_arranged(level, matrix.inputs) > 0 } else { true }
+    /// Whether it is in ggml's blocks, which AVX2 multiplies with several rows on panels alone.
+    var isInBlocks: Bool {
+      if case .blocks = matrix { true } else { false }
+    }
+
+    /// How many x are multiplied with it at once: of 4-bit codes where rows are of whole blocks.
+    func most(_ level: Int32) -> Int {
+      switch matrix {
+      case .fourBit(let matrix):
+        sft_four_bit_arranged(level, matrix.inputs) > 0 ? Int(sft_four_bit_most_rows(level)) : 1
+      case .half: Int(sft_half_most_rows(level))
+      case .blocks: Int(sft_blocks_most_rows(level))
+      }
     }
   }
 
-  /// [count, width], rows `stride` apart. More than one at level 4 alone.
+  /// [count, width], rows `stride` apart. More than one from level 3 on.
   var x: Floats
   var stride = 0
   var count = 1
@@ -46,7 +55,7 @@ struct RowProducts {
 
   /// Computes the products with the instructions of an x86-64 level.
   func compute(level: Int32, _ compute: Compute) {
-    let most = parts.allSatisfy { $0.suits(level) } ? Int(sft_four_bit_most_rows(level)) : 1
+    let most = parts.map { $0.most(level) }.min() ?? 1
     let groups = (count + most - 1) / most
     for group in 0..<groups {
       // Of about the same size.
@@ -55,47 +64,79 @@ struct RowProducts {
     }
   }
 
+  /// A group's x, laid out as 4-bit matrices meet them.
+  private enum Arranged {
+    case none
+    case floats(Floats)
+    case integers(UnsafePointer<Int16>, scales: Floats)
+    case bytes(UnsafePointer<Int8>, scales: Floats, corrections: Floats)
+  }
+
   private func computeGroup(_ group: Range<Int>, level: Int32, _ compute: Compute) {
-    let isFourBit = parts.contains { if case .fourBit = $0.matrix { true } else { false } }
-    let arranges = isFourBit ? sft_four_bit_arranged(level, width) : 0
-    if compute.rowPrecision == .int16, arranges > 0, sft_four_bit_has_integers(level) != 0 {
-      computeIntegers(group, level, compute)
-      return
+    let codes = Set(
+      parts.compactMap { part -> FourBitCode? in
+        if case .fourBit(let matrix) = part.matrix { matrix.code } else { nil }
+      })
+    let arranges = codes.isEmpty ? 0 : sft_four_bit_arranged(level, width)
+    // What is laid out for integers knows the scale of its code.
+    if arranges > 0, codes.count == 1, let code = codes.first {
+      if compute.rowPrecision == .int16, sft_four_bit_has_integers(level) != 0 {
+        computeIntegers(group, code, level, compute)
+        return
+      }
+      if compute.rowPrecision == .int8, sft_four_bit_has_bytes(level) != 0 {
+        computeBytes(group, code, level, compute)
+        return
+      }
     }
     let x = x + group.lowerBound * stride
     withUnsafeTemporaryAllocation(byteCount: max(4, group.count * arranges * 4), alignment: 64) { scratch in
-      let arranged =
-        arranges > 0 ? scratch.bindMemory(to: Float.self).baseAddress.map { UnsafeMutablePointer($0) } : nil
-      if let arranged { sft_four_bit_arrange(level, x, stride, group.count, width, arranged) }
-      computePieces(group, level, arranged: arranged.map { Floats($0) }, integers: nil, scales: nil, compute)
+      guard arranges > 0, let start = scratch.bindMemory(to: Float.self).baseAddress else {
+        computePieces(group, level, .none, compute)
+        return
+      }
+      sft_four_bit_arrange(level, x, stride, group.count, width, start)
+      computePieces(group, level, .floats(Floats(start)), compute)
     }
   }
 
   /// Of 4-bit matrices of whole blocks, with the group's x rounded to 16-bit integers.
-  private func computeIntegers(_ group: Range<Int>, _ level: Int32, _ compute: Compute) {
-    let count = group.count * sft_four_bit_integers(width)
-    let scaleCount = count / 128
+  private func computeIntegers(_ group: Range<Int>, _ code: FourBitCode, _ level: Int32, _ compute: Compute) {
+    let count = group.count * sft_four_bit_integers(level, width)
+    let scaleCount = group.count * sft_four_bit_integer_scales(level, width)
     let first = x + group.lowerBound * stride
     withUnsafeTemporaryAllocation(byteCount: count * 2 + scaleCount * 4, alignment: 64) { scratch in
       guard let start = scratch.baseAddress else { return }
       let integers = start.bindMemory(to: Int16.self, capacity: count)
       let scales = (start + count * 2).bindMemory(to: Float.self, capacity: scaleCount)
-      sft_four_bit_arrange_integers(first, stride, group.count, width, integers, scales)
-      computePieces(
-        group, level, arranged: nil, integers: UnsafePointer(integers), scales: Floats(scales), compute)
+      sft_four_bit_arrange_integers(
+        level, code.integerScale, first, stride, group.count, width, integers, scales)
+      computePieces(group, level, .integers(UnsafePointer(integers), scales: Floats(scales)), compute)
     }
   }
 
-  /// `arranged`, or `integers` with `scales`, are what the group's x are laid out as for 4-bit matrices, where they are.
-  private func computePieces(
-    _ group: Range<Int>, _ level: Int32, arranged: Floats?, integers: UnsafePointer<Int16>?, scales: Floats?,
-    _ compute: Compute
-  ) {
+  /// Of 4-bit matrices of whole blocks, with the group's x rounded to 8-bit integers.
+  private func computeBytes(_ group: Range<Int>, _ code: FourBitCode, _ level: Int32, _ compute: Compute) {
+    let count = group.count * width
+    let scaleCount = group.count * sft_four_bit_byte_scales(width)
+    let first = x + group.lowerBound * stride
+    withUnsafeTemporaryAllocation(byteCount: count + 2 * scaleCount * 4, alignment: 64) { scratch in
+      guard let start = scratch.baseAddress else { return }
+      let bytes = start.bindMemory(to: Int8.self, capacity: count)
+      let scales = (start + count).bindMemory(to: Float.self, capacity: 2 * scaleCount)
+      withUnsafePointer(to: code.bytes) {
+        sft_four_bit_arrange_bytes($0, first, stride, group.count, width, bytes, scales, scales + scaleCount)
+      }
+      computePieces(
+        group, level,
+        .bytes(UnsafePointer(bytes), scales: Floats(scales), corrections: Floats(scales + scaleCount)), compute)
+    }
+  }
+
+  private func computePieces(_ group: Range<Int>, _ level: Int32, _ arranged: Arranged, _ compute: Compute) {
     nonisolated(unsafe) let x = x + group.lowerBound * stride
     nonisolated(unsafe) let parts = parts
     nonisolated(unsafe) let arranged = arranged
-    nonisolated(unsafe) let integers = integers
-    nonisolated(unsafe) let scales = scales
     let (width, stride) = (width, stride)
     // Whole tiles of rows, whatever the number of x.
     let rows = max(24, grain / max(1, width) / 24 * 24)
@@ -113,7 +154,8 @@ struct RowProducts {
         switch part.matrix {
         case .half(let matrix) where group.count > 1:
           matrix.multiply(
-            some, x, stride: stride, count: group.count, into: y, stride: part.stride, accumulate: part.accumulate)
+            some, x, stride: stride, count: group.count, into: y, stride: part.stride, accumulate: part.accumulate,
+            level: level)
         case .half(let matrix):
           matrix.multiply(some, x, into: y, accumulate: part.accumulate, level: level)
         case .blocks(let matrix):
@@ -121,15 +163,27 @@ struct RowProducts {
             some, x, stride: stride, count: group.count, into: y, stride: part.stride, accumulate: part.accumulate,
             level: level)
         case .fourBit(let matrix):
-          withUnsafePointer(to: matrix.memory) {
-            if let integers, let scales {
+          let accumulate: Int32 = part.accumulate ? 1 : 0
+          withUnsafePointer(to: matrix.memory) { memory in
+            switch arranged {
+            case .integers(let integers, let scales):
               sft_four_bit_multiply_integers(
-                $0, matrix.code.integers, matrix.code.integerScale, some.lowerBound, some.count, width, integers,
-                scales, group.count, y, part.stride, part.accumulate ? 1 : 0, 1)
-            } else {
+                level, memory, matrix.code.integers, some.lowerBound, some.count, width, integers, scales, group.count,
+                y, part.stride, accumulate, 1)
+            case .bytes(let bytes, let scales, let corrections):
+              withUnsafePointer(to: matrix.code.bytes) {
+                sft_four_bit_multiply_bytes(
+                  memory, $0, some.lowerBound, some.count, width, bytes, scales, corrections, group.count, y,
+                  part.stride, accumulate, 1)
+              }
+            case .floats(let floats):
               sft_four_bit_multiply(
-                level, $0, some.lowerBound, some.count, width, x, stride, arranged, group.count, y, part.stride,
-                part.accumulate ? 1 : 0)
+                level, memory, some.lowerBound, some.count, width, x, stride, floats, group.count, y, part.stride,
+                accumulate)
+            case .none:
+              sft_four_bit_multiply(
+                level, memory, some.lowerBound, some.count, width, x, stride, nil, group.count, y, part.stride,
+                accumulate)
             }
           }
         }
@@ -172,8 +226,8 @@ extension ProductSum {
       case .byRow: Int.max
       case .byPanel: 0
       }
-    guard m > 1 || compute.rowKernels == .byRow, m <= most, m == 1 || sft_four_bit_most_rows(level) > 1,
-      var part = rowsPart(into: c), m == 1 || compute.rowKernels == .byRow || part.suits(level)
+    guard m > 1 || compute.rowKernels == .byRow, m <= most, var part = rowsPart(into: c),
+      m == 1 || part.most(level) > 1 || compute.rowKernels == .byRow && level >= 3 && !part.isInBlocks
     else { return false }
     part.stride = stride
     if let addend, addend != Floats(c) {

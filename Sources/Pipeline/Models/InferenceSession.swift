@@ -110,11 +110,17 @@ public final class InferenceSession {
     let base = try BaseModel(
       model, workspace: workspace, quantization: quantization, usesPanels: options.usesPanels, compute: compute)
     self.base = base
-    if options.rowPrecision == .int16 {
+    let rounding: OptionName? =
+      switch options.rowPrecision {
+      case .float32: nil
+      case .int16: .int16
+      case .int8: .int8
+      }
+    if let rounding {
       if !base.decoder.isQuantized {
-        workspace.notice("\(OptionName.int16) has no effect: the weights are not in 4 bits.")
+        workspace.notice("\(rounding) has no effect: the weights are not in 4 bits.")
       } else if !options.rowPrecision.isAvailable {
-        workspace.notice("\(OptionName.int16) has no effect: this CPU has no AVX-512.")
+        workspace.notice("\(rounding) has no effect: this CPU has no AVX2.")
       }
     }
     layoutIsNamed = options.template != nil || !fromScratch && run != nil || prepared != nil

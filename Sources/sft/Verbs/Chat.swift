@@ -33,7 +33,7 @@ struct Chat: ParsableCommand {
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
     options.apply(choice)
-    options.rowPrecision = decoding.rowPrecision
+    options.rowPrecision = decoding.rounding.rowPrecision
     let session = try InferenceSession(options, workspace: workspace)
     let dialogue = try Dialogue(session, settings, system: beginning.system.flatMap { $0.isEmpty ? nil : $0 })
     progress.note("\(session.base.name) with \(session.description)")

@@ -53,7 +53,7 @@ struct Compare: ParsableCommand {
     let adapters = comparison.adapter
     options.inference.adapter = adapters.first
     options.inference.needsAdapter = adapters.isEmpty
-    options.inference.rowPrecision = decoding.rowPrecision
+    options.inference.rowPrecision = decoding.rounding.rowPrecision
     options.adapters = Array(adapters.dropFirst())
     (options.otherModel, options.otherTemplate) = (comparison.otherModel, comparison.otherTemplate)
     (options.width, options.rougeWords) = (comparison.batchSize, comparison.rougeWords)

@@ -61,7 +61,7 @@ struct Generate: ParsableCommand {
     let settings = try decoding.settings(note: progress.note)
     var options = InferenceOptions(model)
     options.apply(choice)
-    options.rowPrecision = decoding.rowPrecision
+    options.rowPrecision = decoding.rounding.rowPrecision
     let session = try InferenceSession(options, workspace: workspace)
     progress.note("\(session.base.name) with \(session.description)")
     let prompt =

@@ -37,8 +37,7 @@ struct Serve: ParsableCommand {
     @Flag(name: .long, help: "Let clients load and drop adapters: they name folders of this machine.")
     var allowAdapterLoading = false
 
-    @Flag(name: .customLong("int16"), help: "With weights in 4 bits: faster, with rounding; see `sft help generate`.")
-    var int16 = false
+    @OptionGroup var rounding: RoundingOptions
   }
 
   struct Listening: ParsableArguments {
@@ -162,7 +161,7 @@ struct Serve: ParsableCommand {
   private var inferenceOptions: InferenceOptions {
     var options = InferenceOptions(model)
     options.baseOnly = served.base
-    options.rowPrecision = served.int16 ? .int16 : .float32
+    options.rowPrecision = served.rounding.rowPrecision
     options.usesPanels = true
     // The first adapter says what its base is, where nothing else does.
     if model.weights.run == nil, model.weights.checkpoint == nil { options.adapter = served.adapter.first?.folder }
