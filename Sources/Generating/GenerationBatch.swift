@@ -6,8 +6,8 @@ import Tokenizing
 /// Texts that are continued together, each from when it is added until it ends or is cancelled: one pass over the weights
 /// gives each of them a token. Each has its own settings and its own adapter.
 ///
-/// What a text becomes depends on its request alone, to the bit (with AVX2 and AVX-512; see `RowKernels`): prompts and single tokens are
-/// computed in passes of their own, by kernels that give a row the same bits whatever is computed with it, and prompts that
+/// What a text becomes depends on its request alone, to the bit (with AVX2 and AVX-512; see `RowKernels`): prompts and single
+/// tokens are computed in passes of their own, by kernels that give a row the same bits whatever is computed with it, and prompts that
 /// begin alike share what they have in common, which has the same bits too. That is also what makes it repeatable.
 ///
 /// For one thread at a time.
