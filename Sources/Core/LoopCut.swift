@@ -28,7 +28,7 @@ public struct LoopCut: Sendable {
   /// One thread's, as more are not worth waking.
   public static let serial = LoopCut(isSerial: true)
 
-  /// `count` elements in ranges of at least `grain`, no more of them than threads.
+  /// `count` elements in ranges of at least `grain`, cut by `rangeSize`.
   public static func ranges(_ count: Int, grain: Int) -> LoopCut {
     LoopCut { threads in
       let size = rangeSize(count, grain: grain, threads: threads)
@@ -38,9 +38,12 @@ public struct LoopCut: Sendable {
     }
   }
 
-  /// Elements of each range but perhaps the last: 1 at least.
+  /// Elements of each range but perhaps the last: 1 at least. There are as many ranges as threads, or fewer where they would be
+  /// shorter than the grain. Of more than two threads one is always late: they get three ranges each where that is enough work,
+  /// so that the others take of what it would have done.
   public static func rangeSize(_ count: Int, grain: Int, threads: Int) -> Int {
-    let pieces = max(1, min(threads, count / max(1, grain)))
+    let most = count / max(1, grain)
+    let pieces = threads > 2 && most >= 3 * threads ? 3 * threads : max(1, min(threads, most))
     return max(1, (count + pieces - 1) / pieces)
   }
 }

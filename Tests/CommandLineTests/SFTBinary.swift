@@ -180,9 +180,9 @@ struct Running {
 }
 
 /// Runs `body` in a fresh folder that is removed afterwards.
-func withSFT(_ body: (inout SFTBinary) throws -> Void) throws {
+func withSFT<Result>(_ body: (inout SFTBinary) throws -> Result) throws -> Result {
   try withTemporaryFolder { folder in
     var binary = SFTBinary(folder: canonicalPath(folder) ?? folder)
-    try body(&binary)
+    return try body(&binary)
   }
 }

@@ -18,9 +18,12 @@ import Testing
     }
   }
 
-  @Test func `ranges are as many as threads but not shorter than the grain`() {
+  @Test func `ranges are as many as threads, or three times as many, but not shorter than the grain`() {
     #expect(LoopCut.rangeSize(100, grain: 10, threads: 4) == 25)
     #expect(LoopCut.rangeSize(100, grain: 10, threads: 64) == 10)
+    #expect(LoopCut.rangeSize(120, grain: 10, threads: 2) == 60)
+    #expect(LoopCut.rangeSize(119, grain: 10, threads: 4) == 30)
+    #expect(LoopCut.rangeSize(120, grain: 10, threads: 4) == 10)
     #expect(LoopCut.rangeSize(5, grain: 10, threads: 64) == 5)
     #expect(LoopCut.rangeSize(0, grain: 10, threads: 64) == 1)
   }

@@ -11,7 +11,8 @@ import Kernels
   static let shapes = [
     (1, 1, 1), (1, 133, 70), (2, 5, 3), (7, 16, 1), (3, 17, 33), (24, 48, 16), (25, 63, 15), (26, 64, 64),
     (23, 65, 100),
-    (31, 130, 769), (50, 100, 1600), (3, 130, 6400), (100, 3, 7), (49, 16, 768), (16, 768, 31), (2, 4200, 3),
+    (31, 130, 769), (50, 100, 1600), (3, 130, 6400), (30, 450, 6300), (100, 3, 7), (49, 16, 768), (16, 768, 31),
+    (2, 4200, 3),
   ]
 
   /// A sum of two terms over operands of noise, with gaps between the rows.
@@ -192,11 +193,16 @@ import Kernels
           return [Float](repeating: .nan, count: m * n).changed { body(sum, $0) }
         }
         for level in Self.levels {
-          func onPanels(_ sum: ProductSum, _ c: MutableFloats) {
-            sum.computeOnPanels(
-              into: c, stride: n, scratch: FloatBuffer(), level: level, compute(.auto, threads: 2))
+          func onPanels(threads: Int) -> (ProductSum, MutableFloats) -> Void {
+            { sum, c in
+              sum.computeOnPanels(
+                into: c, stride: n, scratch: FloatBuffer(), level: level, compute(.auto, threads: threads))
+            }
           }
-          #expect(sameBits(result(laidOut, onPanels), result(asStored, onPanels)), "level \(level)")
+          let expected = result(asStored, onPanels(threads: 2))
+          for threads in [2, 32] {
+            #expect(sameBits(result(laidOut, onPanels(threads: threads)), expected), "level \(level)")
+          }
         }
         func byOpenBLAS(_ sum: ProductSum, _ c: MutableFloats) {
           sum.computeByOpenBLAS(into: c, stride: n, scratch: FloatBuffer(), compute(.auto))

@@ -1,5 +1,6 @@
 import CKernels
 import Core
+import Glibc
 
 extension ProductSum {
   /// As `compute`, with the instructions of an x86-64 level.
@@ -30,7 +31,8 @@ extension ProductSum {
   private static let threadingThreshold = 1 << 19
 }
 
-/// How a product is cut into tasks: some panels, or halves of them, by some rows.
+/// How a product is cut into tasks: some panels, or halves of them, by some rows. The last rows of each panel may be cut finer:
+/// those come when all others are taken, for whichever thread is free first.
 private struct TaskGrid {
   struct Shape {
     var rows: Int
@@ -47,7 +49,17 @@ private struct TaskGrid {
   let panels: Int
   let panelsPerTask: Int
   let rows: Int
-  let rowsPerTask: Int
+  /// The first tasks' of each panel, which may be more than there are rows.
+  private let wide: RowCut
+  /// The others'.
+  private let fine: RowCut
+
+  /// Tasks of so many rows.
+  private struct RowCut {
+    var tasks: Int
+    var rowsPerTask: Int
+    var rows: Int { tasks * rowsPerTask }
+  }
 
   /// Rows of a tile for the widest vectors, twice: fewer leave registers unused.
   private static let leastRows = 12
@@ -57,31 +69,68 @@ private struct TaskGrid {
   init(_ shape: Shape, threads: Int) {
     let (rows, least) = (shape.rows, Self.leastRows)
     self.rows = rows
-    let whole = ProductSum.panelColumns
-    var best = (edge: whole, rows: max(least, rows), cost: Double.infinity)
+    let (whole, late) = (ProductSum.panelColumns, Self.lateness(threads))
+    var best = (
+      edge: whole, wide: RowCut(tasks: 1, rowsPerTask: max(least, rows)), fine: RowCut(tasks: 0, rowsPerTask: least),
+      cost: Double.infinity
+    )
     for edge in shape.halves && shape.columns > whole ? [whole, whole / 2] : [whole] {
       let panels = (shape.columns + edge - 1) / edge
       let some = Self.panelsPerTask(panels, shape.k, threads)
+      let groups = (panels + some - 1) / some
+      var before = 0
       for shares in 1...max(1, min(rows / least, 4 * threads)) {
-        let part = max(least, ((rows + shares - 1) / shares + least - 1) / least * least)
-        let tasks = ((panels + some - 1) / some) * ((rows + part - 1) / part)
-        let rounds = (tasks + threads - 1) / threads
-        // Halves read A twice as often.
-        let cost = Double(rounds * some * edge * (min(part, rows) + shape.setup)) * (edge < whole ? 1.04 : 1)
-        if cost < best.cost { best = (edge, part, cost) }
+        let part = Self.wholeTiles(rows, in: shares)
+        if part == before { continue }
+        before = part
+        let parts = (rows + part - 1) / part
+        for split in threads > 2 ? [1, 2, 4] : [1] {
+          var (wide, fine) = (RowCut(tasks: parts, rowsPerTask: part), RowCut(tasks: 0, rowsPerTask: least))
+          if split > 1 {
+            wide.tasks -= 1
+            let rest = rows - wide.rows
+            if rest < split * least { continue }
+            fine.rowsPerTask = Self.wholeTiles(rest, in: split)
+            fine.tasks = (rest + fine.rowsPerTask - 1) / fine.rowsPerTask
+          }
+          func seconds(_ cut: RowCut) -> Double { Double(some * edge * (min(cut.rowsPerTask, rows) + shape.setup)) }
+          let rounds = (groups * wide.tasks + threads - 1) / threads
+          var cost = (Double(rounds) + late * Double(rounds).squareRoot()) * seconds(wide)
+          if fine.tasks > 0 {
+            let all = Double(groups) * (Double(wide.tasks) * seconds(wide) + Double(fine.tasks) * seconds(fine))
+            cost = max(cost, all / Double(threads) + Self.left * seconds(fine))
+          }
+          // Halves read A twice as often.
+          if edge < whole { cost *= 1.04 }
+          if cost < best.cost { best = (edge, wide, fine, cost) }
+        }
       }
     }
-    (edge, rowsPerTask) = (best.edge, best.rows)
+    (edge, wide, fine) = (best.edge, best.wide, best.fine)
     panels = (shape.columns + edge - 1) / edge
     panelsPerTask = Self.panelsPerTask(panels, shape.k, threads)
+  }
+
+  /// Of a task: how long threads wait for the last one, where each takes the next task as soon as it is free.
+  private static let left = 0.75
+
+  /// How late the last thread is after a round of equal tasks, in tasks; after several of them, times the root of how many. Of
+  /// two threads none; of more none goes at quite the others' pace: by a tenth of a task, the last of them by some tenths.
+  private static func lateness(_ threads: Int) -> Double {
+    threads > 2 ? 0.1 * (2 * log(Double(threads))).squareRoot() : 0
+  }
+
+  /// Rows of each of so many shares: whole tiles.
+  private static func wholeTiles(_ rows: Int, in shares: Int) -> Int {
+    max(leastRows, ((rows + shares - 1) / shares + leastRows - 1) / leastRows * leastRows)
   }
 
   private static func panelsPerTask(_ panels: Int, _ k: Int, _ threads: Int) -> Int {
     k > 8 * ProductSum.panelSteps ? max(1, (panels + threads - 1) / threads) : 1
   }
 
-  private var rowTasks: Int { (rows + rowsPerTask - 1) / rowsPerTask }
-  var count: Int { (panels + panelsPerTask - 1) / panelsPerTask * rowTasks }
+  private var groups: Int { (panels + panelsPerTask - 1) / panelsPerTask }
+  var count: Int { groups * (wide.tasks + fine.tasks) }
 
   /// Each task's share of all rows of all panels; and each lays out its panels for itself.
   var pieces: [LoopPiece] {
@@ -94,10 +143,12 @@ private struct TaskGrid {
   }
 
   func task(_ index: Int) -> (panels: Range<Int>, rows: Range<Int>) {
-    let firstPanel = index / rowTasks * panelsPerTask
-    let firstRow = index % rowTasks * rowsPerTask
+    let isWide = index < groups * wide.tasks
+    let (place, cut) = isWide ? (index, wide) : (index - groups * wide.tasks, fine)
+    let firstPanel = place / cut.tasks * panelsPerTask
+    let firstRow = (isWide ? 0 : wide.rows) + place % cut.tasks * cut.rowsPerTask
     return (
-      firstPanel..<min(firstPanel + panelsPerTask, panels), firstRow..<min(firstRow + rowsPerTask, rows)
+      firstPanel..<min(firstPanel + panelsPerTask, panels), firstRow..<min(firstRow + cut.rowsPerTask, rows)
     )
   }
 }
@@ -200,11 +251,10 @@ extension ProductTerm {
     (product.ahead_runs, product.ahead_step) = ((span.count + edge - 1) / edge, matrix.rows * edge)
   }
 
-  /// Laying out a panel of B takes about as long as multiplying so many rows by it.
+  /// Laying out a panel of B, or reading one that another thread has read, takes about as long as multiplying so many rows by it.
   fileprivate var setupRows: Int {
     switch b {
-    case .panels: 0
-    case .stored: 4
+    case .panels, .stored: 4
     case .transposed, .panelsTransposed, .half, .halfTransposed: 8
     case .fourBit, .fourBitTransposed, .blocks, .blocksTransposed: 16
     }
