@@ -141,8 +141,10 @@ embedded-model: build
 	$(SFT) export --run embedded --dtype bfloat16 --to Sources/CEmbedded/model --overwrite --workspace $(EMBEDDED_WORKSPACE)
 	cp $(EMBEDDED_WORKSPACE)/world/*.jsonl datasets
 
+# By name: `--build-tests` would also build the packages' plugins and what those run, which nothing here needs.
 test: dependencies mpi-dependencies
-	$(SWIFT) build -c release --build-tests
+	$(SWIFT) build -c release --product make-world
+	$(SWIFT) build -c release --product sftPackageTests
 	@if command -v $(MPICC) >/dev/null; then $(MAKE) --no-print-directory mpi-library TO=.build/release || \
 	  echo "sft-mpi.so was not made: the tests of several processes are skipped." >&2; fi
 	$(SWIFT) test -c release --skip-build

@@ -3,6 +3,7 @@
 #ifndef FOUR_BIT_ROWS_H
 #define FOUR_BIT_ROWS_H
 #include "four_bit_block.h"
+#include "lanes.h"
 
 #ifdef SFT_X86_VECTORS
 #include <string.h>
@@ -29,12 +30,6 @@ SFT_LEVEL_3 static inline void absmax_of_blocks(const sft_four_bit *matrix, size
     }
   }
   for (size_t i = count; i % kAbsmaxLanes; i++) out[i] = 0;
-}
-
-SFT_LEVEL_3 static inline float sum_of_lanes(__m256 lanes) {
-  __m128 four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
-  __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
 // What one x is divided into for the scales below: rows of them are this far apart.

@@ -1,5 +1,6 @@
 // Rows of blocks times a few x: each weight is decoded once for them, in registers.
 #include "ggml_block.h"
+#include "lanes.h"
 
 int sft_blocks_most_rows(int level) { return level >= 4 ? 8 : 1; }
 
@@ -9,9 +10,7 @@ SFT_TARGET_512 static inline __attribute__((always_inline)) float sum_512(vector
 }
 
 SFT_256_INLINE float sum_256(vector_256 lanes) {
-  __m128 four = _mm_add_ps(_mm256_castps256_ps128((__m256)lanes), _mm256_extractf128_ps((__m256)lanes, 1));
-  __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  return sum_of_lanes((__m256)lanes);
 }
 
 #define LEVEL(name) name##_512

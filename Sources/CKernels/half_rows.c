@@ -1,6 +1,8 @@
 // Rows of 16-bit weights with one x, or with a few at once, for which each weight is then decoded once.
 #include "half_rows.h"
 
+#include "lanes.h"
+
 int sft_half_most_rows(int level) { return level >= 3 ? 8 : 1; }
 
 #if defined(__x86_64__)
@@ -124,10 +126,7 @@ TARGET_256_INLINE void tile_256(const uint16_t *w, size_t w_row, size_t width, c
   for (size_t row = 0; row < rows; row++)
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < count; i++) {
-      __m256 lanes = sums[row * count + i];
-      __m128 four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
-      __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-      float product = _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two))), *place = y + i * y_row + row;
+      float product = sum_of_lanes(sums[row * count + i]), *place = y + i * y_row + row;
       *place = accumulate ? *place + product : product;
     }
 }

@@ -19,22 +19,29 @@ public enum FourBitCode: String, Sendable, Codable, CaseIterable {
   public var values: [Float] { Array(UnsafeBufferPointer(start: table, count: 16)) }
 
   /// The values as integers, by code, twice over; times `integerScale` they are the values, to within 1.2e-5.
-  var integers: UnsafePointer<Int16> { levels.integers.table.pointer }
+  var integers: UnsafePointer<Int16> { integerLevels.table.pointer }
 
-  var integerScale: Float { levels.integers.scale }
+  var integerScale: Float { integerLevels.scale }
 
-  /// The values as integers from 0 to 127; less their zero and times their scale they are the values, to within 5.3e-3.
-  var bytes: sft_four_bit_bytes { levels.bytes }
-
-  private var levels: (integers: (table: ConstantTable<Int16>, scale: Float), bytes: sft_four_bit_bytes) {
+  private var integerLevels: (table: ConstantTable<Int16>, scale: Float) {
     switch self {
-    case .nf4: Self.nf4Levels
-    case .fp4: Self.fp4Levels
+    case .nf4: Self.nf4Integers
+    case .fp4: Self.fp4Integers
     }
   }
 
-  private static let nf4Levels = (makeIntegers(nf4Table.pointer), makeBytes(nf4Table.pointer))
-  private static let fp4Levels = (makeIntegers(fp4Table.pointer), makeBytes(fp4Table.pointer))
+  /// The values as integers from 0 to 127; less their zero and times their scale they are the values, to within 5.3e-3.
+  var bytes: sft_four_bit_bytes {
+    switch self {
+    case .nf4: Self.nf4Bytes
+    case .fp4: Self.fp4Bytes
+    }
+  }
+
+  private static let nf4Integers = makeIntegers(nf4Table.pointer)
+  private static let fp4Integers = makeIntegers(fp4Table.pointer)
+  private static let nf4Bytes = makeBytes(nf4Table.pointer)
+  private static let fp4Bytes = makeBytes(fp4Table.pointer)
 
   /// Of all scales that products in 32 bits allow, the one that rounds the values the least.
   private static func makeIntegers(_ table: Floats) -> (table: ConstantTable<Int16>, scale: Float) {
