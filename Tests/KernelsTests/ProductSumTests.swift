@@ -13,6 +13,8 @@ import Kernels
     (23, 65, 100),
     (31, 130, 769), (50, 100, 1600), (3, 130, 6400), (30, 450, 6300), (100, 3, 7), (49, 16, 768), (16, 768, 31),
     (2, 4200, 3),
+    // The last rows of each panel cut finer than those before: with 5 threads, with 32.
+    (300, 200, 20), (200, 770, 20),
   ]
 
   /// A sum of two terms over operands of noise, with gaps between the rows.
